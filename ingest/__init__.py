@@ -1,0 +1,1 @@
+"""Scans a dataset, embeds it, and keeps the collections."""

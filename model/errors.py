@@ -1,0 +1,86 @@
+"""Every error a user can meet, in one tree.
+
+WordsightError
+├── UsageError            the call contradicts itself
+├── PictureError          a file that cannot become pixels
+│   └── PictureTooLarge
+├── WordsError            words that have no vector
+├── WeightsError          encoder weights or word vectors: missing, broken, wrong checksum
+├── ProjectionError       a projection that does not fit its encoder or words
+├── DatasetError          a folder that cannot be indexed or trained on
+├── CacheError            the cache folder cannot be used
+└── StoreError            the collections cannot be read or written
+    ├── StoreInUse
+    ├── StoreDamaged
+    ├── StoreUnreachable
+    ├── DiskFull
+    ├── CollectionNotFound
+    └── CollectionMismatch
+
+A foreign error is translated where it crosses into this project and caught once, in
+`model.terminal.run_cli`. A message says what went wrong, with which value, and what to do.
+"""
+
+
+class WordsightError(Exception):
+    """Base of the tree: one sentence for the user, exit status 2."""
+
+
+class UsageError(WordsightError):
+    """The call contradicts itself or names something that cannot be."""
+
+
+class PictureError(WordsightError):
+    """A file that cannot become pixels."""
+
+
+class PictureTooLarge(PictureError):
+    """A picture with more pixels than the limit allows."""
+
+
+class WordsError(WordsightError):
+    """None of the words asked for has a vector."""
+
+
+class WeightsError(WordsightError):
+    """Encoder weights or word vectors are missing, broken or not the ones expected."""
+
+
+class ProjectionError(WordsightError):
+    """A projection that is broken or fits neither encoder nor words."""
+
+
+class DatasetError(WordsightError):
+    """A folder that cannot be indexed or trained on."""
+
+
+class CacheError(WordsightError):
+    """The cache folder cannot be used."""
+
+
+class StoreError(WordsightError):
+    """The collections cannot be read or written."""
+
+
+class StoreInUse(StoreError):
+    """Another process held the collection for longer than the wait allowed."""
+
+
+class StoreDamaged(StoreError):
+    """Files of the store are missing or changed."""
+
+
+class StoreUnreachable(StoreError):
+    """The Qdrant server does not answer, or not to us."""
+
+
+class DiskFull(StoreError):
+    """Too little space is left to write safely."""
+
+
+class CollectionNotFound(StoreError):
+    """No collection has that name."""
+
+
+class CollectionMismatch(StoreError):
+    """The collection was made by another encoder, other words or from another folder."""

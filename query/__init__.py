@@ -1,0 +1,1 @@
+"""Asks the collections, and renders the answers."""
