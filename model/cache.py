@@ -1,0 +1,157 @@
+"""The cache folder, and files that are replaced whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from platformdirs import user_cache_path, user_data_path
+
+from model.errors import CacheError, DiskFull
+
+APP = "wordsight"
+SPARE_BYTES = 64 * 1024 * 1024
+"""Space always left on a disk: what a memory-mapped store needs beside its data (its log grows by 32 MB)."""
+
+
+def cache_dir() -> Path:
+    """Where weights, word vectors and exported encoders are kept; moved by ``WORDSIGHT_CACHE``."""
+    moved = os.environ.get("WORDSIGHT_CACHE")
+    return Path(moved).expanduser() if moved else user_cache_path(APP)
+
+
+def default_store_dir() -> Path:
+    """Where embedded collections are kept; moved by ``WORDSIGHT_STORE``."""
+    moved = os.environ.get("WORDSIGHT_STORE")
+    return Path(moved).expanduser() if moved else user_data_path(APP) / "store"
+
+
+@contextmanager
+def cache_errors(path: Path) -> Iterator[None]:
+    """Translate what the operating system says of the cache folder.
+
+    Raises:
+        CacheError: the folder cannot be written or read.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CacheError(
+            f"cannot use the cache at {path}: {reason}; set WORDSIGHT_CACHE to a folder you may write to"
+        ) from error
+
+
+def need_space(folder: Path, wanted: int) -> None:
+    """Refuse early what a full disk would break halfway.
+
+    Raises:
+        DiskFull: fewer than ``wanted`` bytes plus the reserve are free where ``folder`` is or will be.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < wanted + SPARE_BYTES:
+        raise DiskFull(
+            f"{in_mb(free)} left on the disk of {folder}, {in_mb(wanted + SPARE_BYTES)} wanted: "
+            "make room, or choose another disk"
+        )
+
+
+def in_mb(size: int) -> str:
+    """A size in bytes as a person reads it: ``"528 MB"``, with 1 MB = 2^20 bytes."""
+    megabytes = size / 2**20
+    return f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:.0f} MB"
+
+
+def fsync_dir(folder: Path) -> None:
+    """Make a rename inside ``folder`` survive a power cut; a no-op where folders cannot be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]+\.tmp")
+    for sibling in path.parent.iterdir():
+        left = pattern.fullmatch(sibling.name)
+        if left and not _is_alive(int(left[1])):
+            remove(sibling)
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all in it; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
+    """Write a new version of ``path``; the old one stays until the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_dir(path.parent)
+
+
+@contextmanager
+def new_dir(path: Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block ends without an error.
+
+    Where another process made ``path`` meanwhile, its folder is kept and this one thrown away: both
+    are keyed by a checksum, so they hold the same.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        try:
+            temporary.replace(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        fsync_dir(path.parent)
+    finally:
+        remove(temporary)
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

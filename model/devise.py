@@ -1,0 +1,93 @@
+"""Training the DeViSE head on features that were computed before. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from model.encoder import Features
+from model.projection import HIDDEN, Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; the defaults are the document's, and the batch that 60 epochs in seconds allow."""
+
+    epochs: int = 60
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    dropout: float = 0.5
+    batch_size: int = 64
+    seed: int = 0
+
+
+class Head(nn.Module):
+    """Linear, BatchNorm, ReLU, Dropout, Linear, BatchNorm (Frome et al. 2013, as the document builds it)."""
+
+    def __init__(self, width: int, words_width: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, HIDDEN)
+        self.first_norm = nn.BatchNorm1d(HIDDEN)
+        self.dropout = nn.Dropout(dropout)
+        self.second = nn.Linear(HIDDEN, words_width)
+        self.second_norm = nn.BatchNorm1d(words_width)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        hidden = self.dropout(torch.relu(self.first_norm(self.first(features))))
+        projected: torch.Tensor = self.second_norm(self.second(hidden))
+        return projected
+
+
+def train_head(
+    features: Features,
+    labels: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    recipe: Recipe,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Tensors:
+    """Teach a head to predict the word vector of each picture's label, by cosine.
+
+    Args:
+        features: (n, width). labels: (n,) rows of ``targets``. targets: (labels, words' width), unit.
+        advance: told the loss after each epoch.
+
+    Returns:
+        The head's parameters and running statistics; the same seed gives the same on the same machine.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        head = Head(features.shape[1], targets.shape[1], recipe.dropout)
+        optimizer = torch.optim.SGD(
+            head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True
+        )
+        pictures, wanted = torch.from_numpy(features), torch.from_numpy(targets[labels])
+        head.train()
+        for _ in range(recipe.epochs):
+            loss = _epoch(head, optimizer, pictures, wanted, recipe.batch_size)
+            advance(f"loss {loss:.3f}")
+    state = head.state_dict()
+    return {
+        name: np.ascontiguousarray(tensor.numpy(), np.float32)
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def _epoch(
+    head: Head, optimizer: torch.optim.SGD, pictures: torch.Tensor, wanted: torch.Tensor, batch_size: int
+) -> float:
+    total, seen = 0.0, 0
+    for rows in torch.randperm(len(pictures)).split(batch_size):
+        if len(rows) == 1 and seen:
+            continue  # BatchNorm has no statistics of a single picture
+        optimizer.zero_grad()
+        loss = (1 - nn.functional.cosine_similarity(head(pictures[rows]), wanted[rows])).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total, seen = total + loss.item() * len(rows), seen + len(rows)
+    return total / seen

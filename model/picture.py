@@ -1,0 +1,204 @@
+"""The one place that opens image files."""
+
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import PurePath
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from model.errors import PictureError, PictureTooLarge
+
+Pixels = NDArray[np.uint8]
+"""An upright RGB picture: (height, width, 3) uint8."""
+
+# Only formats whose decoders run inside Pillow: EPS, for one, would start another program.
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
+HEIC_ENDINGS = frozenset({".heic", ".heif", ".hif"})
+ENDINGS = HEIC_ENDINGS | frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm "
+    ".jp2 .j2k .jpx .avif".split()
+)
+"""File name endings, in lower case, of what is taken for a picture in a folder."""
+
+DEFAULT_MAX_MEGAPIXELS = 200
+"""Above the largest phone sensors (200 MP is 199.8 million pixels), below what fills a machine's memory."""
+
+LARGE_PIXELS = 30_000_000
+"""Pictures above this are decoded one at a time: 30 MP is 90 MB as RGB, several copies of it while converting."""
+
+ADDRESSABLE_16_BIT = 65_535
+
+# Pillow's own limit warns at half of where it refuses and cannot be set for one call; ours is checked
+# from the header, before a pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+_one_large_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a picture becomes the square an encoder sees; every number belongs to the encoder's weights.
+
+    ``resize``: length of the shorter side after resizing, pixels. ``crop``: side of the centre square,
+    pixels. ``resample``: Pillow's filter. ``mean`` and ``std``: per channel, for values in 0..1.
+    """
+
+    resize: int
+    crop: int
+    resample: Image.Resampling
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def is_picture_name(name: str | PurePath) -> bool:
+    """Whether a file of this name is taken for a picture when a folder is scanned."""
+    return PurePath(name).suffix.lower() in ENDINGS
+
+
+@cache
+def heic_available() -> bool:
+    """Whether HEIC can be read: registers pillow-heif the first time, where it is installed."""
+    if find_spec("pillow_heif") is None:
+        return False
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def reader_version(max_megapixels: int) -> str:
+    """What decides whether a file can be read; a file refused under another version is tried again."""
+    heic = "+heic" if heic_available() else ""
+    return f"pillow-{PIL.__version__}{heic}/{max_megapixels}MP"
+
+
+def open_picture(
+    data: bytes, *, name: str = "picture", max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+) -> Image.Image:
+    """Decode the first frame of an image file, upright, as RGB.
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit and float samples are scaled to 8 bits.
+
+    Args:
+        data: the whole file.
+        name: the file's name, only to tell HEIC from rubbish where HEIC is not installed.
+        max_megapixels: refuse larger pictures; 0 lifts the limit.
+
+    Raises:
+        PictureTooLarge: more pixels than the limit.
+        PictureError: empty, truncated or no picture.
+    """
+    if not data:
+        raise PictureError("empty file")
+    heic = heic_available()
+    if PurePath(name).suffix.lower() in HEIC_ENDINGS and not heic:
+        raise PictureError("HEIC needs an extra: pip install 'wordsight[heic]'")
+    try:
+        with Image.open(io.BytesIO(data), formats=_installed_formats()) as image:
+            return _decode(image, max_megapixels)
+    except PictureError:
+        raise
+    except MemoryError:
+        raise PictureTooLarge("not enough memory to decode it") from None
+    except PIL.UnidentifiedImageError:
+        raise PictureError("not a picture of a known format") from None
+    except Exception as error:  # noqa: BLE001 - decoders meet hostile bytes with every exception there is
+        raise PictureError(f"broken picture: {_one_line(error)}") from error
+
+
+@cache
+def _installed_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _decode(image: Image.Image, max_megapixels: int) -> Image.Image:
+    pixels = image.width * image.height
+    if pixels == 0:
+        raise PictureError("a picture of no pixels")
+    if max_megapixels and pixels > max_megapixels * 1_000_000:
+        raise PictureTooLarge(
+            f"{image.width} x {image.height} pixels, over the limit of {max_megapixels} megapixels: "
+            "--max-megapixels lifts it"
+        )
+    if pixels <= LARGE_PIXELS:
+        return _to_rgb(_upright(image))
+    with _one_large_at_a_time:
+        return _to_rgb(_upright(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()  # a truncated file is refused here
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - broken EXIF spoils the orientation, not the picture
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16"):
+        return _grey(np.asarray(image, np.float32) * (255 / ADDRESSABLE_16_BIT))
+    if image.mode in ("I", "F"):
+        return _grey(_stretched(np.asarray(image, np.float32)))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretched(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """32-bit and float samples have no fixed range: the lowest becomes black, the highest white."""
+    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(samples.min()), float(samples.max())
+    return (samples - low) * (255 / (high - low)) if high > low else np.clip(samples, 0, 255)
+
+
+def _grey(samples: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.rint(samples).astype(np.uint8)).convert("RGB")
+
+
+def frame(image: Image.Image, framing: Framing) -> Pixels:
+    """Resize the shorter side and cut the centre square, as torchvision's presets do.
+
+    Returns:
+        (crop, crop, 3) uint8.
+    """
+    image = _without_far_ends(image, framing)
+    width, height = image.size
+    short = min(width, height)
+    # torchvision truncates the longer side (transforms.functional._compute_resized_output_size)
+    size = (framing.resize * width // short, framing.resize * height // short)
+    if size != image.size:
+        image = image.resize(size, framing.resample)
+    left = round((size[0] - framing.crop) / 2)
+    top = round((size[1] - framing.crop) / 2)
+    return np.asarray(image.crop((left, top, left + framing.crop, top + framing.crop)))
+
+
+MAX_ASPECT = 32
+"""Beyond this only the middle is resized: 10,000 x 1 pixels would become 2,560,000 x 256 for a 224 crop."""
+
+
+def _without_far_ends(image: Image.Image, framing: Framing) -> Image.Image:
+    short = min(image.size)
+    longest = short * MAX_ASPECT
+    if max(image.size) <= longest:
+        return image
+    width, height = (min(side, longest) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,134 @@
+"""What every command does alike: errors to exit statuses, notes and progress to stderr.
+
+Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2: wrong use or failure;
+130: interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from model.errors import WordsightError
+
+PLAIN_LINE_SECONDS = 10.0
+"""Without a terminal, progress is a line at most this often."""
+
+
+class NothingFoundError(Exception):
+    """The question was fine and has no answer: exit status 1."""
+
+
+def note(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def run_cli(app: Callable[..., object]) -> None:
+    """Run a Typer app, turn its errors into one line on stderr and a status, and exit."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("wordsight").setLevel(logging.INFO)
+    warnings.simplefilter("ignore")  # of the libraries, to their callers: not the user's business
+    try:
+        app()
+    except WordsightError as error:
+        note(f"error: {error}")
+        _exit(2)
+    except NothingFoundError as nothing:
+        if str(nothing):
+            note(str(nothing))
+        _exit(1)
+    except KeyboardInterrupt:
+        note("interrupted")
+        _exit(130)
+    except BrokenPipeError:
+        _exit(0)
+
+
+def _exit(status: int) -> None:
+    """Exit, leaving no traceback of a reader that closed the pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+class Progress:
+    """How far a task is: a bar where stderr is a terminal, else a line now and then."""
+
+    def __init__(self, advance: Callable[[float, str], None]) -> None:
+        self._advance = advance
+
+    def advance(self, amount: float = 1, detail: str = "") -> None:
+        """Count ``amount`` more as done; ``detail`` is shown beside the bar."""
+        self._advance(amount, detail)
+
+
+@contextmanager
+def progress(task: str, total: float, *, unit: str = "", in_bytes: bool = False) -> Iterator[Progress]:
+    """Show how ``task`` goes on; with ``in_bytes``, amounts are shown as sizes."""
+    if sys.stderr.isatty():
+        with _bar(task, total, unit, in_bytes) as shown:
+            yield shown
+    else:
+        yield _lines(task, total, unit, in_bytes)
+
+
+@contextmanager
+def _bar(task: str, total: float, unit: str, in_bytes: bool) -> Iterator[Progress]:
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns: list[rich_progress.ProgressColumn | str] = ["{task.description}", rich_progress.BarColumn()]
+    if in_bytes:
+        columns += [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
+    else:
+        columns += [rich_progress.MofNCompleteColumn(), unit, _RateColumn()]
+    columns += [rich_progress.TimeRemainingColumn(), "{task.fields[detail]}"]
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task_id = bar.add_task(task, total=total, detail="")
+
+        def advance(amount: float, detail: str) -> None:
+            bar.update(task_id, advance=amount, **({"detail": detail} if detail else {}))
+
+        yield Progress(advance)
+
+
+def _RateColumn() -> object:  # noqa: N802 - a class made late, so that rich is imported only for a bar
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.0f}/s")
+
+    return RateColumn()
+
+
+def _lines(task: str, total: float, unit: str, in_bytes: bool) -> Progress:
+    from model.cache import in_mb
+
+    started = shown = time.monotonic()
+    done = 0.0
+
+    def advance(amount: float, detail: str) -> None:
+        nonlocal done, shown
+        done += amount
+        now = time.monotonic()
+        if now - shown < PLAIN_LINE_SECONDS:
+            return
+        shown = now
+        rate = done / (now - started)
+        left = f", {max(0, total - done) / rate:.0f} s left" if rate > 0 else ""
+        amounts = f"{in_mb(int(done))} of {in_mb(int(total))}" if in_bytes else f"{done:.0f} of {total:.0f} {unit}".rstrip()
+        speed = f"{in_mb(int(rate))}/s" if in_bytes else f"{rate:.0f}/s"
+        note(f"{task}: {amounts}, {speed}{left}{'  ' + detail if detail else ''}")
+
+    return Progress(advance)
