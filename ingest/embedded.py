@@ -1,0 +1,411 @@
+"""The embedded store: collections in a folder, searched by Qdrant's own engine in this process.
+
+A collection is a folder::
+
+    collection.json          the facts, the number of points, whether the last writer ended well
+    shard/                   qdrant-edge's files
+    projection.safetensors   and other files kept with it
+    turn.lock, writer.lock   see `ingest.turn`
+
+Why it is done so is measured in DESIGN.md, "The store"; the engine's habits this file is written around:
+it holds the GIL for the whole of each call, applies half of a batch that fails, takes NaN without a word,
+dies of SIGBUS on a full disk, raises bare `Exception` and panics with a `BaseException`, and ranks a
+stored vector against a threshold strictly.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import numpy as np
+import qdrant_edge as edge
+
+from ingest.store import SCROLL_PAGE, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector
+from ingest.turn import (
+    READER_WAIT_SECONDS,
+    WRITER_WAIT_SECONDS,
+    BusyError,
+    become_writer,
+    let_others_go_first,
+    open_in_turn,
+    somebody_waits,
+)
+from model.cache import need_space, remove, replace_file
+from model.errors import DiskFull, StoreDamaged, StoreError
+
+FACTS_FILE = "collection.json"
+SHARD = "shard"
+DOOR_SECONDS = 0.05
+"""How often a writer looks whether somebody waits."""
+
+COMPACT_SHARE = 0.2
+"""Deleted points keep their space until the shard is compacted; done where they are this share of it."""
+
+PAYLOAD_BYTES = 1024
+"""What a payload takes at most, for foreseeing a full disk."""
+
+
+@contextmanager
+def edge_errors(folder: Path, name: str) -> Iterator[None]:
+    """Translate what the engine raises.
+
+    Raises:
+        BusyError: another process has the shard.
+        DiskFull, StoreDamaged, StoreError: with what to do.
+    """
+    try:
+        yield
+    except (StoreError, BusyError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
+        raise
+    except BaseException as error:
+        message = " ".join(str(error).split())
+        if "WouldBlock" in message:
+            raise BusyError from error
+        if "os error 28" in message:
+            raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
+        if "os error 30" in message or "os error 13" in message:
+            raise StoreError(
+                f"cannot open collection {name!r} in {folder}: {message.rpartition(': ')[2]}; "
+                "the engine needs to write there even to read: copy the store to a disk you may write to"
+            ) from error
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise StoreDamaged(
+                f"collection {name!r} in {folder} is damaged ({message[:160]}): remove that folder and run "
+                "`ingest run` again; the pictures themselves are not touched"
+            ) from error
+        raise
+
+
+class EmbeddedStore(Store):
+    """Collections below a folder, which appears with the first of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.where = str(root)
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"the store {root} is a file: name a folder")
+
+    def _folder(self, name: str) -> Path:
+        return self.root / "collections" / name
+
+    def names(self) -> list[str]:
+        try:
+            return sorted(path.parent.name for path in self.root.glob(f"collections/*/{FACTS_FILE}"))
+        except OSError as error:
+            raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from error
+
+    def facts(self, name: str) -> Facts:
+        return Facts.from_json(self._record(name), name)
+
+    def _record(self, name: str) -> dict[str, Any]:
+        path = self._folder(name) / FACTS_FILE
+        try:
+            record = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise self.not_found(name) from None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise StoreDamaged(f"{path} is no JSON: remove its folder and run `ingest run` again") from error
+        if not isinstance(record, dict):
+            raise StoreDamaged(f"{path} holds no record: remove its folder and run `ingest run` again")
+        return record
+
+    def summary(self, name: str) -> Summary:
+        record = self._record(name)
+        size = _folder_bytes(self._folder(name))
+        return Summary(name, Facts.from_json(record, name), int(record.get("points", 0)), size)
+
+    def open(self, name: str, *, write: bool = False) -> EmbeddedCollection:
+        return EmbeddedCollection(self._folder(name), name, self._record(name), write=write)
+
+    def create(self, name: str, facts: Facts) -> EmbeddedCollection:
+        folder = self._folder(name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            need_space(folder, 0)
+            record = {**facts.to_json(), "points": 0, "clean": False}
+            return EmbeddedCollection(folder, name, record, write=True, new=True)
+        except OSError as error:
+            raise StoreError(f"cannot make {folder}: {error.strerror}; choose another with --store") from error
+
+    def drop(self, name: str) -> None:
+        self._record(name)
+        become_writer(self._folder(name), name).close()
+        (self._folder(name) / FACTS_FILE).unlink()  # first: from here on the collection is gone as a whole
+        remove(self._folder(name))
+
+
+def _disk_bytes(path: Path) -> int:
+    """What a file takes on the disk: the engine's are sparse."""
+    try:
+        status = path.stat()
+    except OSError:  # it went away meanwhile
+        return 0
+    return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+
+
+class EmbeddedCollection(Collection):
+    """One shard. A reader has it open from start to end; a writer lets go of it whenever somebody waits."""
+
+    def __init__(
+        self, folder: Path, name: str, record: dict[str, Any], *, write: bool, new: bool = False
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.facts = Facts.from_json(record, name)
+        self._record = record
+        self._shard: edge.EdgeShard | None = None
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._writer: IO[str] | None = None
+        self._deleted = 0
+        if write:
+            self._start_writing(new)
+        else:
+            with self._open() as shard:
+                # Read again: while this waited for its turn, a writer may have changed both.
+                self._record = json.loads((folder / FACTS_FILE).read_bytes())
+                self.facts = Facts.from_json(self._record, name)
+                self._check_count(shard)
+
+    def _start_writing(self, new: bool) -> None:
+        self._writer = become_writer(self.folder, self.name)
+        try:
+            with self._open(new) as shard:
+                lost = self._lost_points(shard)
+                self._save_record(clean=False, points=_count(shard))
+            if lost:
+                self._warn_lost(lost)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._door = threading.Thread(target=self._keep_door, name="door", daemon=True)
+        self._door.start()
+
+    def _warn_lost(self, lost: int) -> None:
+        import logging
+
+        logging.getLogger("wordsight").warning(
+            "collection %r has lost %d points; what is missing is added again", self.name, lost
+        )
+
+    def _lost_points(self, shard: edge.EdgeShard) -> int:
+        """Some damage makes the engine drop points without a word; only the count tells."""
+        return int(self._record["points"]) - _count(shard) if self._record.get("clean") else 0
+
+    def _check_count(self, shard: edge.EdgeShard) -> None:
+        if lost := self._lost_points(shard):
+            raise StoreDamaged(
+                f"collection {self.name!r} in {self.folder} should hold {self._record['points']} points and "
+                f"holds {self._record['points'] - lost}: `ingest run` on its folder mends it"
+            )
+
+    @contextmanager
+    def _open(self, new: bool = False) -> Iterator[edge.EdgeShard]:
+        """The shard, opened where it is not, and kept from the door while in use."""
+        with self._lock:
+            if self._shard is None:
+                if self._writer is not None:
+                    let_others_go_first(self.folder)
+                wait = WRITER_WAIT_SECONDS if self._writer is not None else READER_WAIT_SECONDS
+                self._shard = open_in_turn(lambda: self._load(new), self.folder, self.name, wait)
+            with edge_errors(self.folder, self.name):
+                yield self._shard
+
+    def _load(self, new: bool) -> edge.EdgeShard:
+        path = str(self.folder / SHARD)
+        with edge_errors(self.folder, self.name):
+            if not new:
+                return edge.EdgeShard.load(path)
+            try:
+                return edge.EdgeShard.load(path)  # a run killed while it made this one
+            except Exception as error:
+                if "does not exist" not in str(error) and "no segments were loaded" not in str(error):
+                    raise
+            shard = edge.EdgeShard.create(path, _config(self.facts))
+            for field in ("label", "folders"):
+                shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+            return shard
+
+    def _keep_door(self) -> None:
+        while not self._closed.wait(DOOR_SECONDS):
+            if self._shard is not None and somebody_waits(self.folder) and self._lock.acquire(timeout=DOOR_SECONDS):
+                try:
+                    self._let_go()
+                finally:
+                    self._lock.release()
+
+    def _let_go(self) -> None:
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
+
+    def _need_space(self, points: int) -> None:
+        width = sum(self.facts.vectors.values())
+        need_space(self.folder, 2 * points * (4 * width + PAYLOAD_BYTES))
+
+    def _upsert(self, points: Sequence[Point]) -> None:
+        self._need_space(len(points))
+        batch = [
+            edge.Point(str(p.id), {name: v.tolist() for name, v in p.vectors.items()}, dict(p.payload))
+            for p in points
+        ]
+        with self._open() as shard:
+            shard.update(edge.UpdateOperation.upsert_points(batch))
+            shard.flush()
+
+    def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
+        self._need_space(len(ids))
+        batch = [edge.PointVectors(str(id), {name: row.tolist()}) for id, row in zip(ids, matrix, strict=True)]
+        with self._open() as shard:
+            shard.update(edge.UpdateOperation.update_vectors(batch))
+            shard.flush()
+
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]:  # noqa: A002
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(vector.tolist(), using=using),
+            filter=_filter(filter),
+            with_payload=True,
+        )
+        with self._open() as shard:
+            return [Hit(_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
+
+    def delete(self, ids: Sequence[UUID]) -> None:
+        if ids:
+            with self._open() as shard:
+                before = _count(shard)
+                shard.update(edge.UpdateOperation.delete_points([str(id) for id in ids]))
+                shard.flush()
+                self._deleted += before - _count(shard)
+
+    def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
+        if not ids:
+            return {}
+        with self._open() as shard:
+            found = shard.retrieve([str(id) for id in ids], True, list(vectors))
+        return {(point := _point(record)).id: point for record in found}
+
+    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
+        offset: Any = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset, limit=page, with_payload=True, with_vector=list(vectors) if vectors else False
+            )
+            with self._open() as shard:
+                found, offset = shard.scroll(request)
+            if found:
+                yield [_point(record) for record in found]
+            if offset is None:
+                return
+
+    def count(self, filter: Filter = Filter()) -> int:  # noqa: A002, B008 - immutable
+        with self._open() as shard:
+            return int(shard.count(edge.CountRequest(exact=True, filter=_filter(filter))))
+
+    def labels(self) -> dict[str, int]:
+        with self._open() as shard:
+            hits = shard.facet(edge.FacetRequest("label", limit=1_000_000, exact=True)).hits
+        return dict(sorted(((str(hit.value), hit.count) for hit in hits), key=lambda item: (-item[1], item[0])))
+
+    def save(self, facts: Facts) -> None:
+        self.facts = facts
+        self._save_record()
+
+    def _save_record(self, **changes: Any) -> None:
+        self._record = {**self._record, **self.facts.to_json(), **changes}
+        try:
+            with replace_file(self.folder / FACTS_FILE) as file:
+                file.write(json.dumps(self._record, indent=1).encode())
+        except OSError as error:
+            raise StoreError(f"cannot write {self.folder / FACTS_FILE}: {error.strerror}") from error
+
+    def write_file(self, name: str, data: bytes) -> None:
+        try:
+            need_space(self.folder, len(data))
+            with replace_file(self.folder / name) as file:
+                file.write(data)
+        except OSError as error:
+            raise StoreError(f"cannot write {self.folder / name}: {error.strerror}") from error
+
+    def read_file(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {self.folder / name}: {error.strerror}") from error
+
+    def close(self) -> None:
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if self._writer is not None:
+            self._door.join()
+            self._end_writing(self._writer)
+        with self._lock:
+            self._let_go()
+
+    def _end_writing(self, writer: IO[str]) -> None:
+        try:
+            with self._open() as shard:
+                points = _count(shard)
+                if self._deleted > COMPACT_SHARE * (points + self._deleted):
+                    with suppress(DiskFull):  # it wants room for a copy, and the next run may have it
+                        need_space(self.folder, _folder_bytes(self.folder / SHARD))
+                        shard.optimize()
+                self._let_go()
+            self._save_record(clean=True, points=points)
+        finally:
+            writer.close()
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(_disk_bytes(path) for path in folder.rglob("*"))
+
+
+def _config(facts: Facts) -> edge.EdgeConfig:
+    """Exact search: 12 ms at 10,000 pictures, every answer the same as a full comparison."""
+    no_graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+    return edge.EdgeConfig(
+        vectors={
+            name: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine, hnsw_config=no_graph)
+            for name, width in facts.vectors.items()
+        }
+    )
+
+
+def _filter(filter: Filter) -> edge.Filter | None:  # noqa: A002
+    must: list[Any] = []
+    if filter.labels:
+        must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
+    if filter.under:
+        must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
+    without = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
+    return edge.Filter(must=must, must_not=without) if must or without else None
+
+
+def _count(shard: edge.EdgeShard) -> int:
+    return int(shard.count(edge.CountRequest(exact=True)))
+
+
+def _uuid(id: Any) -> UUID:  # noqa: A002
+    return id if isinstance(id, UUID) else UUID(str(id))
+
+
+def _point(record: edge.Record) -> Point:
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    return Point(
+        _uuid(record.id),
+        {name: np.asarray(vector, np.float32) for name, vector in vectors.items()},
+        record.payload or {},
+    )
+
+

@@ -1,0 +1,316 @@
+"""The interface of a store: collections of points with named vectors, all compared by cosine.
+
+Two stores stand behind it: `ingest.embedded` (a folder) and `ingest.server` (a Qdrant server). What must be
+alike in both is done here: validation, ties, thresholds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import CollectionNotFound, StoreError, UsageError
+
+FORMAT = 1
+VISUAL = "visual"
+SEMANTIC = "semantic"
+WORD = "word"
+
+SCROLL_PAGE = 1000
+TIE_MARGIN = 16
+"""Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
+
+SCORE_DIGITS = 6
+"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Something with vectors. ``payload``: JSON types only."""
+
+    id: UUID
+    vectors: Mapping[str, Vector]
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point found. ``score``: cosine, 1 is the same direction, to six digits."""
+
+    id: UUID
+    score: float
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``."""
+
+    labels: tuple[str, ...] = ()
+    under: str = ""
+    without: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is recorded of a collection, and must not change under it.
+
+    ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
+    run ended before. ``root``: folder of the dataset. ``files``: name to SHA-256 of files kept with it.
+    Times are ISO 8601, UTC.
+    """
+
+    kind: Literal["pictures", "words"]
+    vectors: Mapping[str, int]
+    words: str
+    words_sha256: str
+    encoder: str = ""
+    encoder_sha256: str = ""
+    projection: str = ""
+    pending: str = ""
+    root: str = ""
+    created: str = ""
+    updated: str = ""
+    format: int = FORMAT
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], name: str) -> Facts:
+        """Raises StoreError where the facts are incomplete or of a newer format."""
+        try:
+            if facts["format"] != FORMAT:
+                raise StoreError(
+                    f"collection {name!r} is of format {facts['format']}, this version reads {FORMAT}: upgrade"
+                )
+            return cls(**{key: facts[key] for key in cls.__dataclass_fields__ if key in facts})
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error
+
+
+class Collection(ABC):
+    """Points of one kind, and what is recorded of them. Close it, or use it in a ``with``."""
+
+    name: str
+    facts: Facts
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Add or replace whole points. When this returns they survive a kill and a power cut.
+
+        Raises:
+            ValueError: a vector of the wrong width, not finite, or missing; nothing was written.
+            StoreError: the store cannot take them.
+        """
+        for point in points:
+            if point.vectors.keys() != self.facts.vectors.keys():
+                raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(self.facts.vectors)} wanted")
+            for name, vector in point.vectors.items():
+                self._check_vector(name, vector)
+            json.dumps(point.payload, allow_nan=False).encode()
+        if points:
+            self._upsert(points)
+
+    def set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
+        """Replace one named vector of points that are there; ``matrix``: (ids, width).
+
+        Raises:
+            ValueError: the wrong shape, or not finite; nothing was written.
+        """
+        if len(ids) != len(matrix):
+            raise ValueError(f"{len(ids)} ids and {len(matrix)} vectors")
+        for vector in matrix:
+            self._check_vector(name, vector)
+        if len(ids):
+            self._set_vectors(name, ids, matrix)
+
+    def search(
+        self,
+        using: str,
+        vector: Vector,
+        limit: int,
+        filter: Filter = Filter(),  # noqa: A002, B008 - immutable
+        *,
+        min_score: float = -1.0,
+    ) -> list[Hit]:
+        """The nearest points by cosine, best first, equal scores in the order of ids.
+
+        Args:
+            using: name of the vector. vector: (width,), of any length but 0.
+            min_score: leave out lower cosines; a score equal to it stays.
+
+        Raises:
+            ValueError: the wrong width, not finite, or zero.
+        """
+        self._check_vector(using, vector)
+        if not np.any(vector):
+            raise ValueError("a zero vector has no direction to search in")
+        if limit < 1:
+            return []
+        found = self._search(using, vector, limit + TIE_MARGIN, filter)
+        hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
+        hits.sort(key=lambda hit: (-hit.score, hit.id))
+        return [hit for hit in hits if hit.score >= min_score][:limit]
+
+    def _check_vector(self, name: str, vector: Vector) -> None:
+        width = self.facts.vectors.get(name)
+        if width is None:
+            raise ValueError(f"no vector {name!r} in collection {self.name!r}")
+        if vector.shape != (width,):
+            raise ValueError(f"{name!r} is {width} wide, got {vector.shape}")
+        if not np.isfinite(vector).all():
+            raise ValueError(f"{name!r} holds numbers that are not finite")
+
+    @abstractmethod
+    def _upsert(self, points: Sequence[Point]) -> None: ...
+
+    @abstractmethod
+    def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
+
+    @abstractmethod
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]: ...  # noqa: A002
+
+    @abstractmethod
+    def delete(self, ids: Sequence[UUID]) -> None:
+        """Remove points; ids that are not there are passed over."""
+
+    @abstractmethod
+    def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
+        """Points by id, with the vectors named, at length 1; those not there are left out."""
+
+    @abstractmethod
+    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
+        """All points in pages, in the order of ids, with the vectors named."""
+
+    @abstractmethod
+    def count(self, filter: Filter = Filter()) -> int:  # noqa: A002, B008 - immutable
+        """How many points there are, exactly."""
+
+    @abstractmethod
+    def labels(self) -> dict[str, int]:
+        """Every label with its number of points, the most frequent first."""
+
+    @abstractmethod
+    def save(self, facts: Facts) -> None:
+        """Record ``facts`` in place of the old ones, whole or not at all."""
+
+    @abstractmethod
+    def write_file(self, name: str, data: bytes) -> None:
+        """Keep a file with the collection, in place of an older one of that name."""
+
+    @abstractmethod
+    def read_file(self, name: str) -> bytes | None:
+        """A file kept with the collection, or None."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What can be said of a collection without searching it. ``size``: bytes on disk, or None."""
+
+    name: str
+    facts: Facts
+    points: int
+    size: int | None
+
+
+class Store(ABC):
+    """A place that holds collections. ``where``: what to tell the user of the place."""
+
+    where: str
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """All collections, sorted."""
+
+    @abstractmethod
+    def facts(self, name: str) -> Facts:
+        """What is recorded of a collection, also while another process writes it.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+        """
+
+    @abstractmethod
+    def summary(self, name: str) -> Summary: ...
+
+    @abstractmethod
+    def open(self, name: str, *, write: bool = False) -> Collection:
+        """Open a collection; with ``write``, as the only writer.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+            StoreInUse: another process has it, and for long.
+            StoreDamaged: files are missing or changed.
+        """
+
+    @abstractmethod
+    def create(self, name: str, facts: Facts) -> Collection:
+        """Make an empty collection and open it for writing."""
+
+    @abstractmethod
+    def drop(self, name: str) -> None:
+        """Remove a collection with all in it."""
+
+    def collections(self) -> dict[str, Facts]:
+        """Collections of pictures by name."""
+        every = ((name, self.facts(name)) for name in self.names())
+        return {name: facts for name, facts in every if facts.kind == "pictures"}
+
+    def not_found(self, name: str) -> CollectionNotFound:
+        there = ", ".join(sorted(self.collections())) or "none yet: `ingest run FOLDER` makes one"
+        return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
+
+    def close(self) -> None:  # noqa: B027 - a store need not hold anything open
+        """Let go of what the store itself holds."""
+
+
+_NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
+MAX_NAME = 100
+
+
+def collection_name(folder: str) -> str:
+    """A folder's name, fit for a collection: what a store might refuse becomes a hyphen."""
+    return _NOT_IN_NAMES.sub("-", folder).strip(" .-")[:MAX_NAME] or "pictures"
+
+
+def check_name(name: str) -> str:
+    """Raises UsageError where a name given by the user is not fit for a collection."""
+    if collection_name(name) != name:
+        raise UsageError(f"{name!r} cannot name a collection: use letters, digits, spaces and . ( ) - _")
+    return name
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to ``size`` items, in order."""
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
