@@ -42,7 +42,8 @@ def download(
     """Bring ``remote`` to ``target``, going on where an earlier try stopped.
 
     What has come so far lies beside the target, ending in ``.part``, until its checksum is right. Dropped
-    connections and 5xx answers are tried again, ``attempts`` times in all with growing pauses.
+    connections and 5xx answers are tried again, ``attempts`` times in all with growing pauses; a host that
+    cannot be reached at all is not, so that a machine without network is told at once.
 
     Args:
         advance: told how many more bytes are here, those of an earlier try first.
@@ -85,7 +86,8 @@ def _is_passing(error: BaseException) -> bool:
 
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= 500 or error.response.status_code == 429
-    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+    hopeless = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, hopeless)
 
 
 def _continue(client: httpx.Client, remote: RemoteFile, part: Path, advance: Callable[[int], None]) -> None:
