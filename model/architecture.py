@@ -6,7 +6,6 @@ Imported only by whoever needs torch: the first use of an encoder, training, and
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 import warnings
 from collections.abc import Callable
@@ -47,13 +46,14 @@ def import_torchvision() -> Any:
                 raise
             for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
                 del sys.modules[name]
-            _operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            _operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            for name in ("nms", "qnms"):
+                schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                _operators.define(schema)  # type: ignore[no-untyped-call]
             import torchvision
     return torchvision
 
 
-_operators = torch.library.Library("torchvision", "FRAGMENT")
+_operators = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
 def class_names() -> tuple[str, ...]:
@@ -144,11 +144,10 @@ def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier]:
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
         network.load_state_dict(state, strict=True, assign=True)
-    except (RuntimeError, OSError, EOFError, ValueError, TypeError, AttributeError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{weights} does not hold the weights of {spec.name}: {str(error).splitlines()[0][:160]}"
-        ) from error
-    network.eval().requires_grad_(False)
+    except Exception as error:  # unpickling broken bytes raises every exception there is
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{weights} does not hold the weights of {spec.name}: {reason[:160]}") from error
+    network.float().eval().requires_grad_(False)
     layer = network.get_submodule(last_layer)
     # In C order: safetensors writes an array's memory as it lies, and this file's lies transposed.
     classifier = Classifier(

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,17 +85,35 @@ def fsync_dir(folder: Path) -> None:
         os.close(handle)
 
 
+def _fsync_files(folder: Path) -> None:
+    """A rename may reach the disk before what was written: then a power cut would leave empty files."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]+\.tmp")
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-([0-9a-f]+)\.tmp")
     for sibling in path.parent.iterdir():
         left = pattern.fullmatch(sibling.name)
-        if left and not _is_alive(int(left[1])):
+        if left and not _is_in_use(int(left[1]), left[2]):
             remove(sibling)
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    token = secrets.token_hex(4)
+    _tokens.add(token)
+    return path.with_name(f".{path.name}.{os.getpid()}-{token}.tmp")
 
 
-def _is_alive(pid: int) -> bool:
+_tokens: set[str] = set()
+"""By which this process knows its temporaries: in a container, the one killed before had the same id."""
+
+
+def _is_in_use(pid: int, token: str) -> bool:
+    if pid == os.getpid():
+        return token in _tokens
+    if sys.platform == "win32":  # os.kill would end that process, not ask for it
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -141,6 +160,7 @@ def new_dir(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        _fsync_files(temporary)
         try:
             temporary.replace(path)
         except OSError:

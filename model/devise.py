@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,18 +11,7 @@ from torch import nn
 
 from model.encoder import Features
 from model.projection import HIDDEN, Tensors
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train; the defaults are the document's, and the batch that 60 epochs in seconds allow."""
-
-    epochs: int = 60
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    dropout: float = 0.5
-    batch_size: int = 64
-    seed: int = 0
+from model.training import Recipe
 
 
 class Head(nn.Module):
@@ -82,7 +70,7 @@ def _epoch(
     head: Head, optimizer: torch.optim.SGD, pictures: torch.Tensor, wanted: torch.Tensor, batch_size: int
 ) -> float:
     total, seen = 0.0, 0
-    for rows in torch.randperm(len(pictures)).split(batch_size):
+    for rows in torch.randperm(len(pictures)).split(batch_size):  # type: ignore[no-untyped-call]
         if len(rows) == 1 and seen:
             continue  # BatchNorm has no statistics of a single picture
         optimizer.zero_grad()

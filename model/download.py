@@ -13,7 +13,6 @@ from model.errors import WeightsError
 if TYPE_CHECKING:
     import httpx
 
-CHUNK_BYTES = 1 << 20
 CONNECT_TIMEOUT_SECONDS = 4.0
 READ_TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 5
@@ -91,26 +90,30 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _continue(client: httpx.Client, remote: RemoteFile, part: Path, advance: Callable[[int], None]) -> None:
+    import httpx
+
     done = part.stat().st_size if part.exists() else 0
     if done >= remote.size:
         return
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with client.stream("GET", remote.url, headers=headers) as answer:
+        if done and answer.status_code == 416:  # the server's file ends before ours: not the same one
+            part.unlink()
+            advance(-done)
+            raise httpx.RemoteProtocolError(f"{remote.url} cannot be resumed after {done} bytes")
         answer.raise_for_status()
         resumed = answer.status_code == 206
         if done and not resumed:  # the server cannot resume: from the start again
             advance(-done)
             done = 0
         with cache_errors(part.parent), part.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_raw(CHUNK_BYTES):
+            for chunk in answer.iter_raw():
                 done += len(chunk)
                 if done > remote.size:
                     break  # not the file that was published: the checksum says so
                 file.write(chunk)
                 advance(len(chunk))
     if done < remote.size:
-        import httpx
-
         raise httpx.RemoteProtocolError(f"the connection ended after {done} of {remote.size} bytes")
 
 
@@ -119,5 +122,6 @@ def _check(remote: RemoteFile, part: Path) -> None:
     if found != remote.sha256:
         part.unlink()
         raise WeightsError(
-            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; it was thrown away"
+            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; "
+            "it was thrown away"
         )

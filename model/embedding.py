@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -24,7 +25,10 @@ MAX_FILE_BYTES = 1 << 30
 """A file is read whole, so that what is hashed is what is decoded; no picture needs more than this."""
 
 LOOKAHEAD_BATCHES = 2
-"""Batches decoded while one is encoded: enough to keep the encoder fed, 10 MB of framed pictures each at most."""
+"""Batches decoded while one is encoded: enough to keep the encoder fed, 5 MB of framed pictures each."""
+
+WAITING_BATCHES = 4
+"""Records held back at most, in batches, while those between them fill a batch for the encoder."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,10 +52,11 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One file that could not be read, and why."""
+    """One file that could not be read, and why. ``transient``: not for what is in it, so try again."""
 
     file: PictureFile
     reason: str
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def embed(
     is_known: Callable[[str], bool] = lambda _: False,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
 ) -> Iterator[Embedded | Failed]:
-    """Read, decode and encode ``files``; every file gives exactly one record, failures in between.
+    """Read, decode and encode ``files``; every file gives exactly one record, in their order.
 
     Args:
         is_known: told a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
@@ -83,23 +88,28 @@ def embed(
     def load(file: PictureFile) -> _Decoded | Embedded | Failed:
         return _load(file, spec.framing, is_known, max_megapixels)
 
-    batch: list[_Decoded] = []
-    for loaded in in_order(load, files, threads=decode_threads(), ahead=LOOKAHEAD_BATCHES * spec.batch_size):
+    ahead = LOOKAHEAD_BATCHES * spec.batch_size
+    waiting: list[_Decoded | Embedded | Failed] = []
+    to_encode = 0
+    for loaded in in_order(load, files, threads=decode_threads(), ahead=ahead):
+        waiting.append(loaded)
+        to_encode += isinstance(loaded, _Decoded)
+        if to_encode in (0, spec.batch_size) or len(waiting) == WAITING_BATCHES * spec.batch_size:
+            yield from _encode(waiting, encoder)
+            waiting, to_encode = [], 0
+    yield from _encode(waiting, encoder)
+
+
+def _encode(
+    waiting: list[_Decoded | Embedded | Failed], encoder: Encoder
+) -> Iterator[Embedded | Failed]:
+    pixels = [loaded.pixels for loaded in waiting if isinstance(loaded, _Decoded)]
+    features = iter(encoder.encode(np.stack(pixels)) if pixels else ())
+    for loaded in waiting:
         if isinstance(loaded, _Decoded):
-            batch.append(loaded)
-            if len(batch) == spec.batch_size:
-                yield from _encode(batch, encoder)
-                batch = []
+            yield replace(loaded.embedded, features=next(features))
         else:
             yield loaded
-    if batch:
-        yield from _encode(batch, encoder)
-
-
-def _encode(batch: list[_Decoded], encoder: Encoder) -> Iterator[Embedded]:
-    features = encoder.encode(np.stack([decoded.pixels for decoded in batch]))
-    for decoded, row in zip(batch, features, strict=True):
-        yield replace(decoded.embedded, features=row)
 
 
 def in_order(
@@ -132,17 +142,17 @@ def _load(
     except PictureError as error:
         return Failed(file, str(error))
     except OSError as error:
-        return Failed(file, error.strerror or str(error))
+        return Failed(file, error.strerror or str(error), transient=True)
     except MemoryError:
-        return Failed(file, "not enough memory to read it")
+        return Failed(file, "not enough memory to read it", transient=True)
 
 
 def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
     """The whole content, and the file's size and time as they were while it was read.
 
     Raises:
-        PictureError: no regular file, too large, or changed meanwhile.
-        OSError: it cannot be read.
+        PictureError: no regular file, or too large.
+        OSError: it cannot be read, or changed meanwhile.
     """
     # A pipe that took the place of a picture must not make the run wait for a writer.
     handle = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -152,9 +162,11 @@ def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
         if not stat.S_ISREG(before.st_mode):
             raise PictureError("no regular file")
         if before.st_size > MAX_FILE_BYTES:
-            raise PictureError(f"a file of {in_mb(before.st_size)}, over the limit of {in_mb(MAX_FILE_BYTES)}")
-        data = opened.read()
+            limit = in_mb(MAX_FILE_BYTES)
+            raise PictureError(f"a file of {in_mb(before.st_size)}, over the limit of {limit}")
+        data = opened.read(before.st_size + 1)
         after = os.fstat(handle)
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(data) != before.st_size:
-        raise PictureError("changed while it was read")
+    seen = (len(data), after.st_size, after.st_mtime_ns)
+    if seen != (before.st_size, before.st_size, before.st_mtime_ns):
+        raise OSError(errno.EAGAIN, "changed while it was read")
     return file, data

@@ -66,7 +66,9 @@ ENCODERS = {
             parameters=134_260_544,
             batch_size=16,
             # torchvision, VGG16_Weights.IMAGENET1K_V1.transforms()
-            framing=Framing(256, 224, Image.Resampling.BILINEAR, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            framing=Framing(
+                256, 224, Image.Resampling.BILINEAR, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+            ),
             sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             licence="BSD-3-Clause (torchvision), trained on ImageNet",
             layer="second fully connected layer, after its ReLU",
@@ -79,7 +81,7 @@ ENCODERS = {
         EncoderSpec(
             name="efficientnet-lite0",
             width=1280,
-            parameters=0,
+            parameters=3_413_024,
             batch_size=32,
             # 127/255 and 128/255: 88% top-1 on 1,000 ImageNet training pictures (DESIGN.md)
             framing=Framing(256, 224, Image.Resampling.BICUBIC, (127 / 255,) * 3, (128 / 255,) * 3),
@@ -106,11 +108,28 @@ def encoder_spec(name: str) -> EncoderSpec:
     return ENCODERS[name]
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """The network's last layer: ``weight`` (1000, width), ``bias`` (1000,), float32, and the class names."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    names: tuple[str, ...]
+
+    def logits(self, features: Features) -> NDArray[np.float32]:
+        return features @ self.weight.T + self.bias
+
+
 class Encoder(Protocol):
-    """Pictures in, feature vectors and class logits out."""
+    """Pictures in, feature vectors and class logits out. ``sha256``: of the weights."""
 
     spec: EncoderSpec
     sha256: str
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network's own last layer."""
+        ...
 
     def encode(self, pictures: NDArray[np.uint8]) -> Features:
         """(n, crop, crop, 3) uint8, framed, to (n, width) float32."""
@@ -119,18 +138,6 @@ class Encoder(Protocol):
     def logits(self, features: Features) -> NDArray[np.float32]:
         """(n, width) float32 to (n, 1000) float32: the network's own last layer."""
         ...
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """The network's last layer: ``weight`` (1000, width) and ``bias`` (1000,) float32, and the class names."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    names: tuple[str, ...]
-
-    def logits(self, features: Features) -> NDArray[np.float32]:
-        return features @ self.weight.T + self.bias
 
 
 class OnnxEncoder:
@@ -158,7 +165,7 @@ class OnnxEncoder:
             return onnxruntime.InferenceSession(
                 self.folder / ONNX_FILE, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises many unrelated types
+        except Exception as error:  # onnxruntime raises many unrelated types
             raise WeightsError(
                 f"cannot load {self.folder / ONNX_FILE}: remove that folder, it is made again when needed"
             ) from error
@@ -180,7 +187,9 @@ def check_pictures(pictures: NDArray[np.uint8], spec: EncoderSpec) -> None:
     """Raises ValueError unless ``pictures`` is (n, crop, crop, 3) uint8."""
     side = spec.framing.crop
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (side, side, 3):
-        raise ValueError(f"{spec.name} wants (n, {side}, {side}, 3) uint8, got {pictures.shape} {pictures.dtype}")
+        raise ValueError(
+            f"{spec.name} wants (n, {side}, {side}, 3) uint8, got {pictures.shape} {pictures.dtype}"
+        )
 
 
 def read_classifier(path: Path) -> Classifier:
@@ -191,7 +200,7 @@ def read_classifier(path: Path) -> Classifier:
         with safe_open(path, framework="numpy") as file:
             names = tuple(json.loads(file.metadata()["classes"]))
             return Classifier(file.get_tensor("weight"), file.get_tensor("bias"), names)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"cannot read {path}: remove its folder, it is made again when needed") from error
 
 
@@ -213,7 +222,7 @@ def installed_sha256(spec: EncoderSpec) -> str | None:
     record = cache_dir() / "weights" / f"{spec.name}.json"
     try:
         sha256 = str(json.loads(record.read_text())["sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return sha256 if weights_file(spec, sha256).is_file() else None
 

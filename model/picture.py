@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
 HEIC_ENDINGS = frozenset({".heic", ".heif", ".hif"})
 ENDINGS = HEIC_ENDINGS | frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm "
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm "  # noqa: SIM905
     ".jp2 .j2k .jpx .avif".split()
 )
 """File name endings, in lower case, of what is taken for a picture in a folder."""
@@ -32,7 +32,7 @@ DEFAULT_MAX_MEGAPIXELS = 200
 """Above the largest phone sensors (200 MP is 199.8 million pixels), below what fills a machine's memory."""
 
 LARGE_PIXELS = 30_000_000
-"""Pictures above this are decoded one at a time: 30 MP is 90 MB as RGB, several copies of it while converting."""
+"""Pictures above this are decoded one at a time: 30 MP is 90 MB as RGB, with copies while converting."""
 
 ADDRESSABLE_16_BIT = 65_535
 
@@ -98,8 +98,6 @@ def open_picture(
     if not data:
         raise PictureError("empty file")
     heic = heic_available()
-    if PurePath(name).suffix.lower() in HEIC_ENDINGS and not heic:
-        raise PictureError("HEIC needs an extra: pip install 'wordsight[heic]'")
     try:
         with Image.open(io.BytesIO(data), formats=_installed_formats()) as image:
             return _decode(image, max_megapixels)
@@ -108,8 +106,10 @@ def open_picture(
     except MemoryError:
         raise PictureTooLarge("not enough memory to decode it") from None
     except PIL.UnidentifiedImageError:
+        if PurePath(name).suffix.lower() in HEIC_ENDINGS and not heic:
+            raise PictureError("HEIC needs an extra: pip install 'wordsight[heic]'") from None
         raise PictureError("not a picture of a known format") from None
-    except Exception as error:  # noqa: BLE001 - decoders meet hostile bytes with every exception there is
+    except Exception as error:  # decoders meet hostile bytes with every exception there is
         raise PictureError(f"broken picture: {_one_line(error)}") from error
 
 
@@ -178,7 +178,7 @@ def frame(image: Image.Image, framing: Framing) -> Pixels:
     Returns:
         (crop, crop, 3) uint8.
     """
-    image = _without_far_ends(image, framing)
+    image = _without_far_ends(image)
     width, height = image.size
     short = min(width, height)
     # torchvision truncates the longer side (transforms.functional._compute_resized_output_size)
@@ -194,7 +194,7 @@ MAX_ASPECT = 32
 """Beyond this only the middle is resized: 10,000 x 1 pixels would become 2,560,000 x 256 for a 224 crop."""
 
 
-def _without_far_ends(image: Image.Image, framing: Framing) -> Image.Image:
+def _without_far_ends(image: Image.Image) -> Image.Image:
     short = min(image.size)
     longest = short * MAX_ASPECT
     if max(image.size) <= longest:

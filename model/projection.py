@@ -27,7 +27,7 @@ HIDDEN = 2000
 """Width of the head's hidden layer, the document's."""
 
 CONSE_TOP = 10
-"""Classes that speak for a picture: T = 10 in Norouzi et al. 2013, "Zero-shot learning by convex combination"."""
+"""Classes that speak for a picture: T = 10 in Norouzi et al. 2013."""
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -172,12 +172,15 @@ def read_projection(data: bytes, name: str) -> Projection:
         length = int.from_bytes(data[:8], "little")
         header: Mapping[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
         if header["format"] != FORMAT:
-            raise ProjectionError(f"{name} is of format {header['format']}, this version reads {FORMAT}: upgrade")
+            raise ProjectionError(
+                f"{name} is of format {header['format']}, this version reads {FORMAT}: upgrade"
+            )
         fields = {key: value for key, value in header.items() if key != "format"}
         projection = KINDS[str(header["kind"])](Header(**fields), load(data))
-        width = next(iter(projection.tensors[key] for key in ("weight", "first.weight") if key in projection.tensors))
-        projection.project(np.zeros((1, width.shape[1]), np.float32))
-    except (ValueError, KeyError, TypeError, StopIteration, SafetensorError) as error:
+        weight = projection.tensors["weight" if "weight" in projection.tensors else "first.weight"]
+        if not np.isfinite(projection.project(np.zeros((1, weight.shape[1]), np.float32))).all():
+            raise ValueError("numbers that are not finite")
+    except (ValueError, LookupError, TypeError, SafetensorError) as error:
         raise ProjectionError(f"{name} is no projection, or a broken one: train it again") from error
     return projection
 

@@ -13,8 +13,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from model.errors import WordsightError
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 PLAIN_LINE_SECONDS = 10.0
 """Without a terminal, progress is a line at most this often."""
@@ -95,12 +99,14 @@ def _bar(task: str, total: float, unit: str, in_bytes: bool) -> Iterator[Progres
         task_id = bar.add_task(task, total=total, detail="")
 
         def advance(amount: float, detail: str) -> None:
-            bar.update(task_id, advance=amount, **({"detail": detail} if detail else {}))
+            bar.update(task_id, advance=amount)
+            if detail:
+                bar.update(task_id, detail=detail)
 
         yield Progress(advance)
 
 
-def _RateColumn() -> object:  # noqa: N802 - a class made late, so that rich is imported only for a bar
+def _RateColumn() -> ProgressColumn:  # noqa: N802 - a class made late, so that rich is imported only for a bar
     from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
@@ -127,8 +133,10 @@ def _lines(task: str, total: float, unit: str, in_bytes: bool) -> Progress:
         shown = now
         rate = done / (now - started)
         left = f", {max(0, total - done) / rate:.0f} s left" if rate > 0 else ""
-        amounts = f"{in_mb(int(done))} of {in_mb(int(total))}" if in_bytes else f"{done:.0f} of {total:.0f} {unit}".rstrip()
-        speed = f"{in_mb(int(rate))}/s" if in_bytes else f"{rate:.0f}/s"
+        if in_bytes:
+            amounts, speed = f"{in_mb(int(done))} of {in_mb(int(total))}", f"{in_mb(int(rate))}/s"
+        else:
+            amounts, speed = f"{done:.0f} of {total:.0f} {unit}".rstrip(), f"{rate:.0f}/s"
         note(f"{task}: {amounts}, {speed}{left}{'  ' + detail if detail else ''}")
 
     return Progress(advance)

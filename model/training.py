@@ -24,6 +24,18 @@ HIT_AT = (1, 2, 3, 5, 10)
 HASH_DIGITS = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; the defaults are the document's, and the batch that 60 epochs in seconds allow."""
+
+    epochs: int = 60
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    dropout: float = 0.5
+    batch_size: int = 64
+    seed: int = 0
+
+
 @dataclass(frozen=True)
 class Labelled:
     """Features with their labels, one row a picture. ``sha256``: hex, of the files' content."""
@@ -58,7 +70,7 @@ def train_devise(
     words: Words,
     header: Header,
     *,
-    seed: int = 0,
+    recipe: Recipe = Recipe(),
     advance: Callable[[str], None] = lambda _: None,
 ) -> Devise:
     """Train the document's head on four fifths of the pictures and measure hit@k on both parts.
@@ -66,21 +78,20 @@ def train_devise(
     Raises:
         DatasetError: fewer than two labels with ten pictures and a word vector.
     """
-    from model.devise import Recipe, train_head
+    from model.devise import train_head
 
     labels = sorted(learnable_labels(Counter(data.labels), words))
     if not labels:
         raise DatasetError(
-            f"nothing to learn from: at least {MIN_LABELS} labels with {MIN_PICTURES} pictures each and a word "
-            f"vector are needed, found {len(set(data.labels))} labels in {len(data.labels)} pictures"
+            f"nothing to learn from: at least {MIN_LABELS} labels with {MIN_PICTURES} pictures each and a "
+            f"word vector are needed, found {len(set(data.labels))} labels in {len(data.labels)} pictures"
         )
     number = {label: i for i, label in enumerate(labels)}
     rows = np.array([i for i, label in enumerate(data.labels) if label in number])
     targets = np.stack([words.phrase(label).vector for label in labels])
     wanted = np.array([number[data.labels[i]] for i in rows])
-    is_test = split([data.sha256[i] for i in rows], wanted, seed=seed)
+    is_test = split([data.sha256[i] for i in rows], wanted, seed=recipe.seed)
     train, test = rows[~is_test], rows[is_test]
-    recipe = Recipe(seed=seed)
     tensors = train_head(data.features[train], wanted[~is_test], targets, recipe, advance)
     devise = Devise(replace(header, kind=Devise.kind), tensors)
     figures = {
@@ -106,12 +117,13 @@ def split(sha256: Sequence[str], labels: NDArray[np.int64], *, seed: int) -> NDA
     """
     is_test = np.zeros(len(labels), bool)
     rng = np.random.default_rng(seed)
+    copies = Counter(sha256)
     assigned: dict[str, bool] = {}
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
         wanted = round(len(rows) * TEST_SHARE)
         for row in rows:
-            side = assigned.setdefault(sha256[row], wanted > 0)
+            side = assigned.setdefault(sha256[row], wanted >= copies[sha256[row]])
             is_test[row] = side
             wanted -= side
     return is_test

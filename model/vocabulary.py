@@ -13,14 +13,17 @@ MIN_LETTERS = 3
 
 # Pronouns, quantities and the like, which dictionaries list as nouns and nobody tags a picture with.
 FUNCTION_WORDS = frozenset(
-    "all another any our my anybody anyone anything both each either everybody everyone everything few first former "
-    "half her hers him his its itself last latter less lot lots many mine more most much myself neither next "
-    "nobody none nothing one ones other others ours ourselves own plenty same second several she some somebody "
-    "someone something such that their theirs them themselves these they third this those thou thousand two "
-    "three four five six seven eight nine ten eleven twelve hundred million billion trillion percent cent who "
-    "whom what which whose you your yours yourself and but for not nor per the was were will would can could "
-    "may might must shall should out off over under about above after before between during against again "
-    "here there where when why how now then today tomorrow yesterday tonight".split()
+    """
+    all another any our my anybody anyone anything both each either everybody everyone everything few
+    first former half her hers him his its itself last latter less lot lots many mine more most much
+    myself neither next nobody none nothing one ones other others ours ourselves own plenty same second
+    several she some somebody someone something such that their theirs them themselves these they third
+    this those thou thousand two three four five six seven eight nine ten eleven twelve hundred million
+    billion trillion percent cent who whom what which whose you your yours yourself and but for not nor
+    per the was were will would can could may might must shall should out off over under about above
+    after before between during against again here there where when why how now then today tomorrow
+    yesterday tonight
+    """.split()  # noqa: SIM905
 )
 
 

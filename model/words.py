@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +27,15 @@ OFFSETS_FILE = "offsets.i64"
 ORDER_FILE = "order.i32"
 
 SIF_A = 1e-3
-"""Arora, Liang and Ma 2017, "A simple but tough-to-beat baseline for sentence embeddings": a/(a + p(word))."""
+"""Arora, Liang and Ma 2017, "A simple but tough-to-beat baseline for sentence embeddings": a / (a + p)."""
 
 SCAN_ROWS = 50_000
 """Rows compared at a time when all words are ranked: 60 MB of 300-number vectors."""
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
-_SEPARATOR = re.compile(r"[^\w'’.-]+|_+")
+_SEPARATOR = re.compile(r"[^\w'\u2019.-]+|_+")
 _INNER = re.compile(r"[^\w]+|_+")
+_EDGES = "'\u2019.-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Words:
             self.sha256 = str(facts["sha256"])
             self.width = int(facts["width"])
             self.count = int(facts["count"])
-            self.vectors = self._map(VECTORS_FILE, np.float32, (self.count, self.width))
+            self.vectors: NDArray[np.float32] = self._map(VECTORS_FILE, np.float32, (self.count, self.width))
             self._norms = self._map(NORMS_FILE, np.float32, (self.count,))
             self._offsets = self._map(OFFSETS_FILE, np.int64, (self.count + 1,))
             self._order = self._map(ORDER_FILE, np.int32, (self.count,))
@@ -82,7 +86,7 @@ class Words:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"the word vectors in {folder} are incomplete: remove that folder") from error
 
-    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
         path = self.folder / name
         expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if path.stat().st_size != expected:
@@ -101,7 +105,7 @@ class Words:
 
     def row(self, word: str) -> int | None:
         """The word's row, which is its rank by frequency from 0, or None."""
-        wanted = word.encode("utf-8", "replace")
+        wanted = word.encode("utf-8", "surrogatepass")
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
@@ -119,7 +123,7 @@ class Words:
 
     def frequency(self, row: int) -> float:
         """The share of running text that is this word, by Zipf's law from its rank."""
-        return 1 / ((row + 1) * (np.log(self.count) + np.euler_gamma))
+        return 1 / ((row + 1) * (math.log(self.count) + np.euler_gamma))
 
     def phrase(self, text: str) -> Phrase:
         """One or several words as one direction: unit vectors, frequent words weighing less (SIF).
@@ -189,10 +193,12 @@ class Words:
         """All words, the most frequent first."""
         text = self._text.tobytes()
         offsets = self._offsets.tolist()
-        for start, end in zip(offsets, offsets[1:], strict=False):
+        for start, end in pairwise(offsets):
             yield text[start:end].decode()
 
-    def nearest(self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()) -> list[NearWord]:
+    def nearest(
+        self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()
+    ) -> list[NearWord]:
         """The words of highest cosine to a unit ``vector`` (width,), those in ``without`` left out."""
         wanted = count + len(without)
         scores = np.empty(self.count, np.float32)
@@ -207,14 +213,14 @@ class Words:
 
 def _chunks(text: str) -> list[str]:
     normal = unicodedata.normalize("NFKC", text)
-    return [chunk for chunk in _SEPARATOR.split(normal) if chunk.strip("'’.-")]
+    return [chunk for chunk in _SEPARATOR.split(normal) if chunk.strip(_EDGES)]
 
 
 def _readings(chunk: str) -> Iterator[list[str]]:
     """Ways to take a chunk as words, the most literal first."""
     lower = chunk.lower()
     yield [lower]
-    bare = lower.strip("'’.-").removesuffix("'s").removesuffix("’s")
+    bare = lower.strip(_EDGES).removesuffix("'s").removesuffix("\u2019s")
     yield [bare]
     yield [part for part in _INNER.split(bare) if part]
     pieces = [piece.lower() for part in _INNER.split(chunk) for piece in _CAMEL.split(part) if piece]

@@ -1,0 +1,351 @@
+"""`ingest run`: a folder into a collection, and a collection brought up to date with its folder.
+
+    scan -> what changed? -> read and decode (threads) -> encode -> project -> upsert
+
+Each batch is acknowledged by the store before the next is asked for; whatever ends the run, what was
+acknowledged stays, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ingest.ledger import Ledger
+from ingest.record import Picture, stable_id
+from ingest.semantics import (
+    PROJECTION_FILE,
+    SWITCHING,
+    UNDECIDED,
+    build_conse,
+    finish_switch,
+    read_collection_projection,
+    semantic_of,
+    switch_projection,
+    train_on,
+    trainable,
+)
+from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Point, Store
+from ingest.tags import ensure_tags
+from ingest.writer import BatchWriter
+from model.dataset import LeftOut, PictureFile, dataset_root, scan
+from model.embedding import Embedded, Failed, embed
+from model.encoder import Encoder, open_encoder
+from model.errors import CollectionMismatch, DatasetError
+from model.glove import open_words
+from model.pair import AUTO, choose_pair
+from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
+from model.projection import Conse, Devise, Projection, load_projection
+from model.terminal import note, progress
+from model.training import Recipe
+from model.words import Words
+
+ACK_BATCHES = 2
+"""Encoder batches in one upsert: with one, flushing to disk takes a tenth of the time."""
+
+SHOWN_FAILURES = 20
+"""Bad files named on the screen; all of them are in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to ingest. ``projection``: auto, conse, devise, or a file's path."""
+
+    encoder: str = AUTO
+    words: str = AUTO
+    projection: str = AUTO
+    offline: bool = False
+    keep_missing: bool = False
+    follow_links: bool = False
+    retry: bool = False
+    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    device: str = AUTO
+
+
+@dataclass
+class Report:
+    """What a run did, in pictures. ``copied``: their content was there already, so nothing was encoded."""
+
+    collection: str
+    added: int = 0
+    updated: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    missing: int = 0
+    failed: int = 0
+    failed_before: int = 0
+    total: int = 0
+    to_do: int = 0
+    interrupted: bool = False
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def done(self) -> int:
+        return self.added + self.updated + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the collection holds of a file."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+def run(store: Store, folder: Path, name: str, options: Options) -> Report:
+    """Bring collection ``name`` up to date with ``folder``, making it where there is none.
+
+    Raises:
+        DatasetError: no such folder, or nothing in it can be read; the collection is as before.
+        CollectionMismatch: the collection is of another folder, encoder or words.
+        StoreError, WeightsError, CacheError: as their names say.
+    """
+    root = dataset_root(folder)
+    report = Report(name)
+    files = list(scan(root, report.left_out, follow_links=options.follow_links))
+    if not files:
+        raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
+    is_new = name not in store.names()
+    if is_new:
+        _create(store, name, root, options)
+    else:
+        _check_same(store.facts(name), name, root, options)
+    with store.open(name, write=True) as collection:
+        ingest = Ingest(store, collection, root, options, report)
+        try:
+            ingest.bring_up_to_date(files)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        report.total = collection.count()
+    if is_new and not report.total and not report.interrupted:
+        store.drop(name)
+        raise DatasetError(f"none of the {len(files)} pictures in {folder} could be read; no collection was made")
+    return report
+
+
+def _seen_instead(left_out: LeftOut) -> str:
+    told = [f"{count} {ending}" for ending, count in left_out.endings.most_common(3)]
+    told += [f"cannot read {path}: {reason}" for path, reason in list(left_out.unreadable.items())[:2]]
+    told += [f"{left_out.links} links to folders, which --follow-links follows"] if left_out.links else []
+    return f" (but {', '.join(told)})" if told else ""
+
+
+def _create(store: Store, name: str, root: Path, options: Options) -> None:
+    pair = choose_pair(options.encoder, options.words, offline=options.offline)
+    encoder, words = open_encoder(pair.encoder, device=options.device), open_words(pair.words)
+    given = _projection_file(options)
+    facts = Facts(
+        kind="pictures",
+        vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
+        words=words.name,
+        words_sha256=words.sha256,
+        encoder=encoder.spec.name,
+        encoder_sha256=encoder.sha256,
+        projection=given.header.kind if given else Conse.kind,
+        pending=UNDECIDED if options.projection == AUTO else "",
+        root=str(root),
+        created=_now(),
+    )
+    projection = given or build_conse(encoder, words)
+    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+    with store.create(name, facts) as collection:
+        collection.write_file(PROJECTION_FILE, projection.to_bytes())
+        collection.save(facts)
+
+
+def _projection_file(options: Options) -> Projection | None:
+    if options.projection in (AUTO, Conse.kind, Devise.kind):
+        return None
+    return load_projection(Path(options.projection))
+
+
+def _check_same(facts: Facts, name: str, root: Path, options: Options) -> None:
+    if facts.kind != "pictures":
+        raise CollectionMismatch(f"{name!r} holds words, not pictures: choose another name with --collection")
+    if facts.root != str(root) and Path(facts.root).is_dir():
+        raise CollectionMismatch(
+            f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
+            "give this folder a collection of its own with --collection NAME"
+        )
+    for what, asked, recorded in (
+        ("encoder", options.encoder, facts.encoder),
+        ("words", options.words, facts.words),
+    ):
+        if asked not in (AUTO, recorded):
+            raise CollectionMismatch(
+                f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
+                "be compared; leave the option out, or make another collection with --collection NAME"
+            )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Ingest:
+    """One run over one open collection."""
+
+    def __init__(
+        self, store: Store, collection: Collection, root: Path, options: Options, report: Report
+    ) -> None:
+        self.collection, self.options, self.report = collection, options, report
+        facts = collection.facts
+        self.encoder: Encoder = open_encoder(facts.encoder, facts.encoder_sha256, device=options.device)
+        self.words: Words = open_words(facts.words, facts.words_sha256)
+        ensure_tags(store, self.words, self.encoder.classifier.names)
+        self.ledger = Ledger(collection, reader_version(options.max_megapixels))
+        if facts.root != str(root):
+            note(f"the dataset moved from {facts.root} to {root}")
+            collection.save(replace(facts, root=str(root)))
+
+    def bring_up_to_date(self, files: list[PictureFile]) -> None:
+        if self.collection.facts.pending == SWITCHING:
+            self._finish_switch()
+        known = self._known()
+        to_do = [file for file in files if self._is_to_do(file, known)]
+        self.report.to_do = len(to_do)
+        try:
+            self._embed(to_do, known)
+            self._remove_vanished({file.relative for file in files}, known)
+        finally:
+            self.ledger.save()
+        self._settle_projection()
+        self.collection.save(replace(self.collection.facts, updated=_now()))
+
+    def _known(self) -> dict[str, Known]:
+        known: dict[str, Known] = {}
+        for points in self.collection.scroll():
+            for point in points:
+                picture = Picture.from_payload(point.payload)
+                known[picture.path] = Known(picture.size, picture.mtime_ns, picture.sha256)
+        return known
+
+    def _is_to_do(self, file: PictureFile, known: dict[str, Known]) -> bool:
+        there = known.get(file.relative)
+        if there and (there.size, there.mtime_ns) == (file.size, file.mtime_ns):
+            self.report.unchanged += 1
+            return False
+        if self.ledger.knows(file) and not self.options.retry:
+            self.report.failed_before += 1
+            return False
+        return True
+
+    def _embed(self, to_do: list[PictureFile], known: dict[str, Known]) -> None:
+        if not to_do:
+            return
+        projection = read_collection_projection(self.collection)
+        writer = BatchWriter(self.collection, projection, known)
+        results = embed(
+            to_do, self.encoder, is_known=writer.has_content, max_megapixels=self.options.max_megapixels
+        )
+        with progress("embedding", len(to_do), unit="pictures") as shown:
+            for batch in _ack_batches(self._whole(results, writer), self.encoder.spec.batch_size * ACK_BATCHES):
+                good = [result for result in batch if isinstance(result, Embedded)]
+                writer.write(good)
+                for result in batch:
+                    self._count(result, known)
+                shown.advance(len(batch), f"{self.report.failed} bad" if self.report.failed else "")
+
+    def _whole(
+        self, results: Iterable[Embedded | Failed], writer: BatchWriter
+    ) -> Iterator[Embedded | Failed]:
+        """Every result with its vector: of known content the stored one, if that still is what it was."""
+        for result in results:
+            if isinstance(result, Failed):
+                yield result
+            elif result.features is not None:
+                yield _usable(result)
+            elif stored := writer.stored(result):
+                self.report.copied += 1
+                yield stored
+            else:
+                again = embed([result.file], self.encoder, max_megapixels=self.options.max_megapixels)
+                yield from self._whole(again, writer)
+
+    def _count(self, result: Embedded | Failed, known: dict[str, Known]) -> None:
+        path = result.file.relative
+        if isinstance(result, Failed):
+            self.report.failed += 1
+            self.ledger.add(result)
+            if path in known and not result.transient:  # a file that turned bad has no right vector any more
+                self.collection.delete([stable_id(path)])
+                self.report.removed += 1
+            if self.report.failed <= SHOWN_FAILURES:
+                note(f"bad file {path!r}: {result.reason}")
+            elif self.report.failed == SHOWN_FAILURES + 1:
+                note("more bad files: `ingest failures` lists them all")
+            return
+        self.ledger.mended(path)
+        if path in known:
+            self.report.updated += 1
+        else:
+            self.report.added += 1
+
+    def _remove_vanished(self, seen: set[str], known: dict[str, Known]) -> None:
+        """Forget pictures whose files are gone, but not those in folders that could not be read."""
+        unreadable = tuple(f"{folder}/" for folder in self.report.left_out.unreadable)
+        vanished = [path for path in known if path not in seen and not path.startswith(unreadable)]
+        if self.options.keep_missing:
+            self.report.missing = len(vanished)
+        else:
+            self.collection.delete([stable_id(path) for path in vanished])
+            self.report.removed = len(vanished)
+            self.ledger.keep_only(seen)
+
+    def _settle_projection(self) -> None:
+        facts, asked = self.collection.facts, self.options.projection
+        if facts.pending == UNDECIDED or asked == Devise.kind:
+            if facts.projection != Devise.kind:
+                self._train(required=asked == Devise.kind)
+        elif asked == Conse.kind and facts.projection != Conse.kind:
+            self._switch(build_conse(self.encoder, self.words))
+        elif (given := _projection_file(self.options)) and facts.projection != given.header.kind:
+            given.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+            self._switch(given)
+
+    def _train(self, *, required: bool) -> None:
+        labels = trainable(self.collection, self.words)
+        if not labels and not required:
+            self.collection.save(replace(self.collection.facts, pending=""))
+            return
+        note(f"{len(labels)} labels with enough pictures: training a DeViSE head on {sum(labels.values())} of them")
+        with progress("training", Recipe().epochs, unit="epochs") as shown:
+            head = train_on(self.collection, self.words, lambda detail: shown.advance(1, detail))
+        test = head.header.figures["test"]
+        note(f"trained: of the pictures held back, {test['2']}% have their label among the first 2 words, "
+             f"{test['3']}% among the first 3")
+        self._switch(head)
+
+    def _switch(self, projection: Projection) -> None:
+        with progress("projecting", self.collection.count(), unit="pictures") as shown:
+            switch_projection(self.collection, projection, shown.advance)
+
+    def _finish_switch(self) -> None:
+        note("going on with the change of projection that an earlier run began")
+        with progress("projecting", self.collection.count(), unit="pictures") as shown:
+            finish_switch(self.collection, shown.advance)
+
+
+def _usable(result: Embedded) -> Embedded | Failed:
+    """A vector that is not finite or has no direction must never reach the store."""
+    features = result.features
+    if features is None or not np.isfinite(features).all() or not features.any():
+        return Failed(result.file, "the encoder finds nothing in it")
+    return result
+
+
+def _ack_batches(results: Iterable[Embedded | Failed], size: int) -> Iterator[list[Embedded | Failed]]:
+    batch: list[Embedded | Failed] = []
+    for result in results:
+        batch.append(result)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
