@@ -1,1 +1,146 @@
-"""Commands."""
+"""The command `ingest`: options in, reports out; no logic."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest import report
+from ingest.connect import open_store
+from model import terminal
+from model.pair import AUTO
+from model.picture import DEFAULT_MAX_MEGAPIXELS
+from model.terminal import NothingFoundError
+
+app = typer.Typer(
+    help="Keep collections of pictures: embed a folder, bring it up to date, look after it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+StoreDir = Annotated[
+    Path | None, typer.Option("--store", envvar="WORDSIGHT_STORE", help="Folder of the embedded store.")
+]
+Url = Annotated[str, typer.Option("--url", envvar="QDRANT_URL", help="Use a Qdrant server instead.")]
+ApiKey = Annotated[
+    str, typer.Option("--api-key", envvar="QDRANT_API_KEY", help="The server's key.", show_default=False)
+]
+CollectionName = Annotated[
+    str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER")],
+    collection: Annotated[
+        str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
+    ] = "",
+    encoder: Annotated[
+        str, typer.Option(help="vgg16, efficientnet-lite0, or auto: vgg16 where it can be had.")
+    ] = AUTO,
+    words: Annotated[
+        str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto: what goes with the encoder.")
+    ] = AUTO,
+    projection: Annotated[
+        str, typer.Option(help="conse, devise, a file, or auto: devise where the labels allow.")
+    ] = AUTO,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
+    ] = False,
+    keep_missing: Annotated[
+        bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
+    max_megapixels: Annotated[
+        int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
+    ] = DEFAULT_MAX_MEGAPIXELS,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = AUTO,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+) -> None:
+    """Embed a folder of pictures; run again, only what changed."""
+    from ingest.run import Options, run_folder
+
+    options = Options(
+        encoder=encoder,
+        words=words,
+        projection=projection,
+        offline=offline,
+        keep_missing=keep_missing,
+        follow_links=follow_links,
+        retry=retry,
+        max_megapixels=max_megapixels,
+        device=device,
+    )
+    done = run_folder(open_store(store, url, api_key), folder, collection, options)
+    report.tell_run(done)
+    if done.interrupted:
+        raise typer.Exit(130)
+
+
+@app.command()
+def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: ApiKey = "") -> None:
+    """The collections: pictures, labels, encoder, words, projection, where, how big."""
+    opened = open_store(store, url, api_key)
+    rows = report.status_rows(opened)
+    if json:
+        sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
+    else:
+        report.write_status(rows, opened.where)
+    if not rows:
+        raise NothingFoundError(f"no collection in {opened.where} yet: `ingest run FOLDER` makes one")
+
+
+@app.command()
+def failures(
+    collection: CollectionName = "", json: Json = False, store: StoreDir = None, url: Url = "", api_key: ApiKey = ""
+) -> None:
+    """The files that could not be indexed, and why."""
+    rows = report.failure_rows(open_store(store, url, api_key), collection)
+    if json:
+        sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
+    else:
+        report.write_failures(rows)
+    if not rows:
+        raise NothingFoundError("no bad files")
+
+
+@app.command()
+def drop(
+    collection: Annotated[str, typer.Argument(help="The collection to remove.", metavar="COLLECTION")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+) -> None:
+    """Remove a collection; the pictures themselves are not touched."""
+    opened = open_store(store, url, api_key)
+    points = opened.summary(collection).points
+    if not yes:
+        typer.confirm(f"Remove collection {collection!r} with {points} points?", abort=True, err=True)
+    opened.drop(collection)
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; made where missing.", metavar="FOLDER")],
+) -> None:
+    """Write a few labelled photographs to try things with."""
+    from ingest.sample import write_sample
+
+    written = write_sample(folder)
+    terminal.note(f"{written} photographs in {folder}: `ingest run {folder}` embeds them")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    terminal.run_cli(app)

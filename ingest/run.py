@@ -29,7 +29,7 @@ from ingest.semantics import (
     train_on,
     trainable,
 )
-from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Point, Store
+from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Store, check_name, collection_name
 from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
 from model.dataset import LeftOut, PictureFile, dataset_root, scan
@@ -98,8 +98,12 @@ class Known:
     sha256: str
 
 
-def run(store: Store, folder: Path, name: str, options: Options) -> Report:
-    """Bring collection ``name`` up to date with ``folder``, making it where there is none.
+def run_folder(store: Store, folder: Path, name: str, options: Options) -> Report:
+    """Bring a collection up to date with ``folder``, making it where there is none.
+
+    Args:
+        name: the collection's; where empty, that of the collection made from this folder before, else the
+            folder's own name.
 
     Raises:
         DatasetError: no such folder, or nothing in it can be read; the collection is as before.
@@ -107,6 +111,7 @@ def run(store: Store, folder: Path, name: str, options: Options) -> Report:
         StoreError, WeightsError, CacheError: as their names say.
     """
     root = dataset_root(folder)
+    name = check_name(name) if name else _name_for(root, store)
     report = Report(name)
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
@@ -129,6 +134,11 @@ def run(store: Store, folder: Path, name: str, options: Options) -> Report:
     return report
 
 
+def _name_for(root: Path, store: Store) -> str:
+    made_from_it = [name for name, facts in store.collections().items() if facts.root == str(root)]
+    return made_from_it[0] if made_from_it else collection_name(root.name)
+
+
 def _seen_instead(left_out: LeftOut) -> str:
     told = [f"{count} {ending}" for ending, count in left_out.endings.most_common(3)]
     told += [f"cannot read {path}: {reason}" for path, reason in list(left_out.unreadable.items())[:2]]
@@ -149,6 +159,7 @@ def _create(store: Store, name: str, root: Path, options: Options) -> None:
         encoder_sha256=encoder.sha256,
         projection=given.header.kind if given else Conse.kind,
         pending=UNDECIDED if options.projection == AUTO else "",
+        trained=sorted(given.header.labels) if given else (),
         root=str(root),
         created=_now(),
     )

@@ -89,7 +89,8 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
         collection.set_vectors(SEMANTIC, [point.id for point in points], semantic)
         advance(len(points))
     collection.write_file(PROJECTION_FILE, data)
-    collection.save(replace(collection.facts, projection=projection.header.kind, pending=""))
+    header = projection.header
+    collection.save(replace(collection.facts, projection=header.kind, trained=sorted(header.labels), pending=""))
 
 
 def trainable(collection: Collection, words: Words) -> dict[str, int]:

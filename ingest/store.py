@@ -67,7 +67,7 @@ class Facts:
     """What is recorded of a collection, and must not change under it.
 
     ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
-    run ended before. ``root``: folder of the dataset. ``files``: name to SHA-256 of files kept with it.
+    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset. ``files``: name to SHA-256 of files kept with it.
     Times are ISO 8601, UTC.
     """
 
@@ -79,6 +79,7 @@ class Facts:
     encoder_sha256: str = ""
     projection: str = ""
     pending: str = ""
+    trained: Sequence[str] = ()
     root: str = ""
     created: str = ""
     updated: str = ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ingest.record import stable_id
 from ingest.store import WORD, Facts, Point, Store, batches
 from model.errors import StoreInUse
+from model.terminal import note
 from model.vocabulary import VERSION, tag_vocabulary
 from model.words import Words
 
@@ -32,6 +33,7 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
         collection = store.create(name, facts) if name not in store.names() else store.open(name, write=True)
     except StoreInUse:
         return name  # another run is filling it
+    note("making the tag vocabulary (once)")
     with collection:
         for rows in batches(tag_vocabulary(words, class_names), BATCH):
             collection.upsert(

@@ -148,11 +148,11 @@ def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{weights} does not hold the weights of {spec.name}: {reason[:160]}") from error
     network.float().eval().requires_grad_(False)
-    layer = network.get_submodule(last_layer)
+    layer = network.get_submodule(last_layer).state_dict()
     # In C order: safetensors writes an array's memory as it lies, and this file's lies transposed.
     classifier = Classifier(
-        np.array(layer.weight, np.float32, order="C"),
-        np.array(layer.bias, np.float32, order="C"),
+        np.array(layer["weight"].numpy(), np.float32, order="C"),
+        np.array(layer["bias"].numpy(), np.float32, order="C"),
         class_names(),
     )
     if len(classifier.names) != CLASSES:

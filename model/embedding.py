@@ -100,9 +100,7 @@ def embed(
     yield from _encode(waiting, encoder)
 
 
-def _encode(
-    waiting: list[_Decoded | Embedded | Failed], encoder: Encoder
-) -> Iterator[Embedded | Failed]:
+def _encode(waiting: list[_Decoded | Embedded | Failed], encoder: Encoder) -> Iterator[Embedded | Failed]:
     pixels = [loaded.pixels for loaded in waiting if isinstance(loaded, _Decoded)]
     features = iter(encoder.encode(np.stack(pixels)) if pixels else ())
     for loaded in waiting:

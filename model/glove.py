@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ from model.cache import cache_dir, cache_errors, need_space, new_dir, replace_fi
 from model.download import RemoteFile
 from model.errors import UsageError, WeightsError
 from model.words import Words
+
+log = logging.getLogger("wordsight")
 
 TEXT_BLOCK_BYTES = 8 << 20
 """Text parsed at a time: bounds memory whatever the file's size."""
@@ -118,6 +121,7 @@ def open_words(name: str, sha256: str = "") -> Words:
         if not spec.package or sha256 != spec.sha256:
             which = f" with checksum {sha256[:8]}" if sha256 else ""
             raise WeightsError(f"no word vectors {name}{which} here: `model fetch` brings them")
+        log.info("preparing the word vectors %s (once)", name)
         with cache_errors(folder):
             _convert_package(spec, folder)
     return Words(folder)

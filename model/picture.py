@@ -12,7 +12,7 @@ from pathlib import PurePath
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from model.errors import PictureError, PictureTooLarge
 
@@ -35,6 +35,18 @@ LARGE_PIXELS = 30_000_000
 """Pictures above this are decoded one at a time: 30 MP is 90 MB as RGB, with copies while converting."""
 
 ADDRESSABLE_16_BIT = 65_535
+
+# Not ImageOps.exif_transpose: it writes the EXIF anew besides, and fails where another tag is broken.
+TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what makes the picture upright."""
 
 # Pillow's own limit warns at half of where it refuses and cannot be set for one call; ours is checked
 # from the header, before a pixel is decoded.
@@ -142,15 +154,17 @@ def _decode(image: Image.Image, max_megapixels: int) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()  # a truncated file is refused here
     try:
-        return ImageOps.exif_transpose(image)
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # noqa: BLE001 - broken EXIF spoils the orientation, not the picture
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I;16"):
+    # 16-bit grey; of PGM files Pillow gives it as 32-bit
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return _grey(np.asarray(image, np.float32) * (255 / ADDRESSABLE_16_BIT))
     if image.mode in ("I", "F"):
         return _grey(_stretched(np.asarray(image, np.float32)))

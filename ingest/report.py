@@ -1,0 +1,114 @@
+"""What `ingest` tells: the end of a run, the collections there are, the files that were bad."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ingest.ledger import read_failures
+from ingest.record import shown
+from ingest.run import Report
+from ingest.store import Store
+from model.cache import in_mb
+from model.errors import StoreInUse
+from model.terminal import note
+
+
+def tell_run(report: Report) -> None:
+    """The summary line, and what was left out, on stderr."""
+    counts = {
+        "new": report.added,
+        "changed": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "gone but kept": report.missing,
+        "bad": report.failed,
+        "bad before and not tried again": report.failed_before,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
+    copied = f" ({report.copied} by content, not encoded again)" if report.copied else ""
+    note(f"{report.collection}: {report.total} pictures; {told}{copied}")
+    left_out = report.left_out
+    for folder, reason in left_out.unreadable.items():
+        note(f"could not read the folder {folder!r}: {reason}; what was known of it is kept")
+    if left_out.links:
+        note(f"{left_out.links} links to folders were not entered: --follow-links enters them")
+    if left_out.special:
+        note(f"{left_out.special} pipes, sockets or devices with a picture's name were left out")
+    if left_out.endings:
+        endings = ", ".join(f"{count} {ending}" for ending, count in left_out.endings.most_common(5))
+        note(f"{left_out.endings.total()} other files left out: {endings}")
+    if report.interrupted:
+        note(f"interrupted after {report.done} of {report.to_do}: run the same command again to go on")
+
+
+def status_rows(store: Store) -> list[dict[str, Any]]:
+    """One record a collection of pictures; ``labels`` is None while another process has it for long."""
+    rows = []
+    for name in store.collections():
+        summary = store.summary(name)
+        facts = summary.facts
+        rows.append(
+            {
+                "collection": name,
+                "pictures": summary.points,
+                "labels": _labels(store, name),
+                "encoder": facts.encoder,
+                "encoder_sha256": facts.encoder_sha256,
+                "words": facts.words,
+                "words_sha256": facts.words_sha256,
+                "projection": facts.projection,
+                "pending": facts.pending,
+                "trained_labels": len(facts.trained),
+                "folder": facts.root,
+                "created": facts.created,
+                "updated": facts.updated,
+                "bytes": summary.size,
+            }
+        )
+    return rows
+
+
+def _labels(store: Store, name: str) -> int | None:
+    try:
+        with store.open(name) as collection:
+            return len(collection.labels())
+    except StoreInUse:
+        return None
+
+
+def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
+    """A paragraph a collection on stdout."""
+    for row in rows:
+        labels = "in use" if row["labels"] is None else row["labels"]
+        trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
+        pending = " (an `ingest run` that ended early has more to do)" if row["pending"] else ""
+        lines = [
+            row["collection"],
+            f"  pictures    {row['pictures']}, labels {labels}",
+            f"  folder      {shown(row['folder'])}",
+            f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
+            f"  words       {row['words']} {row['words_sha256'][:8]}",
+            f"  projection  {row['projection']}{trained}{pending}",
+            f"  updated     {row['updated'] or 'never to the end'}",
+            f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
+        ]
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
+def failure_rows(store: Store, collection: str) -> list[dict[str, Any]]:
+    """The bad files of one collection, or of all."""
+    rows = []
+    for name in [collection] if collection else store.collections():
+        with store.open(name) as opened:
+            failures = read_failures(opened)
+        rows += [{"collection": name, **asdict(row), "path": shown(row.path)} for row in failures.values()]
+    return rows
+
+
+def write_failures(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A line a file: path, reason, when; control characters escaped."""
+    for row in rows:
+        sys.stdout.write(f"{row['path']!r}\t{row['reason']}\t{row['at']}\n")

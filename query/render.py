@@ -1,0 +1,100 @@
+"""Answers on stdout: a table in a terminal, plain lines in a pipe, JSON lines, or bare paths."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.record import shown
+from model.words import NearWord
+from query.search import Found, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How answers are written. ``null``: paths end in NUL instead of a newline, for ``xargs -0``."""
+
+    json: bool = False
+    paths_only: bool = False
+    null: bool = False
+
+
+def write_found(found: Sequence[Found], style: Style) -> None:
+    """Pictures: score, label, path. Paths are relative where they lie below this folder."""
+    if style.paths_only or style.null:
+        end = b"\0" if style.null else b"\n"
+        sys.stdout.buffer.write(b"".join(os.fsencode(_near(answer.file)) + end for answer in found))
+        sys.stdout.buffer.flush()
+    elif style.json:
+        _write_json(_picture_json(answer) for answer in found)
+    else:
+        rows = [(f"{answer.score:.4f}", answer.picture.label or "", _one_line(_near(answer.file))) for answer in found]
+        _write_rows(("score", "label", "picture"), rows)
+
+
+def write_tags(tags: Sequence[Tag], style: Style) -> None:
+    """Words for a picture: score, word, whether the projection was trained on it."""
+    if style.json:
+        _write_json({"word": tag.word, "score": tag.score, "trained": tag.trained} for tag in tags)
+    else:
+        _write_rows(("score", "word", ""), [(f"{t.score:.4f}", t.word, "trained" if t.trained else "") for t in tags])
+
+
+def write_words(words: Sequence[NearWord], style: Style) -> None:
+    """Words near a word."""
+    if style.json:
+        _write_json({"word": near.word, "score": round(near.score, 6)} for near in words)
+    else:
+        _write_rows(("score", "word"), [(f"{near.score:.4f}", near.word) for near in words])
+
+
+def _picture_json(answer: Found) -> dict[str, Any]:
+    picture = answer.picture
+    return {
+        "score": answer.score,
+        "id": str(picture.id),
+        "path": shown(picture.path),
+        "file": shown(answer.file),
+        "label": picture.label,
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": picture.size,
+        "sha256": picture.sha256,
+    }
+
+
+def _write_json(records: Iterable[dict[str, Any]]) -> None:
+    for record in records:
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _near(file: str) -> str:
+    here = os.getcwd()
+    return os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+
+
+def _one_line(path: str) -> str:
+    """A name that cannot break the line or steer the terminal: control characters and raw bytes escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown(path))
+
+
+def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row).rstrip("\t") + "\n" for row in rows)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column == "score" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
