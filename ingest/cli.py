@@ -42,9 +42,7 @@ def run(
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
     ] = "",
-    encoder: Annotated[
-        str, typer.Option(help="vgg16, efficientnet-lite0, or auto: vgg16 where it can be had.")
-    ] = AUTO,
+    encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto: vgg16 where it can be had.")] = AUTO,
     words: Annotated[
         str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto: what goes with the encoder.")
     ] = AUTO,
@@ -54,9 +52,7 @@ def run(
     offline: Annotated[
         bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
     ] = False,
-    keep_missing: Annotated[
-        bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")
-    ] = False,
+    keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
     max_megapixels: Annotated[

@@ -154,9 +154,7 @@ def _disk_bytes(path: Path) -> int:
 class EmbeddedCollection(Collection):
     """One shard. A reader has it open from start to end; a writer lets go of it whenever somebody waits."""
 
-    def __init__(
-        self, folder: Path, name: str, record: dict[str, Any], *, write: bool, new: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, name: str, record: dict[str, Any], *, write: bool, new: bool = False) -> None:
         self.name = name
         self.folder = folder
         self.facts = Facts.from_json(record, name)
@@ -254,8 +252,7 @@ class EmbeddedCollection(Collection):
     def _upsert(self, points: Sequence[Point]) -> None:
         self._need_space(len(points))
         batch = [
-            edge.Point(str(p.id), {name: v.tolist() for name, v in p.vectors.items()}, dict(p.payload))
-            for p in points
+            edge.Point(str(p.id), {name: v.tolist() for name, v in p.vectors.items()}, dict(p.payload)) for p in points
         ]
         with self._open() as shard:
             shard.update(edge.UpdateOperation.upsert_points(batch))
@@ -268,7 +265,7 @@ class EmbeddedCollection(Collection):
             shard.update(edge.UpdateOperation.update_vectors(batch))
             shard.flush()
 
-    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]:  # noqa: A002
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]:
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(vector.tolist(), using=using),
@@ -306,7 +303,7 @@ class EmbeddedCollection(Collection):
             if offset is None:
                 return
 
-    def count(self, filter: Filter = Filter()) -> int:  # noqa: A002, B008 - immutable
+    def count(self, filter: Filter = Filter()) -> int:  # noqa: B008 - immutable
         with self._open() as shard:
             return int(shard.count(edge.CountRequest(exact=True, filter=_filter(filter))))
 
@@ -382,13 +379,13 @@ def _config(facts: Facts) -> edge.EdgeConfig:
     )
 
 
-def _filter(filter: Filter) -> edge.Filter | None:  # noqa: A002
+def _filter(filter: Filter) -> edge.Filter | None:
     must: list[Any] = []
     if filter.labels:
         must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
     if filter.under:
         must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
-    without = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
+    without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
     return edge.Filter(must=must, must_not=without) if must or without else None
 
 
@@ -396,7 +393,7 @@ def _count(shard: edge.EdgeShard) -> int:
     return int(shard.count(edge.CountRequest(exact=True)))
 
 
-def _uuid(id: Any) -> UUID:  # noqa: A002
+def _uuid(id: Any) -> UUID:
     return id if isinstance(id, UUID) else UUID(str(id))
 
 
@@ -407,5 +404,3 @@ def _point(record: edge.Record) -> Point:
         {name: np.asarray(vector, np.float32) for name, vector in vectors.items()},
         record.payload or {},
     )
-
-

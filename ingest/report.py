@@ -34,12 +34,12 @@ def tell_run(report: Report) -> None:
     for folder, reason in left_out.unreadable.items():
         note(f"could not read the folder {folder!r}: {reason}; what was known of it is kept")
     if left_out.links:
-        note(f"{left_out.links} links to folders were not entered: --follow-links enters them")
+        note(f"links to folders not entered: {left_out.links}; --follow-links enters them")
     if left_out.special:
-        note(f"{left_out.special} pipes, sockets or devices with a picture's name were left out")
+        note(f"pipes, sockets and devices left out: {left_out.special}")
     if left_out.endings:
         endings = ", ".join(f"{count} {ending}" for ending, count in left_out.endings.most_common(5))
-        note(f"{left_out.endings.total()} other files left out: {endings}")
+        note(f"other files left out: {left_out.endings.total()} ({endings})")
     if report.interrupted:
         note(f"interrupted after {report.done} of {report.to_do}: run the same command again to go on")
 

@@ -24,7 +24,6 @@ from ingest.semantics import (
     build_conse,
     finish_switch,
     read_collection_projection,
-    semantic_of,
     switch_projection,
     train_on,
     trainable,
@@ -34,9 +33,9 @@ from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
 from model.dataset import LeftOut, PictureFile, dataset_root, scan
 from model.embedding import Embedded, Failed, embed
-from model.encoder import Encoder, open_encoder
+from model.encoder import Encoder, encoder_spec, open_encoder
 from model.errors import CollectionMismatch, DatasetError
-from model.glove import open_words
+from model.glove import open_words, words_spec
 from model.pair import AUTO, choose_pair
 from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
 from model.projection import Conse, Devise, Projection, load_projection
@@ -184,11 +183,12 @@ def _check_same(facts: Facts, name: str, root: Path, options: Options) -> None:
             f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
             "give this folder a collection of its own with --collection NAME"
         )
-    for what, asked, recorded in (
-        ("encoder", options.encoder, facts.encoder),
-        ("words", options.words, facts.words),
+    for what, asked, recorded, exists in (
+        ("encoder", options.encoder, facts.encoder, encoder_spec),
+        ("words", options.words, facts.words, words_spec),
     ):
         if asked not in (AUTO, recorded):
+            exists(asked)
             raise CollectionMismatch(
                 f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
                 "be compared; leave the option out, or make another collection with --collection NAME"
@@ -202,9 +202,7 @@ def _now() -> str:
 class Ingest:
     """One run over one open collection."""
 
-    def __init__(
-        self, store: Store, collection: Collection, root: Path, options: Options, report: Report
-    ) -> None:
+    def __init__(self, store: Store, collection: Collection, root: Path, options: Options, report: Report) -> None:
         self.collection, self.options, self.report = collection, options, report
         facts = collection.facts
         self.encoder: Encoder = open_encoder(facts.encoder, facts.encoder_sha256, device=options.device)
@@ -252,9 +250,7 @@ class Ingest:
             return
         projection = read_collection_projection(self.collection)
         writer = BatchWriter(self.collection, projection, known)
-        results = embed(
-            to_do, self.encoder, is_known=writer.has_content, max_megapixels=self.options.max_megapixels
-        )
+        results = embed(to_do, self.encoder, is_known=writer.has_content, max_megapixels=self.options.max_megapixels)
         with progress("embedding", len(to_do), unit="pictures") as shown:
             for batch in _ack_batches(self._whole(results, writer), self.encoder.spec.batch_size * ACK_BATCHES):
                 good = [result for result in batch if isinstance(result, Embedded)]
@@ -263,9 +259,7 @@ class Ingest:
                     self._count(result, known)
                 shown.advance(len(batch), f"{self.report.failed} bad" if self.report.failed else "")
 
-    def _whole(
-        self, results: Iterable[Embedded | Failed], writer: BatchWriter
-    ) -> Iterator[Embedded | Failed]:
+    def _whole(self, results: Iterable[Embedded | Failed], writer: BatchWriter) -> Iterator[Embedded | Failed]:
         """Every result with its vector: of known content the stored one, if that still is what it was."""
         for result in results:
             if isinstance(result, Failed):
@@ -329,8 +323,10 @@ class Ingest:
         with progress("training", Recipe().epochs, unit="epochs") as shown:
             head = train_on(self.collection, self.words, lambda detail: shown.advance(1, detail))
         test = head.header.figures["test"]
-        note(f"trained: of the pictures held back, {test['2']}% have their label among the first 2 words, "
-             f"{test['3']}% among the first 3")
+        note(
+            f"trained: of the pictures held back, {test['2']}% have their label among the first 2 words, "
+            f"{test['3']}% among the first 3"
+        )
         self._switch(head)
 
     def _switch(self, projection: Projection) -> None:

@@ -98,9 +98,7 @@ def trainable(collection: Collection, words: Words) -> dict[str, int]:
     return learnable_labels(Counter(collection.labels()), words)
 
 
-def train_on(
-    collection: Collection, words: Words, advance: Callable[[str], None] = lambda _: None
-) -> Devise:
+def train_on(collection: Collection, words: Words, advance: Callable[[str], None] = lambda _: None) -> Devise:
     """Train a head on the stored vectors of a labelled collection.
 
     Raises:

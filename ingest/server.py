@@ -39,12 +39,10 @@ FACTS_KEY = "wordsight"
 FILE_KEY = "wordsight-file:"
 FILES_OF_KEY = "wordsight-files-of"
 FILES_SUFFIX = "--files"
-
 OLDEST_SERVER = (1, 16)  # the first with collection metadata
 TIMEOUT_SECONDS = 30
 ATTEMPTS = 5
 RETRY_WAIT = wait_exponential(multiplier=1, max=10)
-
 MESSAGE_BYTES = 4 * 2**20  # of a request or an answer: far below the 32 MB a server takes, soon sent again
 PART_BYTES = 2**20  # of a file
 POINT_BYTES = 1024  # of a point beside its numbers: id, punctuation and, in answers, the payload
@@ -53,7 +51,6 @@ ON_DISK_WIDTH = 1024  # from here on, vectors stay on the server's disk and pass
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
 _FOREIGN = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError, ValueError, KeyError, RuntimeError)
 """What a client raises; the last three are of its local mode, which stands for a server in tests."""
 _GRPC_REFUSALS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ALREADY_EXISTS": 409}
@@ -98,10 +95,8 @@ def _check_server(client: QdrantClient, url: str) -> None:
     except _FOREIGN as error:
         if not _is_passing(error):
             raise _translated(error, url) from error
-        raise StoreUnreachable(
-            f"no Qdrant server answers at {url} ({_reason(error)}): start one with `docker compose up -d`, "
-            "or leave the URL out to use the embedded store"
-        ) from error
+        way_out = "start one with `docker compose up -d`, or leave the URL out to use the embedded store"
+        raise StoreUnreachable(f"no Qdrant server answers at {url} ({_reason(error)}): {way_out}") from error
     ours = importlib.metadata.version("qdrant-client")
     (major, minor), (our_major, our_minor) = _minor(version), _minor(ours)
     if major != our_major or abs(minor - our_minor) > 1:
@@ -159,10 +154,8 @@ def _translated(error: BaseException, where: str) -> StoreError:
     if status == 404 and "ollection" in reason:
         return CollectionNotFound(f"the collection is no longer on {server} ({reason})")
     if _is_passing(error):
-        return StoreUnreachable(
-            f"{server} does not answer ({reason}): what it acknowledged stays, run the same command again "
-            "when it is back"
-        )
+        again = "what it acknowledged stays, run the same command again when it is back"
+        return StoreUnreachable(f"{server} does not answer ({reason}): {again}")
     return StoreError(f"{server} refuses a request: {reason}")
 
 
@@ -227,9 +220,7 @@ class ServerStore(Store):
         cosine = models.Distance.COSINE
         exact = models.HnswConfigDiff(m=0)  # no graph: every answer is that of a full comparison
         vectors = {
-            vector: models.VectorParams(
-                size=width, distance=cosine, hnsw_config=exact, on_disk=width >= ON_DISK_WIDTH
-            )
+            vector: models.VectorParams(size=width, distance=cosine, hnsw_config=exact, on_disk=width >= ON_DISK_WIDTH)
             for vector, width in facts.vectors.items()
         }
         self.make(name, vectors, FACTS_KEY, facts.to_json())
@@ -396,8 +387,8 @@ def _filter(filter: Filter) -> models.Filter | None:
         must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
     if filter.under:
         must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
-    without = [models.HasIdCondition(has_id=[str(id) for id in filter.without])]
-    must_not: list[Any] = without if filter.without else []
+    ids: list[Any] = [str(id) for id in filter.without]
+    must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
     return models.Filter(must=must, must_not=must_not) if must or must_not else None
 
 

@@ -67,8 +67,8 @@ class Facts:
     """What is recorded of a collection, and must not change under it.
 
     ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
-    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset. ``files``: name to SHA-256 of files kept with it.
-    Times are ISO 8601, UTC.
+    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
+    ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
 
     kind: Literal["pictures", "words"]
@@ -142,7 +142,7 @@ class Collection(ABC):
         using: str,
         vector: Vector,
         limit: int,
-        filter: Filter = Filter(),  # noqa: A002, B008 - immutable
+        filter: Filter = Filter(),
         *,
         min_score: float = -1.0,
     ) -> list[Hit]:
@@ -181,7 +181,7 @@ class Collection(ABC):
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
 
     @abstractmethod
-    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]: ...  # noqa: A002
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]: ...
 
     @abstractmethod
     def delete(self, ids: Sequence[UUID]) -> None:
@@ -196,7 +196,7 @@ class Collection(ABC):
         """All points in pages, in the order of ids, with the vectors named."""
 
     @abstractmethod
-    def count(self, filter: Filter = Filter()) -> int:  # noqa: A002, B008 - immutable
+    def count(self, filter: Filter = Filter()) -> int:
         """How many points there are, exactly."""
 
     @abstractmethod

@@ -90,7 +90,5 @@ def become_writer(folder: Path, name: str) -> IO[str]:
         portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
     except portalocker.LockException:
         file.close()
-        raise StoreInUse(
-            f"collection {name!r} is being written by another process: wait until that ends"
-        ) from None
+        raise StoreInUse(f"collection {name!r} is being written by another process: wait until that ends") from None
     return file

@@ -40,7 +40,7 @@ class BatchWriter:
 
     def stored(self, result: Embedded) -> Embedded | None:
         """``result`` with the vector stored for the same content, or None where that has changed since."""
-        id = stable_id(self._path_of[result.sha256])  # noqa: A001
+        id = stable_id(self._path_of[result.sha256])
         point = self._collection.retrieve([id], [VISUAL]).get(id)
         if point is None or point.payload["sha256"] != result.sha256:
             return None

@@ -52,7 +52,9 @@ def fetch(
 
 @app.command()
 def train(
-    folder: Annotated[Path, typer.Argument(help="One sub-folder a label, ten pictures or more each.", metavar="FOLDER")],
+    folder: Annotated[
+        Path, typer.Argument(help="One sub-folder a label, ten pictures or more each.", metavar="FOLDER")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the head.")] = Path("head.safetensors"),
     encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto.")] = AUTO,
     words: Annotated[str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto.")] = AUTO,

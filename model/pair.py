@@ -79,8 +79,10 @@ def _standard_or_bundled(offline: bool) -> Pair:
     try:
         fetch_standard()
     except (WeightsError, CacheError) as error:
-        note(f"the standard pair cannot be had ({error}); going on with the bundled {BUNDLED.encoder} and "
-             f"{BUNDLED.words} (--offline skips this try)")
+        note(
+            f"the standard pair cannot be had ({error}); going on with the bundled {BUNDLED.encoder} and "
+            f"{BUNDLED.words} (--offline skips this try)"
+        )
         return BUNDLED
     return STANDARD
 

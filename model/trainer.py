@@ -18,9 +18,7 @@ from model.terminal import note, progress
 from model.training import Labelled, Recipe, learnable_labels, train_devise
 
 
-def train_folder(
-    folder: Path, out: Path, *, encoder: str, words: str, offline: bool, seed: int, device: str
-) -> Devise:
+def train_folder(folder: Path, out: Path, *, encoder: str, words: str, offline: bool, seed: int, device: str) -> Devise:
     """Encode the pictures of every label that can be learnt, train, measure, write ``out``.
 
     Raises:
@@ -63,7 +61,10 @@ def _embed(files: list[PictureFile], opened: Encoder) -> Labelled:
 
 def _tell(head: Devise, out: Path) -> None:
     header = head.header
-    note(f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, tested on {len(header.test)}")
+    note(
+        f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "
+        f"tested on {len(header.test)}"
+    )
     for part, hits in header.figures.items():
         told = ", ".join(f"hit@{k} {share}%" for k, share in hits.items())
         note(f"{part}: {told}")

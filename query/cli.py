@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -46,9 +46,7 @@ MinScore = Annotated[float, typer.Option("--min-score", help="Leave out lower sc
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 PathsOnly = Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line.")]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Only the paths, each ending in NUL, for xargs -0.")]
-Megapixels = Annotated[
-    int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
-]
+Megapixels = Annotated[int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")]
 Picture = Annotated[str, typer.Argument(help="A file, a URL, or - for standard input.", metavar="PICTURE")]
 Text = Annotated[
     list[str], typer.Argument(help='Words: "ocean", "a red fire truck", "beach + sunset - people".', metavar="WORDS...")
@@ -62,7 +60,8 @@ def similar(
     plus: Annotated[list[str] | None, typer.Option("--plus", help="Words to move towards; repeatable.")] = None,
     minus: Annotated[list[str] | None, typer.Option("--minus", help="Words to move away from; repeatable.")] = None,
     vector: Annotated[
-        Space | None, typer.Option("--vector", help="Compare by: visual, or semantic where words are added.", show_default=False)
+        Space | None,
+        typer.Option("--vector", help="Compare by: visual, or semantic where words are added.", show_default=False),
     ] = None,
     limit: Limit = 10,
     label: Label = None,
@@ -86,10 +85,8 @@ def similar(
         asked = search.ask_about(source)
         if terms:
             _tell_unknown(direction(terms, search.words, asked.semantic), search.words)
-        found = search.similar(
-            asked, terms=terms, space=vector, limit=limit, filter=chosen, min_score=min_score
-        )
-    _need(found, "no picture found")
+        found = search.similar(asked, terms=terms, space=vector, limit=limit, filter=chosen, min_score=min_score)
+        _need(found, lambda: search.why_nothing(chosen))
     render.write_found(found, style)
 
 
@@ -114,8 +111,9 @@ def text(
     with _search(store, url, api_key, collection) as search:
         asked = direction(terms, search.words)
         _tell_unknown(asked, search.words)
-        found = search.text(asked, limit=limit, filter=search.filter(label or (), under), min_score=min_score)
-    _need(found, "no picture found")
+        chosen = search.filter(label or (), under)
+        found = search.text(asked, limit=limit, filter=chosen, min_score=min_score)
+        _need(found, lambda: search.why_nothing(chosen))
     render.write_found(found, style)
 
 
@@ -123,9 +121,7 @@ def text(
 def tags(
     picture: Picture,
     limit: Limit = 10,
-    labels: Annotated[
-        str, typer.Option("--labels", help="Choose among these words only, between commas.")
-    ] = "",
+    labels: Annotated[str, typer.Option("--labels", help="Choose among these words only, between commas.")] = "",
     own_labels: Annotated[
         bool, typer.Option("--own-labels", help="Choose among the collection's own labels only.")
     ] = False,
@@ -147,7 +143,7 @@ def tags(
         found = search.tags(
             asked, limit=limit, min_score=min_score, labels=search.own_labels() if own_labels else closed
         )
-    _need(found, "no word found")
+    _need(found, lambda: "no word found")
     render.write_tags(found, _style(json))
 
 
@@ -169,7 +165,7 @@ def words(
     _tell_unknown(asked, vectors)
     near = vectors.nearest(asked.vector, limit, without=asked.known)
     found = [word for word in near if word.score >= min_score]
-    _need(found, "no word found")
+    _need(found, lambda: "no word found")
     render.write_words(found, _style(json))
 
 
@@ -201,9 +197,9 @@ def _tell_unknown(asked: Direction, words: Words) -> None:
         note(f"{words.unknown_message(asked.unknown)}; searched without")
 
 
-def _need(answers: Sequence[object], otherwise: str) -> None:
+def _need(answers: Sequence[object], why: Callable[[], str]) -> None:
     if not answers:
-        raise NothingFoundError(otherwise)
+        raise NothingFoundError(why())
 
 
 def main() -> None:

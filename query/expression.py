@@ -45,7 +45,7 @@ def parse(text: str) -> list[Term]:
     if not terms[0].text and len(terms) > 1:  # "- people": nothing stands before the first operator
         terms = terms[1:]
     if any(not term.text for term in terms):
-        raise UsageError(f"nothing to search for in {text!r}: write words, as in \"beach + sunset - people\"")
+        raise UsageError(f'nothing to search for in {text!r}: write words, as in "beach + sunset - people"')
     return terms
 
 

@@ -36,6 +36,9 @@ RRF_DEPTH = 100
 """At least so many answers of each kind are fused; what is beyond weighs less than 1/160."""
 
 
+SHOWN_LABELS = 12
+
+
 class Space(StrEnum):
     """By which vector pictures are compared."""
 
@@ -99,7 +102,9 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
             return max(inside, key=lambda found: (len(there[found].root), found))
     if len(there) == 1:
         return next(iter(there))
-    raise CollectionNotFound(f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}")
+    raise CollectionNotFound(
+        f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
+    )
 
 
 def collection_words(store: Store, name: str) -> Words:
@@ -113,9 +118,7 @@ def collection_words(store: Store, name: str) -> Words:
 class Search:
     """Questions to one open collection."""
 
-    def __init__(
-        self, store: Store, collection: Collection, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
-    ) -> None:
+    def __init__(self, store: Store, collection: Collection, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
         self._store = store
         self._collection = collection
         self._max_megapixels = max_megapixels
@@ -146,6 +149,16 @@ class Search:
         inside = os.path.normpath(folder).replace(os.sep, "/") if under else ""
         return Filter(labels=tuple(labels), under="" if inside == "." else inside)
 
+    def why_nothing(self, filter: Filter) -> str:
+        """What to tell when no picture was found: perhaps the filter leaves none."""
+        labels = self._collection.labels()
+        if filter.labels and not labels.keys() & set(filter.labels):
+            there = ", ".join(list(labels)[:SHOWN_LABELS]) or "none"
+            return f"no picture found: no label {' or '.join(filter.labels)}; labels there are: {there}"
+        if filter.under and not self._collection.count(Filter(under=filter.under)):
+            return f"no picture found: none in the collection lies under {filter.under}"
+        return "no picture found"
+
     def ask_about(self, source: Source) -> Asked:
         """The vectors of a picture: the stored ones where it is indexed and has not changed since.
 
@@ -174,9 +187,9 @@ class Search:
         return None
 
     def _indexed(self, path: Path) -> Asked | None:
-        id = self._id_of(path)  # noqa: A001
+        id = self._id_of(path)
         if id is None and not path.exists():  # perhaps a path as answers show it, relative to the dataset
-            id = stable_id(os.path.relpath(path).replace(os.sep, "/"))  # noqa: A001
+            id = stable_id(os.path.relpath(path).replace(os.sep, "/"))
         point = self._collection.retrieve([id], [VISUAL, SEMANTIC]).get(id) if id else None
         if point is None:
             return None
@@ -197,7 +210,7 @@ class Search:
         terms: Sequence[Term] = (),
         space: Space | None = None,
         limit: int,
-        filter: Filter = Filter(),  # noqa: A002, B008 - immutable
+        filter: Filter = Filter(),  # noqa: B008 - immutable
         min_score: float = -math.inf,
     ) -> list[Found]:
         """Pictures like a picture, itself left out; with ``terms``, moved towards or away from words.
@@ -218,7 +231,7 @@ class Search:
         vector = asked.visual if space is Space.VISUAL else semantic
         return self._found(self._collection.search(space, vector, limit, without, min_score=min_score))
 
-    def _fused(self, visual: Vector, semantic: Vector, limit: int, filter: Filter, min_score: float) -> list[Found]:  # noqa: A002
+    def _fused(self, visual: Vector, semantic: Vector, limit: int, filter: Filter, min_score: float) -> list[Found]:
         """Reciprocal rank fusion of what is near by either vector; ``min_score`` is of the fused score."""
         depth = max(RRF_DEPTH, 2 * limit)
         hits: dict[UUID, Hit] = {}
@@ -236,7 +249,7 @@ class Search:
         asked: Direction,
         *,
         limit: int,
-        filter: Filter = Filter(),  # noqa: A002, B008 - immutable
+        filter: Filter = Filter(),  # noqa: B008 - immutable
         min_score: float = -math.inf,
     ) -> list[Found]:
         """Pictures for words."""

@@ -89,9 +89,13 @@ def _fetch(url: str) -> bytes:
                 parts.append(part)
                 size += len(part)
                 if size > MAX_DOWNLOAD_BYTES:
-                    raise PictureError(f"{url} sends more than {in_mb(MAX_DOWNLOAD_BYTES)}: fetch it yourself and ask with the file")
+                    raise PictureError(
+                        f"{url} sends more than {in_mb(MAX_DOWNLOAD_BYTES)}: fetch it yourself and ask with the file"
+                    )
                 if time.monotonic() > deadline:
-                    raise PictureError(f"{url} takes more than {DEADLINE_SECONDS:.0f} s: fetch it yourself and ask with the file")
+                    raise PictureError(
+                        f"{url} takes more than {DEADLINE_SECONDS:.0f} s: fetch it yourself and ask with the file"
+                    )
     except httpx.HTTPStatusError as error:
         raise PictureError(f"{url} answers {error.response.status_code}: check the address") from error
     except httpx.TimeoutException as error:

@@ -63,9 +63,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def png(width: int, height: int, depth: int, colour: int, packed: bytes) -> bytes:
     """A PNG file by hand, for what Pillow does not write. ``packed``: the compressed scan lines."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def turned(orientation: int, file_format: str, **options: object) -> bytes:
@@ -133,9 +131,8 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> N
 
 
 def test_a_broken_tag_beside_it_does_not_spoil_the_orientation() -> None:
-    """ImageOps.exif_transpose writes the other tags anew and fails where one has the wrong type."""
-    entries = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)  # SHORT
-    entries += struct.pack("<HHII", 0x9003, 12, 1, 10_000)  # a date, said to be a double, past the end
+    """ImageOps.exif_transpose writes the other tags anew and fails where one does not fit its type."""
+    entries = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0) + struct.pack("<HHII", 0x0128, 4, 1, 70_000)
     tiff = b"II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0)
     data = saved(make_photo().transpose(Image.Transpose.ROTATE_90), "JPEG", exif=b"Exif\0\0" + tiff)
     assert open_picture(data).size == (320, 240)
