@@ -300,7 +300,7 @@ class Ingest:
             self.report.missing = len(vanished)
         else:
             self.collection.delete([stable_id(path) for path in vanished])
-            self.report.removed = len(vanished)
+            self.report.removed += len(vanished)
             self.ledger.keep_only(seen)
 
     def _settle_projection(self) -> None:

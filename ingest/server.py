@@ -186,7 +186,7 @@ class ServerStore(Store):
             self.ask(create, name, vectors_config=vectors, metadata=metadata, on_disk_payload=True)
         except StoreError as error:
             there = error.__cause__ is not None and _status(error.__cause__) == 409
-            if not there or self.metadata(name).get(key) != value:
+            if not there or self.metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise
 
     def names(self) -> list[str]:

@@ -177,9 +177,9 @@ class Words:
         from rapidfuzz.distance import DamerauLevenshtein
 
         wanted = word.lower()
-        if not wanted:
+        longest = len(wanted) // 3
+        if not longest or not any(letter.isalpha() for letter in wanted):
             return []
-        longest = max(1, len(wanted) // 3)
         found = process.extract(
             wanted, self._all_words, scorer=DamerauLevenshtein.distance, score_cutoff=longest, limit=count
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.errors import UsageError, WordsError
 from model.words import Phrase, Words
 
-_OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s)")
+_OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$)")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.embedded import EmbeddedStore
+from ingest.tags import ensure_tags
 from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
 from model.glove import BUNDLED_WORDS, open_words
 from model.words import Words
@@ -40,3 +42,11 @@ def encoder(shared_cache: Path) -> Encoder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
         return open_encoder(BUNDLED_ENCODER)
+
+
+@pytest.fixture(scope="session")
+def tags_store(tmp_path_factory: pytest.TempPathFactory, words: Words, encoder: Encoder) -> Path:
+    """A store with nothing but the tag vocabulary, to be copied: filling it takes seconds."""
+    store = EmbeddedStore(tmp_path_factory.mktemp("tags") / "store")
+    ensure_tags(store, words, encoder.classifier.names)
+    return store.root

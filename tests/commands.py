@@ -1,0 +1,56 @@
+"""Driving the installed commands as a user would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit status and both streams as text."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The lines of a piped table, by column."""
+        return [line.split("\t") for line in self.out.splitlines()]
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def command(*args: str | Path, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None) -> Ran:
+    """Run ``ingest``, ``query`` or ``model`` from the environment's scripts folder; no traceback is ever right."""
+    done = subprocess.run(
+        [SCRIPTS / str(args[0]), *map(str, args[1:])],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env=env,
+        timeout=240,
+        check=False,
+    )
+    ran = Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    assert "Traceback" not in ran.err, ran.err
+    return ran
+
+
+def refused(ran: Ran, *told: str) -> None:
+    """One sentence on stderr that names all of ``told``, nothing on stdout, exit status 2."""
+    assert ran.status == 2, (ran.status, ran.err)
+    assert ran.out == ""
+    errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, ran.err
+    for text in told:
+        assert text in errors[0], errors[0]

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from model.errors import UsageError, WordsError
+from model.words import Words
+from query.expression import Term, direction, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("ocean", [Term("ocean")]),
+        ("a red fire truck", [Term("a red fire truck")]),
+        ("beach + sunset - people", [Term("beach"), Term("sunset"), Term("people", -1)]),
+        ("t-shirt", [Term("t-shirt")]),
+        ("2:dog + 0.5:ball", [Term("dog", 2), Term("ball", 0.5)]),
+        ("dog - 3:red car", [Term("dog"), Term("red car", -3)]),
+        ("  - people + beach ", [Term("people", -1), Term("beach")]),
+    ],
+)
+def test_expressions_are_split_at_operators_between_spaces(text: str, terms: list[Term]) -> None:
+    assert parse(text) == terms
+
+
+@pytest.mark.parametrize("text", ["", "   ", "beach +", "beach + - people", "+"])
+def test_an_operator_without_words_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="nothing to search for"):
+        parse(text)
+
+
+def test_terms_add_up_as_unit_phrases_with_their_weights(words: Words) -> None:
+    found = direction(parse("2:dog - car"), words).vector
+    by_hand = 2 * words.phrase("dog").vector - words.phrase("car").vector
+    np.testing.assert_allclose(found, by_hand / np.linalg.norm(by_hand), atol=1e-6)
+
+
+def test_a_picture_is_moved_by_words(words: Words) -> None:
+    cat, snow = words.phrase("cat").vector, words.phrase("snow").vector
+    moved = direction([Term("snow")], words, start=cat).vector
+    np.testing.assert_allclose(moved, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
+
+
+def test_only_negative_terms_are_refused(words: Words) -> None:
+    with pytest.raises(UsageError, match="at least one to look for"):
+        direction(parse("- people"), words)
+
+
+def test_terms_that_cancel_out_are_refused(words: Words) -> None:
+    with pytest.raises(WordsError, match="cancel"):
+        direction(parse("dog - dog"), words)
+
+
+def test_unknown_words_beside_known_ones_are_named(words: Words) -> None:
+    found = direction(parse("blue xqzzv + ocean"), words)
+    assert found.unknown == ("xqzzv",)
+    assert found.known == ("blue", "ocean")
+
+
+def test_a_term_without_any_known_word_is_refused_with_spellings(words: Words) -> None:
+    with pytest.raises(WordsError, match="did you mean ocean"):
+        direction(parse("dog + ocaen"), words)
