@@ -156,7 +156,7 @@ def _translated(error: BaseException, where: str) -> StoreError:
     if _is_passing(error):
         again = "what it acknowledged stays, run the same command again when it is back"
         return StoreUnreachable(f"{server} does not answer ({reason}): {again}")
-    return StoreError(f"{server} refuses a request: {reason}")
+    return StoreError(f"a request to {server} failed: {reason}")
 
 
 class ServerStore(Store):

@@ -37,6 +37,15 @@ class Request(NamedTuple):
     body: bytes
 
 
+def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a server tells of a collection, as the client's local mode makes it up."""
+    local = QdrantClient(":memory:")
+    local.create_collection("x", vectors_config={}, metadata=metadata)
+    info: dict[str, Any] = local.get_collection("x").model_dump(mode="json")
+    local.close()
+    return {"result": info, "status": "ok", "time": 0.0}
+
+
 class FakeQdrant:
     """Answers by `answers`, keyed by method and path, then as a healthy server without collections.
 
@@ -66,6 +75,8 @@ class FakeQdrant:
         result: Any = {"collections": []} if key == ("GET", "/collections") else True
         if "/points" in request.path or "/index" in request.path:
             result = {"operation_id": 1, "status": "completed"}
+        elif request.method == "GET" and key != ("GET", "/collections"):
+            return 200, collection_info({})
         return 200, {"result": result, "status": "ok", "time": 0.0}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -202,7 +213,9 @@ def test_versions_far_apart_are_told_once(
 @pytest.mark.parametrize("answer", [b"<html>It works!</html>", {"message": "hello"}, {"title": "x", "version": "v?"}])
 def test_a_server_that_is_no_qdrant(fake: FakeQdrant, answer: object) -> None:
     fake.always["GET", "/"] = 200, answer
-    with pytest.raises(StoreError, match="none of Qdrant's|refuses a request") as raised:
+    with pytest.raises(
+        StoreError, match=r"failed: (its answer|version .*) is none of Qdrant's|invalid literal"
+    ) as raised:
         connect(fake.url, None)
     assert fake.url in str(raised.value)
 
@@ -294,7 +307,7 @@ def test_a_server_that_takes_too_long(fake: FakeQdrant, monkeypatch: pytest.Monk
 def test_what_is_refused_is_not_tried_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
     collection = store.create("a", FACTS)
     fake.always["PUT", PATH] = 400, refusal("Wrong input: Vector dimension\n error")
-    with pytest.raises(StoreError, match="refuses a request: Wrong input: Vector dimension error") as raised:
+    with pytest.raises(StoreError, match="failed: Wrong input: Vector dimension error") as raised:
         collection.upsert(points(1))
     assert type(raised.value) is StoreError
     assert (len(fake.asked("PUT", PATH)), waits) == (1, [])
@@ -327,15 +340,6 @@ def test_payloads_count_too(fake: FakeQdrant, store: ServerStore) -> None:
     collection.upsert([*long, huge])
     sizes = [len(request.body) for request in fake.asked("PUT", PATH)]
     assert [size > server.MESSAGE_BYTES for size in sizes] == [False, False, False, True], "one point cannot be split"
-
-
-def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What a server tells of a collection, as the client's local mode makes it up."""
-    local = QdrantClient(":memory:")
-    local.create_collection("x", vectors_config={}, metadata=metadata)
-    info: dict[str, Any] = local.get_collection("x").model_dump(mode="json")
-    local.close()
-    return {"result": info, "status": "ok", "time": 0.0}
 
 
 def test_a_create_whose_answer_was_lost(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
@@ -371,7 +375,7 @@ class GrpcError(grpc.RpcError):  # type: ignore[misc]
         (GrpcError(grpc.StatusCode.PERMISSION_DENIED, "no"), False, StoreUnreachable, "refuses the API key"),
         (GrpcError(grpc.StatusCode.NOT_FOUND, "Collection a"), False, CollectionNotFound, "no longer"),
         (GrpcError(grpc.StatusCode.NOT_FOUND, "No point with id"), False, StoreError, "No point with id"),
-        (GrpcError(grpc.StatusCode.INVALID_ARGUMENT, "bad"), False, StoreError, "refuses a request: bad"),
+        (GrpcError(grpc.StatusCode.INVALID_ARGUMENT, "bad"), False, StoreError, "failed: bad"),
         (ResponseHandlingException(httpx.ReadTimeout("")), True, StoreUnreachable, "ReadTimeout"),
         (ResponseHandlingException(httpx.ConnectError("refused")), True, StoreUnreachable, "refused"),
         (ResponseHandlingException(ValueError("pydantic")), False, StoreError, "none of Qdrant's"),

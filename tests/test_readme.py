@@ -1,0 +1,76 @@
+"""The README is true: its commands are run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands import SCRIPTS, Ran, command
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def block(marker: str) -> str:
+    found = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    assert found, f"no block {marker!r} in the README"
+    return found[1]
+
+
+def parts(line: str) -> list[list[str]]:
+    return [shlex.split(part, comments=True) for part in line.split(" && ")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a newcomer stands: an empty folder."""
+    pytest.importorskip("skimage")
+    pytest.importorskip("sklearn")
+    return tmp_path_factory.mktemp("newcomer")
+
+
+@pytest.fixture
+def env(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDSIGHT_STORE", str(place / "store"))
+    monkeypatch.setenv("WORDSIGHT_OFFLINE", "1")
+
+
+def test_the_main_command_answers_all_three_questions(place: Path, env: None) -> None:
+    ours = [words for words in parts(block("main command")) if words[0] in ("ingest", "query", "model")]
+    answers = [command(*words, cwd=place) for words in ours]
+    assert [ran.status for ran in answers] == [0] * 5
+    text, similar, tags = (ran.rows for ran in answers[2:])
+    assert text[0][1] == "cat"
+    assert similar[0][2] == "photos/motorcycle/motorcycle_right.png"
+    assert {"espresso", "coffee", "latte"} & {row[1] for row in tags}
+
+
+def test_every_command_shown_runs(place: Path, env: None) -> None:
+    """After the main command, which made the photos and their collection."""
+    shutil.copyfile(place / "photos/cat/chelsea.png", place / "new.jpg")
+    for line in block("commands").splitlines():
+        words = shlex.split(line, comments=True)
+        ran: Ran = command(*words, cwd=place)
+        assert ran.status == (1 if words[:2] == ["ingest", "failures"] else 0), (line, ran.err)
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    ci = (README.parent / ".ci" / "run").read_text()
+    assert "<!-- test command -->" in ci
+    assert parts(block("test command"))[-1] == ["pytest"]
+
+
+def test_every_command_and_option_is_documented_or_helps_itself() -> None:
+    text = README.read_text()
+    for program, commands in {
+        "ingest": ("run", "status", "failures", "drop", "sample"),
+        "query": ("similar", "text", "tags", "words"),
+        "model": ("info", "fetch", "train"),
+    }.items():
+        assert (SCRIPTS / program).exists()
+        for name in commands:
+            assert f"{program} {name}" in text
+            assert command(program, name, "--help").status == 0
