@@ -92,6 +92,8 @@ def _check_server(client: QdrantClient, url: str) -> None:
         if _minor(version) < OLDEST_SERVER:
             raise StoreError(f"the Qdrant server at {url} is version {version}: upgrade it to 1.16 or newer")
         client.get_collections()  # the version is told to anybody, this only with the right key
+    except ValueError as error:
+        raise StoreError(f"what answers at {url} is no Qdrant server: check the address") from error
     except _FOREIGN as error:
         if not _is_passing(error):
             raise _translated(error, url) from error

@@ -118,9 +118,7 @@ def _is_folder_link(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _picture_file(
-    root: Path, relative: str, entry: os.DirEntry[str], left_out: LeftOut
-) -> PictureFile | None:
+def _picture_file(root: Path, relative: str, entry: os.DirEntry[str], left_out: LeftOut) -> PictureFile | None:
     if not is_picture_name(entry.name):
         left_out.endings[Path(entry.name).suffix.lower() or "no ending"] += 1
         return None

@@ -50,9 +50,7 @@ def train_head(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         head = Head(features.shape[1], targets.shape[1], recipe.dropout)
-        optimizer = torch.optim.SGD(
-            head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True
-        )
+        optimizer = torch.optim.SGD(head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True)
         pictures, wanted = torch.from_numpy(features), torch.from_numpy(targets[labels])
         head.train()
         for _ in range(recipe.epochs):

@@ -122,6 +122,5 @@ def _check(remote: RemoteFile, part: Path) -> None:
     if found != remote.sha256:
         part.unlink()
         raise WeightsError(
-            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; "
-            "it was thrown away"
+            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; it was thrown away"
         )

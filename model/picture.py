@@ -91,9 +91,7 @@ def reader_version(max_megapixels: int) -> str:
     return f"pillow-{PIL.__version__}{heic}/{max_megapixels}MP"
 
 
-def open_picture(
-    data: bytes, *, name: str = "picture", max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
-) -> Image.Image:
+def open_picture(data: bytes, *, name: str = "picture", max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> Image.Image:
     """Decode the first frame of an image file, upright, as RGB.
 
     EXIF orientation is applied, transparency is laid on white, 16-bit and float samples are scaled to 8 bits.

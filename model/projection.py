@@ -172,9 +172,7 @@ def read_projection(data: bytes, name: str) -> Projection:
         length = int.from_bytes(data[:8], "little")
         header: Mapping[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
         if header["format"] != FORMAT:
-            raise ProjectionError(
-                f"{name} is of format {header['format']}, this version reads {FORMAT}: upgrade"
-            )
+            raise ProjectionError(f"{name} is of format {header['format']}, this version reads {FORMAT}: upgrade")
         fields = {key: value for key, value in header.items() if key != "format"}
         projection = KINDS[str(header["kind"])](Header(**fields), load(data))
         weight = projection.tensors["weight" if "weight" in projection.tensors else "first.weight"]

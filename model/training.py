@@ -137,5 +137,5 @@ def hits(
         return {}
     scores = projection.project(features) @ targets.T
     own = np.take_along_axis(scores, wanted[:, None], axis=1)
-    ranks = (scores > own).sum(axis=1)
+    ranks = (~(scores <= own)).sum(axis=1)  # so written, a number that is none hits nothing
     return {str(k): round(float((ranks < k).mean()) * 100, 1) for k in HIT_AT}

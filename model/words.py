@@ -29,6 +29,8 @@ ORDER_FILE = "order.i32"
 SIF_A = 1e-3
 """Arora, Liang and Ma 2017, "A simple but tough-to-beat baseline for sentence embeddings": a / (a + p)."""
 
+SPELLING_CANDIDATES = 200
+
 SCAN_ROWS = 50_000
 """Rows compared at a time when all words are ranked: 60 MB of 300-number vectors."""
 
@@ -172,18 +174,22 @@ class Words:
         return "; ".join(told)
 
     def spellings(self, word: str, count: int = 3) -> list[str]:
-        """Known words spelled most like ``word``, the nearest first, the more frequent before the rarer."""
+        """Known words spelled most like ``word``: one edit less weighs as much as being ten times as frequent."""
         from rapidfuzz import process
         from rapidfuzz.distance import DamerauLevenshtein
 
         wanted = word.lower()
-        longest = len(wanted) // 3
-        if not longest or not any(letter.isalpha() for letter in wanted):
-            return []
+        if len(wanted) < 3 or not any(letter.isalpha() for letter in wanted):
+            return []  # every short word is one edit from every other
         found = process.extract(
-            wanted, self._all_words, scorer=DamerauLevenshtein.distance, score_cutoff=longest, limit=count
+            wanted,
+            self._all_words,
+            scorer=DamerauLevenshtein.distance,
+            score_cutoff=len(wanted) // 3,
+            limit=SPELLING_CANDIDATES,
         )
-        return [match for match, _, _ in found]
+        found.sort(key=lambda match: match[1] + math.log10(match[2] + 1))
+        return [match for match, _, _ in found[:count]]
 
     @cached_property
     def _all_words(self) -> list[str]:
@@ -196,9 +202,7 @@ class Words:
         for start, end in pairwise(offsets):
             yield text[start:end].decode()
 
-    def nearest(
-        self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()
-    ) -> list[NearWord]:
+    def nearest(self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()) -> list[NearWord]:
         """The words of highest cosine to a unit ``vector`` (width,), those in ``without`` left out."""
         wanted = count + len(without)
         scores = np.empty(self.count, np.float32)

@@ -16,9 +16,10 @@ def labelled_folder(folder: Path, originals: Path, labels: tuple[str, ...], each
         image = Image.open(source).convert("RGB")
         (folder / label).mkdir(parents=True)
         for i in range(each):
-            margin = 4 * i
-            crop = image.crop((margin, margin // 2, image.width - margin // 2, image.height - margin))
-            crop = ImageEnhance.Brightness(crop).enhance(0.8 + 0.03 * i)
+            share = i / (3 * each)  # up to a third of each side is cut off
+            right, lower = image.width * (1 - share / 2), image.height * (1 - share)
+            crop = image.crop((int(image.width * share), int(image.height * share / 2), int(right), int(lower)))
+            crop = ImageEnhance.Brightness(crop).enhance(0.8 + 0.4 * i / each)
             crop.resize((320, 240)).save(folder / label / f"{i:02}.jpg", quality=85)
     return folder
 

@@ -58,6 +58,7 @@ class FakeQdrant:
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.always: dict[tuple[str, str], tuple[int, Any]] = {}
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.http.handle_error = lambda *_: None  # a client that hung up is part of the play
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
     def asked(self, method: str, path: str) -> list[Request]:
@@ -213,9 +214,7 @@ def test_versions_far_apart_are_told_once(
 @pytest.mark.parametrize("answer", [b"<html>It works!</html>", {"message": "hello"}, {"title": "x", "version": "v?"}])
 def test_a_server_that_is_no_qdrant(fake: FakeQdrant, answer: object) -> None:
     fake.always["GET", "/"] = 200, answer
-    with pytest.raises(
-        StoreError, match=r"failed: (its answer|version .*) is none of Qdrant's|invalid literal"
-    ) as raised:
+    with pytest.raises(StoreError, match=r"is no Qdrant server|none of Qdrant's") as raised:
         connect(fake.url, None)
     assert fake.url in str(raised.value)
 

@@ -76,14 +76,17 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("error", [SomeError, KeyboardInterrupt])
-def test_an_error_while_writing_leaves_the_old_file_and_no_other(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "facts.json"
     path.write_bytes(b"old")
-    with pytest.raises(error), replace_file(path) as file:
-        file.write(b"ne")
-        raise error
+
+    def write_half() -> None:
+        with replace_file(path) as file:
+            file.write(b"ne")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -102,9 +105,13 @@ def test_a_new_folder_appears_only_when_it_is_filled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [SomeError, KeyboardInterrupt])
 def test_an_error_while_filling_leaves_no_folder(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), new_dir(tmp_path / "one") as temporary:
-        (temporary / "a").write_text("a")
-        raise error
+    def fill_half() -> None:
+        with new_dir(tmp_path / "one") as temporary:
+            (temporary / "a").write_text("a")
+            raise error
+
+    with pytest.raises(error):
+        fill_half()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,9 +187,7 @@ def test_files_that_only_look_alike_are_left_alone(tmp_path: Path, dead_pid: int
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "facts"])
 
 
-def test_too_little_space_is_told_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_space_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
     def usage(path: Path) -> Usage:

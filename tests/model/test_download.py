@@ -51,7 +51,7 @@ class Server:
 class Handler(BaseHTTPRequestHandler):
     told: Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class wants that name
+    def do_GET(self) -> None:
         told, asked = self.told, self.headers.get("Range")
         told.ranges_asked.append(asked)
         answer = told.plan.pop(0) if told.plan else Answer()
@@ -133,9 +133,7 @@ def test_a_whole_file_comes_with_its_progress_and_nothing_else(server: Server, t
     assert server.ranges_asked == [None]
 
 
-def test_a_connection_that_drops_is_taken_up_where_it_was(
-    server: Server, target: Path, pauses: list[float]
-) -> None:
+def test_a_connection_that_drops_is_taken_up_where_it_was(server: Server, target: Path, pauses: list[float]) -> None:
     server.plan = [Answer(cut=300_000), Answer(cut=200_000)]
     assert fetch(server, target) == len(CONTENT)
     assert target.read_bytes() == CONTENT
@@ -146,7 +144,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_was(
 
 def test_an_interrupted_download_goes_on_in_the_next_run(server: Server, target: Path) -> None:
     server.plan = [Answer(cut=300_000)]
-    with pytest.raises(WeightsError, match="cannot reach .*weights.pth"):
+    with pytest.raises(WeightsError, match=r"cannot reach .*weights\.pth"):
         fetch(server, target, attempts=1)
     assert part_of(target).read_bytes() == CONTENT[:300_000]
     assert not target.exists()
@@ -256,7 +254,7 @@ def test_a_closed_port_is_told_at_once(server: Server, target: Path, pauses: lis
         port = unused.getsockname()[1]
     remote = replace(server.remote, url=f"http://127.0.0.1:{port}/weights.pth")
     started = time.perf_counter()
-    with pytest.raises(WeightsError, match=f"cannot reach http://127.0.0.1:{port}/weights.pth: .*refused"):
+    with pytest.raises(WeightsError, match=rf"cannot reach http://127\.0\.0\.1:{port}/weights\.pth: .*refused"):
         download.download(remote, target)
     assert time.perf_counter() - started < 2
     assert pauses == []

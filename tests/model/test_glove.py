@@ -103,9 +103,7 @@ def test_a_zip_gives_the_same_files_as_its_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_a_text_of_many_blocks_is_one_set_in_the_files_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_of_many_blocks_is_one_set_in_the_files_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(glove, "TEXT_BLOCK_BYTES", 4096)
     rng = np.random.default_rng(0)
     lines = {f"word{i}": rng.normal(size=3).round(5).tolist() for i in range(5000)}
@@ -119,9 +117,7 @@ def test_a_text_of_many_blocks_is_one_set_in_the_files_order(
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_of_a_word_that_comes_twice_the_first_vector_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_word_that_comes_twice_the_first_vector_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(glove, "TEXT_BLOCK_BYTES", 64)
     source = tmp_path / "small.txt"
     filler = {f"filler{i}": [1.0, 1.0, float(i)] for i in range(20)}
@@ -225,9 +221,7 @@ def test_converting_leaves_one_folder_and_one_record(tmp_path: Path, own_cache: 
     words = install(source)
     sha256 = sha256_file(source)
     assert words.folder == words_dir("small", sha256) == own_cache / "words" / f"small-{sha256[:8]}"
-    assert sorted(path.name for path in (own_cache / "words").iterdir()) == sorted(
-        [words.folder.name, "small.json"]
-    )
+    assert sorted(path.name for path in (own_cache / "words").iterdir()) == sorted([words.folder.name, "small.json"])
     assert (words.name, words.sha256, words.width) == ("small", sha256, 3)
 
 

@@ -160,7 +160,7 @@ def test_a_phrase_of_unknown_words_names_the_closest_spellings(words: Words) -> 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "???", "- '", "\ud800"])
 def test_text_without_a_word_is_refused_without_a_suggestion(words: Words, text: str) -> None:
-    with pytest.raises(WordsError, match="no vector for .*: try another word"):
+    with pytest.raises(WordsError, match=r"no vector for .*: try another word"):
         words.phrase(text)
 
 

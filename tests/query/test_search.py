@@ -201,7 +201,7 @@ def test_the_collection_is_told_by_name_folder_or_being_the_only_one(
         collection.save(collection.facts)
     assert choose_collection(store, "other") == "other"
     assert choose_collection(store, "", root / "cat/1.jpg") == "pictures"
-    with pytest.raises(CollectionNotFound, match="other | pictures"):
+    with pytest.raises(CollectionNotFound, match=r"other \| pictures"):
         choose_collection(store, "")
     monkeypatch.chdir(other)
     assert choose_collection(store, "") == "other"

@@ -1,0 +1,353 @@
+"""Projections into word space: the document's numbers, the arithmetic, and the files they are kept in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from model import architecture, projection
+from model.devise import Head
+from model.encoder import ENCODERS, Classifier, Encoder
+from model.errors import ProjectionError
+from model.glove import convert
+from model.projection import (
+    CONSE_TOP,
+    FORMAT,
+    HEADER_KEY,
+    HIDDEN,
+    Conse,
+    Devise,
+    Header,
+    Projection,
+    load_projection,
+    parameter_table,
+    read_projection,
+    unit,
+)
+from model.words import Words
+
+HEADER = Header(
+    kind="",
+    encoder="efficientnet-lite0",
+    encoder_sha256="e" * 64,
+    words="glove-6b-50d",
+    words_sha256="w" * 64,
+    created="2026-01-02T03:04:05+00:00",
+    labels={"dog": 40, "caf\u00e9 \N{DOG FACE}": 11},
+    recipe={"epochs": 60, "seed": 0},
+    figures={"test": {"1": 51.6, "2": 97.6}},
+    test=["0123456789abcdef"],
+)
+
+
+def trained_head(width: int = 12, words_width: int = 7, seed: int = 0) -> Head:
+    """A head whose running statistics and affine parameters are far from where they start."""
+    torch.manual_seed(seed)
+    head = Head(width, words_width)
+    with torch.no_grad():
+        for name, tensor in head.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.2, 4)
+            elif "norm" in name and tensor.is_floating_point():
+                tensor.uniform_(-2, 2)
+    return head
+
+
+def tensors_of(head: Head) -> dict[str, NDArray[np.float32]]:
+    return {
+        name: np.asarray(tensor.numpy(), np.float32)
+        for name, tensor in head.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def small_devise() -> Devise:
+    return Devise(replace(HEADER, kind="devise"), tensors_of(trained_head()))
+
+
+def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Conse:
+    rng = np.random.default_rng(1)
+    tensors = {
+        "weight": rng.normal(size=(classes, width)).astype(np.float32),
+        "bias": rng.normal(size=classes).astype(np.float32),
+        "classes": unit(rng.normal(size=(classes, words_width)).astype(np.float32)),
+    }
+    return Conse(replace(HEADER, kind="conse"), tensors)
+
+
+def some_features(count: int = 5, width: int = 12) -> NDArray[np.float32]:
+    return np.abs(np.random.default_rng(2).normal(size=(count, width))).astype(np.float32)
+
+
+@pytest.fixture(params=[small_devise, small_conse], ids=["devise", "conse"])
+def small(request: pytest.FixtureRequest) -> Projection:
+    return request.param()
+
+
+# The document's numbers
+
+
+def test_the_documents_model_has_exactly_its_parameters() -> None:
+    table = parameter_table(ENCODERS["vgg16"], 300)
+    trainable, fixed = sum(row.trainable for row in table), sum(row.fixed for row in table)
+    assert (trainable + fixed, trainable, fixed) == (143_064_044, 8_798_900, 134_265_144)
+
+
+def test_the_real_modules_have_exactly_these_parameters_too() -> None:
+    with torch.device("meta"):
+        features, head = architecture.VggFeatures(architecture.vgg16()), Head(4096, 300)
+    features.requires_grad_(False)
+    trainable = fixed = 0
+    for module in (features, head):
+        for parameter in module.parameters():
+            trainable += parameter.numel() if parameter.requires_grad else 0
+            fixed += 0 if parameter.requires_grad else parameter.numel()
+        for name, buffer in module.named_buffers():
+            fixed += 0 if name.endswith("num_batches_tracked") else buffer.numel()
+    assert (trainable + fixed, trainable, fixed) == (143_064_044, 8_798_900, 134_265_144)
+
+
+@pytest.mark.parametrize(("encoder", "width"), [("vgg16", 300), ("efficientnet-lite0", 50)])
+def test_each_row_of_the_table_is_a_layer_of_the_head(encoder: str, width: int) -> None:
+    spec = ENCODERS[encoder]
+    head = Head(spec.width, width)
+    layers = [head.first, head.first_norm, head.second, head.second_norm]
+    counted = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]
+    table = parameter_table(spec, width)
+    assert [row.trainable for row in table if row.trainable] == counted
+    assert [row.fixed for row in table if row.fixed] == [spec.parameters, 2 * HIDDEN, 2 * width]
+    assert table[0].layer == encoder
+
+
+# DeViSE
+
+
+@pytest.mark.parametrize(("width", "words_width"), [(12, 7), (1280, 50), (4096, 300)])
+def test_the_folded_head_gives_what_torchs_head_gives(width: int, words_width: int) -> None:
+    head = trained_head(width, words_width).eval()
+    features = some_features(9, width)
+    with torch.inference_mode():
+        theirs = torch.nn.functional.normalize(head(torch.from_numpy(features))).numpy()
+    ours = Devise(replace(HEADER, kind="devise"), tensors_of(head)).project(features)
+    assert ours.dtype == np.float32
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_the_head_is_the_documents_in_its_order() -> None:
+    head = trained_head().eval()
+    features = torch.from_numpy(some_features())
+    by_hand = head.second_norm(head.second(torch.relu(head.first_norm(head.first(features)))))
+    assert torch.equal(head(features), by_hand)
+    assert head.dropout.p == 0.5
+    assert Devise.EPS == head.first_norm.eps == head.second_norm.eps
+
+
+# ConSE
+
+
+def test_conse_is_the_plain_computation_on_small_numbers() -> None:
+    """Norouzi et al. 2013, equation 3, in plain Python."""
+    conse = small_conse()
+    features = some_features()
+    weight, bias, classes = (conse.tensors[name].tolist() for name in ("weight", "bias", "classes"))
+    for row, found in zip(features.tolist(), conse.project(features), strict=True):
+        logits = [sum(map(math.prod, zip(w, row, strict=True))) + b for w, b in zip(weight, bias, strict=True)]
+        odds = [math.exp(logit) for logit in logits]
+        best = sorted(range(len(odds)), key=lambda i: -odds[i])[:CONSE_TOP]
+        total = sum(odds[i] for i in best)
+        wanted = [sum(odds[i] / total * classes[i][d] for i in best) for d in range(7)]
+        length = math.sqrt(sum(number**2 for number in wanted))
+        assert np.allclose(found, [number / length for number in wanted], atol=1e-5)
+
+
+def test_classes_without_a_word_vector_leave_their_place_to_the_next() -> None:
+    conse, features = small_conse(), some_features(1)
+    logits = conse.tensors["weight"] @ features[0] + conse.tensors["bias"]
+    best = int(logits.argmax())
+    silent = {name: tensor.copy() for name, tensor in conse.tensors.items()}
+    silent["classes"][best] = 0
+    without = {name: np.delete(tensor, best, axis=0) for name, tensor in conse.tensors.items()}
+    ours = Conse(conse.header, silent).project(features)
+    assert np.allclose(ours, Conse(conse.header, without).project(features), atol=1e-6)
+    assert not np.allclose(ours, conse.project(features), atol=1e-3)
+
+
+def test_huge_logits_overflow_nothing() -> None:
+    found = small_conse().project(some_features() * 1e6)
+    assert np.isfinite(found).all()
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_the_class_vectors_are_those_of_the_class_names(tmp_path: Path) -> None:
+    convert([(["dog", "fire", "truck"], np.eye(3, dtype=np.float32))], "small", 3, "0" * 64, tmp_path / "w")
+    words = Words(tmp_path / "w")
+    names = ("dog", "qwxyzzy", "fire truck")
+    classifier = Classifier(np.ones((3, 2), np.float32), np.zeros(3, np.float32), names)
+    conse = Conse.build(classifier, HEADER, words)
+    assert conse.header.kind == "conse"
+    assert conse.tensors["classes"][0].tolist() == [1, 0, 0]
+    assert conse.tensors["classes"][1].tolist() == [0, 0, 0]
+    assert np.allclose(conse.tensors["classes"][2], words.phrase("fire truck").vector)
+
+
+def test_conse_of_the_real_pair_puts_pictures_near_their_words(encoder: Encoder, words: Words) -> None:
+    conse = Conse.build(encoder.classifier, HEADER, words)
+    silent = ~conse.tensors["classes"].any(axis=1)
+    assert 0 < silent.sum() < 50
+    # A feature vector that the last layer takes for a class for certain: that class's own direction.
+    for name in ("goldfish", "espresso", "grand piano"):
+        row = encoder.classifier.names.index(name)
+        direction = conse.tensors["weight"][row] - conse.tensors["weight"].mean(axis=0)
+        (found,) = conse.project(direction[None] * 100)
+        assert found @ words.phrase(name).vector > 0.99
+
+
+# Both
+
+
+def test_projected_vectors_are_of_unit_length_and_finite(small: Projection) -> None:
+    for features in (some_features(50), some_features() * 1e-20, some_features() * 1e4, np.zeros((1, 12), np.float32)):
+        found = small.project(features)
+        assert found.shape == (len(features), 7)
+        assert found.dtype == np.float32
+        assert np.isfinite(found).all()
+        assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_unit_leaves_a_zero_row_at_zero() -> None:
+    assert unit(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [[np.float32(0.6), np.float32(0.8)], [0, 0]]
+
+
+def test_what_was_saved_comes_back_the_same(small: Projection, tmp_path: Path) -> None:
+    path = tmp_path / "projection.safetensors"
+    small.save(path)
+    again = load_projection(path)
+    assert type(again) is type(small)
+    assert again.header == small.header
+    assert again.tensors.keys() == small.tensors.keys()
+    for name, tensor in small.tensors.items():
+        assert np.array_equal(again.tensors[name], tensor), name
+    assert np.array_equal(again.project(some_features()), small.project(some_features()))
+    assert again.to_bytes() == small.to_bytes()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_tensors_that_lie_transposed_in_memory_are_saved_as_they_read(tmp_path: Path) -> None:
+    conse = small_conse()
+    conse.tensors["weight"] = np.asfortranarray(conse.tensors["weight"])
+    assert np.array_equal(read_projection(conse.to_bytes(), "it").tensors["weight"], conse.tensors["weight"])
+
+
+def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
+    data = small.to_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
+    assert header == {"format": FORMAT, **asdict(small.header)}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("field", ["encoder", "encoder_sha256", "words", "words_sha256"])
+def test_a_projection_of_other_models_is_refused(small: Projection, field: str) -> None:
+    right = {name: getattr(small.header, name) for name in ("encoder", "encoder_sha256", "words", "words_sha256")}
+    small.check(**right)
+    with pytest.raises(ProjectionError, match=r"the projection is for efficientnet-lite0 eeeeeeee with glove-6b-50d"):
+        small.check(**right | {field: "other"})
+
+
+def changed(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The same file with another header of ours."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
+    return save(load(data), {HEADER_KEY: json.dumps(change(header))})
+
+
+def refused(data: bytes, told: str = "no projection, or a broken one: train it again") -> None:
+    with pytest.raises(ProjectionError, match=f"my file is .*{told}|my file is {told}"):
+        read_projection(data, "my file")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.999])
+def test_a_truncated_file_is_refused(small: Projection, share: float) -> None:
+    data = small.to_bytes()
+    refused(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize(
+    "data", [b"rubbish" * 100, b"\xff" * 64, b"\x02" + b"\0" * 7 + b"[]", b"\x04" + b"\0" * 7 + b"null"]
+)
+def test_a_file_of_something_else_is_refused(data: bytes) -> None:
+    refused(data)
+
+
+def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
+    refused(save({"weight": np.zeros((2, 2), np.float32)}))
+    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "not json"}))
+    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "[]"}))
+
+
+def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
+    data = changed(small.to_bytes(), lambda header: header | {"format": FORMAT + 1})
+    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: upgrade")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header | {"kind": "wizard"},
+        lambda header: header | {"unheard": 1},
+        lambda header: {name: value for name, value in header.items() if name != "encoder"},
+        lambda header: {name: value for name, value in header.items() if name != "format"},
+    ],
+    ids=["other-kind", "one-more-field", "no-encoder", "no-format"],
+)
+def test_a_header_that_does_not_fit_is_refused(small: Projection, change: Callable[[dict[str, Any]], object]) -> None:
+    refused(changed(small.to_bytes(), change))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_tensors_that_do_not_fit_together_are_refused(small: Projection) -> None:
+    for name, tensor in small.tensors.items():
+        for broken in (None, tensor[:-1], tensor.ravel()[:1], np.full_like(tensor, np.nan)):
+            tensors = {key: value for key, value in small.tensors.items() if key != name}
+            if broken is not None:
+                tensors[name] = broken
+            if broken is not None and broken.size == 1 and tensor.ndim == 1:
+                continue  # one number for all is a shape that fits
+            small_header = {HEADER_KEY: json.dumps({"format": FORMAT, **asdict(small.header)})}
+            refused(save(tensors, small_header))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProjectionError, match=r"cannot read the projection .*nowhere: No such file"):
+        load_projection(tmp_path / "nowhere")
+    with pytest.raises(ProjectionError, match="Is a directory"):
+        load_projection(tmp_path)
+
+
+def test_saving_over_an_older_one_is_all_or_nothing(
+    small: Projection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "projection.safetensors"
+    small.save(path)
+    before = path.read_bytes()
+
+    def fail(self: Projection) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(projection.Projection, "to_bytes", fail)
+    with pytest.raises(MemoryError):
+        small.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
