@@ -1,0 +1,52 @@
+"""What a query costs as a whole process, beside `import torch`; medians of several runs each, taken in turn.
+
+    python benchmarks/cold_start.py FOLDER [RUNS]
+
+Ingests the folder with the bundled pair into a store that is thrown away first.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SCRIPTS = Path(sys.executable).parent
+
+
+def main(folder: Path, runs: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["WORDSIGHT_STORE"] = str(Path(place) / "store")
+        subprocess.run([SCRIPTS / "ingest", "run", folder, "--offline"], check=True)
+        indexed = next(path for path in sorted(folder.rglob("*.jpg")))
+        unseen = Path(place) / "unseen.jpg"
+        unseen.write_bytes(indexed.read_bytes())
+        commands = {
+            "import torch": [sys.executable, "-c", "import torch"],
+            "query --help": [SCRIPTS / "query", "--help"],
+            "query text": [SCRIPTS / "query", "text", "ocean"],
+            "query similar, indexed": [SCRIPTS / "query", "similar", indexed],
+            "query similar, unseen": [SCRIPTS / "query", "similar", unseen],
+            "query tags, unseen": [SCRIPTS / "query", "tags", unseen],
+            "query words": [SCRIPTS / "query", "words", "ocean"],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(runs + 1):  # the first warms the page cache
+            for name, command in commands.items():
+                started = time.perf_counter()
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                times[name].append(time.perf_counter() - started)
+    torch = statistics.median(times["import torch"][1:])
+    for name, taken in times.items():
+        median = statistics.median(taken[1:])
+        print(
+            f"{name:<24} {median:6.3f} s   {min(taken[1:]):.3f}-{max(taken[1:]):.3f}   {median / torch:.2f} of import torch"
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7)
