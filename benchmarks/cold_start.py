@@ -43,9 +43,8 @@ def main(folder: Path, runs: int) -> None:
     torch = statistics.median(times["import torch"][1:])
     for name, taken in times.items():
         median = statistics.median(taken[1:])
-        print(
-            f"{name:<24} {median:6.3f} s   {min(taken[1:]):.3f}-{max(taken[1:]):.3f}   {median / torch:.2f} of import torch"
-        )
+        spread = f"{min(taken[1:]):.3f}-{max(taken[1:]):.3f}"
+        print(f"{name:<24} {median:6.3f} s   {spread}   {median / torch:.2f} of import torch")
 
 
 if __name__ == "__main__":

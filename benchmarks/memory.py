@@ -33,9 +33,8 @@ def main(folder: Path, copies: int) -> None:
             for projection in ("conse", "devise"):
                 anonymous, resident, seconds = ingest(target, f"c{count}-{projection}", projection)
                 pictures = sum(1 for _ in target.rglob("*.jpg"))
-                print(
-                    f"{pictures} pictures, {projection}: peak {resident} MB, {anonymous} MB of it its own, {seconds:.0f} s"
-                )
+                peak = f"peak {resident} MB, {anonymous} MB of it its own"
+                print(f"{pictures} pictures, {projection}: {peak}, {seconds:.0f} s")
 
 
 def ingest(folder: Path, name: str, projection: str) -> tuple[int, int, float]:
