@@ -6,6 +6,7 @@ Imported only by whoever needs torch: the first use of an encoder, training, and
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import warnings
 from collections.abc import Callable
@@ -145,7 +146,12 @@ def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier]:
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
         network.load_state_dict(state, strict=True, assign=True)
     except Exception as error:  # unpickling broken bytes raises every exception there is
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        no_state_dict = isinstance(error, pickle.UnpicklingError | EOFError)
+        reason = (
+            "no state dict, or a truncated one"
+            if no_state_dict
+            else (str(error) or type(error).__name__).splitlines()[0]
+        )
         raise WeightsError(f"{weights} does not hold the weights of {spec.name}: {reason[:160]}") from error
     network.float().eval().requires_grad_(False)
     layer = network.get_submodule(last_layer).state_dict()
