@@ -5,7 +5,7 @@ A collection is a folder::
     collection.json          the facts, the number of points, whether the last writer ended well
     shard/                   qdrant-edge's files
     projection.safetensors   and other files kept with it
-    turn.lock, writer.lock   see `ingest.turn`
+    shard.lock, turn.lock, writer.lock   see `ingest.turn`
 
 Why it is done so is measured in DESIGN.md, "The store"; the engine's habits this file is written around:
 it holds the GIL for the whole of each call, applies half of a batch that fails, takes NaN without a word,
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,14 +31,12 @@ from ingest.store import SCROLL_PAGE, Collection, Facts, Filter, Hit, Point, Sto
 from ingest.turn import (
     READER_WAIT_SECONDS,
     WRITER_WAIT_SECONDS,
-    BusyError,
     become_writer,
-    let_others_go_first,
-    open_in_turn,
     somebody_waits,
+    take_turn,
 )
 from model.cache import need_space, remove, replace_file
-from model.errors import DiskFull, StoreDamaged, StoreError
+from model.errors import DiskFull, StoreDamaged, StoreError, StoreInUse
 
 FACTS_FILE = "collection.json"
 SHARD = "shard"
@@ -46,6 +45,9 @@ DOOR_SECONDS = 0.05
 
 COMPACT_SHARE = 0.2
 """Deleted points keep their space until the shard is compacted; done where they are this share of it."""
+
+KILLED_SECONDS = 0.2
+"""A killed process is gone by then."""
 
 PAYLOAD_BYTES = 1024
 """What a payload takes at most, for foreseeing a full disk."""
@@ -56,17 +58,17 @@ def edge_errors(folder: Path, name: str) -> Iterator[None]:
     """Translate what the engine raises.
 
     Raises:
-        BusyError: another process has the shard.
+        StoreInUse: somebody who takes no turns has the shard.
         DiskFull, StoreDamaged, StoreError: with what to do.
     """
     try:
         yield
-    except (StoreError, BusyError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
+    except (StoreError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
         raise
     except BaseException as error:
         message = " ".join(str(error).split())
         if "WouldBlock" in message:
-            raise BusyError from error
+            raise StoreInUse(f"collection {name!r} in {folder} is in use by another program") from error
         if "os error 28" in message:
             raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
         if "os error 30" in message or "os error 13" in message:
@@ -137,9 +139,10 @@ class EmbeddedStore(Store):
 
     def drop(self, name: str) -> None:
         self._record(name)
-        become_writer(self._folder(name), name).close()
-        (self._folder(name) / FACTS_FILE).unlink()  # first: from here on the collection is gone as a whole
-        remove(self._folder(name))
+        folder = self._folder(name)
+        with become_writer(folder, name), take_turn(folder, name, WRITER_WAIT_SECONDS):
+            (folder / FACTS_FILE).unlink()  # first: from here on the collection is gone as a whole
+            remove(folder)
 
 
 def _disk_bytes(path: Path) -> int:
@@ -160,32 +163,44 @@ class EmbeddedCollection(Collection):
         self.facts = Facts.from_json(record, name)
         self._record = record
         self._shard: edge.EdgeShard | None = None
+        self._turn: IO[str] | None = None
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._writer: IO[str] | None = None
         self._deleted = 0
+        try:
+            if write:
+                self._start_writing(new)
+            else:
+                self._start_reading()
+        except BaseException:
+            self._let_go()
+            raise
         if write:
-            self._start_writing(new)
-        else:
-            with self._open() as shard:
-                # Read again: while this waited for its turn, a writer may have changed both.
-                self._record = json.loads((folder / FACTS_FILE).read_bytes())
-                self.facts = Facts.from_json(self._record, name)
-                self._check_count(shard)
+            self._door = threading.Thread(target=self._keep_door, name="door", daemon=True)
+            self._door.start()
+
+    def _start_reading(self) -> None:
+        with self._open() as shard:
+            # Read again: while this waited for its turn, a writer may have changed both.
+            self._record = json.loads((self.folder / FACTS_FILE).read_bytes())
+            self.facts = Facts.from_json(self._record, self.name)
+            self._check_count(shard)
 
     def _start_writing(self, new: bool) -> None:
         self._writer = become_writer(self.folder, self.name)
         try:
+            if new and (self.folder / FACTS_FILE).exists():
+                raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
             with self._open(new) as shard:
                 lost = self._lost_points(shard)
+                _make_indexes(shard)
                 self._save_record(clean=False, points=_count(shard))
             if lost:
                 self._warn_lost(lost)
         except BaseException:
             self._writer.close()
             raise
-        self._door = threading.Thread(target=self._keep_door, name="door", daemon=True)
-        self._door.start()
 
     def _warn_lost(self, lost: int) -> None:
         import logging
@@ -209,28 +224,33 @@ class EmbeddedCollection(Collection):
     def _open(self, new: bool = False) -> Iterator[edge.EdgeShard]:
         """The shard, opened where it is not, and kept from the door while in use."""
         with self._lock:
+            if self._writer is not None and self._shard is not None and somebody_waits(self.folder):
+                self._let_go()
             if self._shard is None:
-                if self._writer is not None:
-                    let_others_go_first(self.folder)
-                wait = WRITER_WAIT_SECONDS if self._writer is not None else READER_WAIT_SECONDS
-                self._shard = open_in_turn(lambda: self._load(new), self.folder, self.name, wait)
+                self._shard = self._take_shard(new)
             with edge_errors(self.folder, self.name):
                 yield self._shard
+
+    def _take_shard(self, new: bool) -> edge.EdgeShard:
+        wait = WRITER_WAIT_SECONDS if self._writer is not None else READER_WAIT_SECONDS
+        self._turn = take_turn(self.folder, self.name, wait)
+        try:
+            try:
+                return self._load(new)
+            except StoreInUse:  # a process killed just now lets go of our lock first, then of the engine's
+                time.sleep(KILLED_SECONDS)
+                return self._load(new)
+        except BaseException:
+            self._turn.close()
+            raise
 
     def _load(self, new: bool) -> edge.EdgeShard:
         path = str(self.folder / SHARD)
         with edge_errors(self.folder, self.name):
             if not new:
                 return edge.EdgeShard.load(path)
-            try:
-                return edge.EdgeShard.load(path)  # a run killed while it made this one
-            except Exception as error:
-                if "does not exist" not in str(error) and "no segments were loaded" not in str(error):
-                    raise
-            shard = edge.EdgeShard.create(path, _config(self.facts))
-            for field in ("label", "folders"):
-                shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
-            return shard
+            remove(self.folder / SHARD)  # of a run that was killed while it made or dropped this one
+            return edge.EdgeShard.create(path, _config(self.facts))
 
     def _keep_door(self) -> None:
         while not self._closed.wait(DOOR_SECONDS):
@@ -241,9 +261,13 @@ class EmbeddedCollection(Collection):
                     self._lock.release()
 
     def _let_go(self) -> None:
-        if self._shard is not None:
-            self._shard.close()
-            self._shard = None
+        if self._shard is not None and self._turn is not None:
+            try:
+                with edge_errors(self.folder, self.name):
+                    self._shard.close()
+            finally:
+                self._shard = None
+                self._turn.close()
 
     def _need_space(self, points: int) -> None:
         width = sum(self.facts.vectors.values())
@@ -377,6 +401,12 @@ def _config(facts: Facts) -> edge.EdgeConfig:
             for name, width in facts.vectors.items()
         }
     )
+
+
+def _make_indexes(shard: edge.EdgeShard) -> None:
+    """A new shard has none, and one that lost a segment may have lost them with it."""
+    for field in {"label", "folders"}.difference(shard.info().payload_schema):
+        shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
 
 
 def _filter(filter: Filter) -> edge.Filter | None:

@@ -1,82 +1,60 @@
 """Taking turns at an embedded collection, which one process at a time can hold, readers included.
 
-Whoever waits holds a shared lock on ``turn.lock``; a writer looks there and steps aside. The engine's own
-lock decides who has the shard; this file only tells that somebody would like to. ``writer.lock`` is held
-by the one writer for its whole run. All three vanish with their process.
+Three lock files, which all vanish with their process::
+
+    shard.lock    held by whoever has the shard loaded, from before it loads until after it has closed it
+    turn.lock     held by whoever is next. The others wait for this one, so that nobody who has just let go
+                  and comes again overtakes it; and a writer sees by it that somebody waits
+    writer.lock   held by the one writer for its whole run
+
+The engine locks too, but last: a load that it refuses has first repaired the files, under the hands of the
+process that has them (21 of 24 flushes failed then, and no load worked any more). So nobody may load in vain.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import portalocker
 
-from model.errors import StoreInUse
+from model.errors import CollectionNotFound, StoreError, StoreInUse
 
 POLL_SECONDS = 0.02
 READER_WAIT_SECONDS = 10.0
 WRITER_WAIT_SECONDS = 60.0
-STEP_ASIDE_SECONDS = 5.0
-"""A writer lets readers go first for this long, then competes with them, so that it is never starved."""
-
-Opened = TypeVar("Opened")
 
 
-class BusyError(Exception):
-    """Another process holds the shard."""
-
-
-def open_in_turn(open_shard: Callable[[], Opened], folder: Path, name: str, wait: float) -> Opened:
-    """Open, waiting up to ``wait`` seconds for whoever has it.
+def take_turn(folder: Path, name: str, wait: float) -> IO[str]:
+    """The right to load the shard, until the file returned is closed.
 
     Raises:
-        StoreInUse: it was held for longer.
+        StoreInUse: others had it for all of ``wait`` seconds.
+        CollectionNotFound: the collection was dropped meanwhile.
+        StoreError: the folder cannot be written to.
     """
-    try:
-        return open_shard()
-    except BusyError:
-        pass
     deadline = time.monotonic() + wait
-    with _waiting(folder):
-        while time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            try:
-                return open_shard()
-            except BusyError:
-                continue
-    raise StoreInUse(f"collection {name!r} is in use by another process, for over {wait:.0f} s: try again later")
-
-
-@contextmanager
-def _waiting(folder: Path) -> Iterator[None]:
-    with (folder / "turn.lock").open("a") as file:
-        portalocker.lock(file, portalocker.LOCK_SH)
-        try:
-            yield
-        finally:
-            portalocker.unlock(file)
+    shard = _open_lock(folder, name, "shard.lock")
+    try:
+        with _open_lock(folder, name, "turn.lock") as turn:
+            if not (_lock_until(turn, deadline) and _lock_until(shard, deadline)):
+                raise StoreInUse(
+                    f"collection {name!r} is in use by another process, for over {wait:.0f} s: try again later"
+                )
+        if not _is_at(shard, folder / "shard.lock"):
+            raise CollectionNotFound(f"collection {name!r} was dropped by another process")
+    except BaseException:
+        shard.close()
+        raise
+    return shard
 
 
 def somebody_waits(folder: Path) -> bool:
     """Whether another process would like the shard."""
-    with (folder / "turn.lock").open("a") as file:
-        try:
-            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
-        except portalocker.LockException:
-            return True
-        portalocker.unlock(file)
-        return False
-
-
-def let_others_go_first(folder: Path) -> None:
-    """Return when nobody waits any more, or after a few seconds."""
-    deadline = time.monotonic() + STEP_ASIDE_SECONDS
-    while somebody_waits(folder) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    with (folder / "turn.lock").open("a") as turn:
+        return not _is_locked(turn)
 
 
 def become_writer(folder: Path, name: str) -> IO[str]:
@@ -84,11 +62,45 @@ def become_writer(folder: Path, name: str) -> IO[str]:
 
     Raises:
         StoreInUse: another process writes this collection.
+        StoreError: the folder cannot be written to.
     """
-    file = (folder / "writer.lock").open("a")
+    file = _open_lock(folder, name, "writer.lock")
+    if not _is_locked(file):
+        file.close()
+        raise StoreInUse(f"collection {name!r} is being written by another process: wait until that ends")
+    return file
+
+
+def _open_lock(folder: Path, name: str, lock: str) -> IO[str]:
+    try:
+        return (folder / lock).open("a")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write in {folder}: {error.strerror}; collection {name!r} needs that even to be read: "
+            "copy the store to a disk you may write to"
+        ) from error
+
+
+def _lock_until(file: IO[str], deadline: float) -> bool:
+    while not _is_locked(file):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Whether the lock could be had, and so is ours until the file is closed."""
     try:
         portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
     except portalocker.LockException:
-        file.close()
-        raise StoreInUse(f"collection {name!r} is being written by another process: wait until that ends") from None
-    return file
+        return False
+    return True
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one of that name: a lock on a removed one keeps nobody out."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -142,5 +142,5 @@ def hits(
         rows = slice(start, start + HITS_ROWS)
         scores = projection.project(features[rows]) @ targets.T
         own = np.take_along_axis(scores, wanted[rows, None], axis=1)
-        ranks[rows] = (scores > own).sum(axis=1)
+        ranks[rows] = (~(scores <= own)).sum(axis=1)  # so written, a number that is none hits nothing
     return {str(k): round(float((ranks < k).mean()) * 100, 1) for k in HIT_AT}

@@ -21,7 +21,6 @@ from model.encoder import ENCODERS, Classifier, Encoder
 from model.errors import ProjectionError
 from model.glove import convert
 from model.projection import (
-    CONSE_TOP,
     FORMAT,
     HEADER_KEY,
     HIDDEN,
@@ -163,7 +162,7 @@ def test_conse_is_the_plain_computation_on_small_numbers() -> None:
     for row, found in zip(features.tolist(), conse.project(features), strict=True):
         logits = [sum(map(math.prod, zip(w, row, strict=True))) + b for w, b in zip(weight, bias, strict=True)]
         odds = [math.exp(logit) for logit in logits]
-        best = sorted(range(len(odds)), key=lambda i: -odds[i])[:CONSE_TOP]
+        best = sorted(range(len(odds)), key=lambda i: -odds[i])[:10]
         total = sum(odds[i] for i in best)
         wanted = [sum(odds[i] / total * classes[i][d] for i in best) for d in range(7)]
         length = math.sqrt(sum(number**2 for number in wanted))

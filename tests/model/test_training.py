@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from model import training
 from model.devise import Head, train_head
 from model.encoder import Features
 from model.errors import DatasetError
@@ -125,7 +126,9 @@ class Fixed(Projection):
         return features
 
 
-def test_hit_at_k_is_counted_as_by_hand() -> None:
+@pytest.mark.parametrize("rows_at_a_time", [2, 1024])
+def test_hit_at_k_is_counted_as_by_hand(rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "HITS_ROWS", rows_at_a_time)
     targets = np.eye(4, dtype=np.float32)
     projected = np.array(
         [
@@ -199,11 +202,21 @@ def test_the_header_records_labels_recipe_and_what_was_held_back(learnt: Devise)
 
 def test_the_same_seed_gives_the_same_tensors_and_another_others(words: Words) -> None:
     data = separable(ANIMALS[:3], each=12)
-    first, again, other = (train_devise(data, words, HEADER, recipe=Recipe(epochs=3, seed=seed)) for seed in (5, 5, 6))
+    runs = []
+    for seed in (5, 5, 6):
+        torch.rand(1)  # whatever was drawn before
+        runs.append(train_devise(data, words, HEADER, recipe=Recipe(epochs=3, seed=seed)))
+    first, again, other = runs
     for name, tensor in first.tensors.items():
         assert np.array_equal(tensor, again.tensors[name]), name
     assert first.header.test == again.header.test != other.header.test
     assert not np.array_equal(first.tensors["first.weight"], other.tensors["first.weight"])
+
+
+def test_the_seed_decides_where_a_head_begins() -> None:
+    features, labels, targets = np.ones((12, 4), np.float32), np.arange(12) % 2, np.eye(2, 5, dtype=np.float32)
+    one, other = (train_head(features, labels, targets, Recipe(epochs=0, seed=seed)) for seed in (1, 2))
+    assert not np.array_equal(one["first.weight"], other["first.weight"])
 
 
 def test_training_leaves_torchs_own_dice_alone(words: Words) -> None:

@@ -24,7 +24,9 @@ def test_things_are_tags(tags: set[str], word: str) -> None:
     assert word in tags
 
 
-@pytest.mark.parametrize("word", ["the", "dogs", "oceans", "quickly", "paris", "london", "with", "itself", "mice"])
+@pytest.mark.parametrize(
+    "word", ["the", "dogs", "oceans", "quickly", "paris", "london", "itself", "mice", "still", "being"]
+)
 def test_function_words_plurals_adverbs_and_names_are_none(words: Words, tags: set[str], word: str) -> None:
     assert word in words
     assert word not in tags
