@@ -24,9 +24,17 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-import numpy as np
 import qdrant_edge as edge
 
+from ingest.engine import (
+    count_points,
+    edge_errors,
+    edge_filter,
+    make_indexes,
+    point_uuid,
+    shard_config,
+    to_point,
+)
 from ingest.store import SCROLL_PAGE, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector
 from ingest.turn import (
     READER_WAIT_SECONDS,
@@ -51,37 +59,6 @@ KILLED_SECONDS = 0.2
 
 PAYLOAD_BYTES = 1024
 """What a payload takes at most, for foreseeing a full disk."""
-
-
-@contextmanager
-def edge_errors(folder: Path, name: str) -> Iterator[None]:
-    """Translate what the engine raises.
-
-    Raises:
-        StoreInUse: somebody who takes no turns has the shard.
-        DiskFull, StoreDamaged, StoreError: with what to do.
-    """
-    try:
-        yield
-    except (StoreError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
-        raise
-    except BaseException as error:
-        message = " ".join(str(error).split())
-        if "WouldBlock" in message:
-            raise StoreInUse(f"collection {name!r} in {folder} is in use by another program") from error
-        if "os error 28" in message:
-            raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
-        if "os error 30" in message or "os error 13" in message:
-            raise StoreError(
-                f"cannot open collection {name!r} in {folder}: {message.rpartition(': ')[2]}; "
-                "the engine needs to write there even to read: copy the store to a disk you may write to"
-            ) from error
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise StoreDamaged(
-                f"collection {name!r} in {folder} is damaged ({message[:160]}): remove that folder and run "
-                "`ingest run` again; the pictures themselves are not touched"
-            ) from error
-        raise
 
 
 class EmbeddedStore(Store):
@@ -166,8 +143,8 @@ class EmbeddedCollection(Collection):
         self._turn: IO[str] | None = None
         self._lock = threading.RLock()
         self._closed = threading.Event()
+        self._ended = False
         self._writer: IO[str] | None = None
-        self._deleted = 0
         try:
             if write:
                 self._start_writing(new)
@@ -194,8 +171,8 @@ class EmbeddedCollection(Collection):
                 raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
             with self._open(new) as shard:
                 lost = self._lost_points(shard)
-                _make_indexes(shard)
-                self._save_record(clean=False, points=_count(shard))
+                make_indexes(shard)
+                self._save_record(clean=False, points=count_points(shard))
             if lost:
                 self._warn_lost(lost)
         except BaseException:
@@ -211,7 +188,7 @@ class EmbeddedCollection(Collection):
 
     def _lost_points(self, shard: edge.EdgeShard) -> int:
         """Some damage makes the engine drop points without a word; only the count tells."""
-        return int(self._record["points"]) - _count(shard) if self._record.get("clean") else 0
+        return int(self._record["points"]) - count_points(shard) if self._record.get("clean") else 0
 
     def _check_count(self, shard: edge.EdgeShard) -> None:
         if lost := self._lost_points(shard):
@@ -224,6 +201,8 @@ class EmbeddedCollection(Collection):
     def _open(self, new: bool = False) -> Iterator[edge.EdgeShard]:
         """The shard, opened where it is not, and kept from the door while in use."""
         with self._lock:
+            if self._ended:
+                raise ValueError(f"collection {self.name!r} is closed")
             if self._writer is not None and self._shard is not None and somebody_waits(self.folder):
                 self._let_go()
             if self._shard is None:
@@ -250,7 +229,7 @@ class EmbeddedCollection(Collection):
             if not new:
                 return edge.EdgeShard.load(path)
             remove(self.folder / SHARD)  # of a run that was killed while it made or dropped this one
-            return edge.EdgeShard.create(path, _config(self.facts))
+            return edge.EdgeShard.create(path, shard_config(self.facts))
 
     def _keep_door(self) -> None:
         while not self._closed.wait(DOOR_SECONDS):
@@ -293,26 +272,26 @@ class EmbeddedCollection(Collection):
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(vector.tolist(), using=using),
-            filter=_filter(filter),
+            filter=edge_filter(filter),
             with_payload=True,
         )
         with self._open() as shard:
-            return [Hit(_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
+            return [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
 
     def delete(self, ids: Sequence[UUID]) -> None:
         if ids:
             with self._open() as shard:
-                before = _count(shard)
+                before = count_points(shard)
                 shard.update(edge.UpdateOperation.delete_points([str(id) for id in ids]))
                 shard.flush()
-                self._deleted += before - _count(shard)
+                self._record["deleted"] = self._record.get("deleted", 0) + before - count_points(shard)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         if not ids:
             return {}
         with self._open() as shard:
             found = shard.retrieve([str(id) for id in ids], True, list(vectors))
-        return {(point := _point(record)).id: point for record in found}
+        return {(point := to_point(record)).id: point for record in found}
 
     def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
         offset: Any = None
@@ -323,13 +302,13 @@ class EmbeddedCollection(Collection):
             with self._open() as shard:
                 found, offset = shard.scroll(request)
             if found:
-                yield [_point(record) for record in found]
+                yield [to_point(record) for record in found]
             if offset is None:
                 return
 
     def count(self, filter: Filter = Filter()) -> int:  # noqa: B008 - immutable
         with self._open() as shard:
-            return int(shard.count(edge.CountRequest(exact=True, filter=_filter(filter))))
+            return int(shard.count(edge.CountRequest(exact=True, filter=edge_filter(filter))))
 
     def labels(self) -> dict[str, int]:
         with self._open() as shard:
@@ -373,64 +352,23 @@ class EmbeddedCollection(Collection):
             self._end_writing(self._writer)
         with self._lock:
             self._let_go()
+            self._ended = True
 
     def _end_writing(self, writer: IO[str]) -> None:
         try:
             with self._open() as shard:
-                points = _count(shard)
-                if self._deleted > COMPACT_SHARE * (points + self._deleted):
+                points = count_points(shard)
+                deleted = self._record.get("deleted", 0)
+                if deleted > COMPACT_SHARE * (points + deleted):
                     with suppress(DiskFull):  # it wants room for a copy, and the next run may have it
                         need_space(self.folder, _folder_bytes(self.folder / SHARD))
                         shard.optimize()
+                        deleted = 0
                 self._let_go()
-            self._save_record(clean=True, points=points)
+            self._save_record(clean=True, points=points, deleted=deleted)
         finally:
             writer.close()
 
 
 def _folder_bytes(folder: Path) -> int:
     return sum(_disk_bytes(path) for path in folder.rglob("*"))
-
-
-def _config(facts: Facts) -> edge.EdgeConfig:
-    """Exact search: 12 ms at 10,000 pictures, every answer the same as a full comparison."""
-    no_graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
-    return edge.EdgeConfig(
-        vectors={
-            name: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine, hnsw_config=no_graph)
-            for name, width in facts.vectors.items()
-        }
-    )
-
-
-def _make_indexes(shard: edge.EdgeShard) -> None:
-    """A new shard has none, and one that lost a segment may have lost them with it."""
-    for field in {"label", "folders"}.difference(shard.info().payload_schema):
-        shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
-
-
-def _filter(filter: Filter) -> edge.Filter | None:
-    must: list[Any] = []
-    if filter.labels:
-        must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
-    if filter.under:
-        must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
-    without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
-    return edge.Filter(must=must, must_not=without) if must or without else None
-
-
-def _count(shard: edge.EdgeShard) -> int:
-    return int(shard.count(edge.CountRequest(exact=True)))
-
-
-def _uuid(id: Any) -> UUID:
-    return id if isinstance(id, UUID) else UUID(str(id))
-
-
-def _point(record: edge.Record) -> Point:
-    vectors = record.vector if isinstance(record.vector, dict) else {}
-    return Point(
-        _uuid(record.id),
-        {name: np.asarray(vector, np.float32) for name, vector in vectors.items()},
-        record.payload or {},
-    )

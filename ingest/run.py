@@ -46,6 +46,9 @@ from model.words import Words
 ACK_BATCHES = 2
 """Encoder batches in one upsert: with one, flushing to disk takes a tenth of the time."""
 
+CREATING = "creating"
+"""Pending until a new collection has its projection."""
+
 SHOWN_FAILURES = 20
 """Bad files named on the screen; all of them are in the ledger."""
 
@@ -115,6 +118,8 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
+    if name in store.names() and store.facts(name).pending == CREATING:
+        store.drop(name)  # a run was killed before it was whole
     is_new = name not in store.names()
     if is_new:
         _create(store, name, root, options)
@@ -158,13 +163,13 @@ def _create(store: Store, name: str, root: Path, options: Options) -> None:
         encoder_sha256=encoder.sha256,
         projection=given.header.kind if given else Conse.kind,
         pending=UNDECIDED if options.projection == AUTO else "",
-        trained=sorted(given.header.labels) if given else (),
+        trained=tuple(sorted(given.header.labels)) if given else (),
         root=str(root),
         created=_now(),
     )
     projection = given or build_conse(encoder, words)
     projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
-    with store.create(name, facts) as collection:
+    with store.create(name, replace(facts, pending=CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(facts)
 

@@ -90,7 +90,7 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
         advance(len(points))
     collection.write_file(PROJECTION_FILE, data)
     header = projection.header
-    collection.save(replace(collection.facts, projection=header.kind, trained=sorted(header.labels), pending=""))
+    collection.save(replace(collection.facts, projection=header.kind, trained=tuple(sorted(header.labels)), pending=""))
 
 
 def trainable(collection: Collection, words: Words) -> dict[str, int]:

@@ -7,6 +7,7 @@ alike in both is done here: validation, ties, thresholds.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import CollectionNotFound, StoreError, UsageError
+from model.errors import CollectionNotFound, StoreError, StoreUnreachable, UsageError
+
+log = logging.getLogger("wordsight")
 
 FORMAT = 1
 VISUAL = "visual"
@@ -97,7 +100,8 @@ class Facts:
                 raise StoreError(
                     f"collection {name!r} is of format {facts['format']}, this version reads {FORMAT}: upgrade"
                 )
-            return cls(**{key: facts[key] for key in cls.__dataclass_fields__ if key in facts})
+            known = {key: facts[key] for key in cls.__dataclass_fields__ if key in facts}
+            return cls(**{**known, "trained": tuple(known.get("trained", ()))})
         except (KeyError, TypeError) as error:
             raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error
 
@@ -120,7 +124,7 @@ class Collection(ABC):
                 raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(self.facts.vectors)} wanted")
             for name, vector in point.vectors.items():
                 self._check_vector(name, vector)
-            json.dumps(point.payload, allow_nan=False).encode()
+            _check_payload(point.payload)
         if points:
             self._upsert(points)
 
@@ -160,10 +164,14 @@ class Collection(ABC):
             raise ValueError("a zero vector has no direction to search in")
         if limit < 1:
             return []
-        found = self._search(using, vector, limit + TIE_MARGIN, filter)
-        hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
-        return [hit for hit in hits if hit.score >= min_score][:limit]
+        wanted = limit + TIE_MARGIN
+        while True:
+            found = self._search(using, vector, wanted, filter)
+            hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
+            hits.sort(key=lambda hit: (-hit.score, hit.id))
+            if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
+                return [hit for hit in hits if hit.score >= min_score][:limit]
+            wanted *= 4  # more ties than the margin: all of them must be seen
 
     def _check_vector(self, name: str, vector: Vector) -> None:
         width = self.facts.vectors.get(name)
@@ -277,9 +285,19 @@ class Store(ABC):
         """Remove a collection with all in it."""
 
     def collections(self) -> dict[str, Facts]:
-        """Collections of pictures by name."""
-        every = ((name, self.facts(name)) for name in self.names())
-        return {name: facts for name, facts in every if facts.kind == "pictures"}
+        """Collections of pictures by name; one that cannot be read is told, and does not hide the others."""
+        found: dict[str, Facts] = {}
+        for name in self.names():
+            try:
+                facts = self.facts(name)
+            except StoreUnreachable:
+                raise
+            except StoreError as error:
+                log.warning("left out: %s", error)
+                continue
+            if facts.kind == "pictures":
+                found[name] = facts
+        return found
 
     def not_found(self, name: str) -> CollectionNotFound:
         there = ", ".join(sorted(self.collections())) or "none yet: `ingest run FOLDER` makes one"
@@ -287,6 +305,13 @@ class Store(ABC):
 
     def close(self) -> None:  # noqa: B027 - a store need not hold anything open
         """Let go of what the store itself holds."""
+
+
+def _check_payload(payload: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
+        raise ValueError(f"a payload that is no JSON: {error}") from error
 
 
 _NOT_IN_NAMES = re.compile(r"[^\w .()-]+")

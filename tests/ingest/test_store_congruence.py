@@ -76,7 +76,7 @@ class World:
 
 
 def make_facts(**changes: Any) -> Facts:
-    facts = Facts(kind="pictures", vectors=WIDTHS, words="glove", words_sha256="00", trained=["cat", "dog"])
+    facts = Facts(kind="pictures", vectors=WIDTHS, words="glove", words_sha256="00", trained=("cat", "dog"))
     return dataclasses.replace(facts, **changes)
 
 

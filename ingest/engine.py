@@ -1,0 +1,92 @@
+"""Qdrant Edge, the engine of the embedded store: its configuration, its types and ours, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import qdrant_edge as edge
+
+from ingest.store import Facts, Filter, Point
+from model.errors import DiskFull, StoreDamaged, StoreError, StoreInUse
+
+
+@contextmanager
+def edge_errors(folder: Path, name: str) -> Iterator[None]:
+    """Translate what the engine raises.
+
+    Raises:
+        StoreInUse: somebody who takes no turns has the shard.
+        DiskFull, StoreDamaged, StoreError: with what to do.
+    """
+    try:
+        yield
+    except (StoreError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
+        raise
+    except BaseException as error:
+        message = " ".join(str(error).split())
+        if "WouldBlock" in message:
+            raise StoreInUse(f"collection {name!r} in {folder} is in use by another program") from error
+        if "os error 28" in message:
+            raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
+        if "os error 30" in message or "os error 13" in message:
+            raise StoreError(
+                f"cannot open collection {name!r} in {folder}: {message.rpartition(': ')[2]}; "
+                "the engine needs to write there even to read: copy the store to a disk you may write to"
+            ) from error
+        if "No point with id" in message:
+            raise StoreError(f"collection {name!r} has lost a point while it was changed: run again") from error
+        if type(error) is Exception or type(error).__name__ == "PanicException":
+            raise StoreDamaged(
+                f"collection {name!r} in {folder} is damaged ({message[:160]}): remove that folder and run "
+                "`ingest run` again; the pictures themselves are not touched"
+            ) from error
+        raise
+
+
+def shard_config(facts: Facts) -> edge.EdgeConfig:
+    """Exact search: 12 ms at 10,000 pictures, every answer the same as a full comparison."""
+    no_graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+    return edge.EdgeConfig(
+        vectors={
+            name: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine, hnsw_config=no_graph)
+            for name, width in facts.vectors.items()
+        }
+    )
+
+
+def make_indexes(shard: edge.EdgeShard) -> None:
+    """A new shard has none, and one that lost a segment may have lost them with it."""
+    for field in {"label", "folders"}.difference(shard.info().payload_schema):
+        shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+
+
+def edge_filter(filter: Filter) -> edge.Filter | None:
+    must: list[Any] = []
+    if filter.labels:
+        must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
+    if filter.under:
+        must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
+    without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
+    return edge.Filter(must=must, must_not=without) if must or without else None
+
+
+def count_points(shard: edge.EdgeShard) -> int:
+    return int(shard.count(edge.CountRequest(exact=True)))
+
+
+def point_uuid(id: Any) -> UUID:
+    return id if isinstance(id, UUID) else UUID(str(id))
+
+
+def to_point(record: edge.Record) -> Point:
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    return Point(
+        point_uuid(record.id),
+        {name: np.asarray(vector, np.float32) for name, vector in vectors.items()},
+        record.payload or {},
+    )
