@@ -42,25 +42,22 @@ def run_cli(app: Callable[..., object]) -> None:
         app()
     except WordsightError as error:
         note(f"error: {error}")
-        _exit(2)
+        sys.exit(2)
     except NothingFoundError as nothing:
         if str(nothing):
             note(str(nothing))
-        _exit(1)
-    except KeyboardInterrupt:
-        note("interrupted")
-        _exit(130)
-    except BrokenPipeError:
-        _exit(0)
+        sys.exit(1)
 
 
-def _exit(status: int) -> None:
-    """Exit, leaving no traceback of a reader that closed the pipe."""
+@contextmanager
+def results() -> Iterator[None]:
+    """Around everything written to stdout: a reader that has seen enough closes the pipe, which is no failure."""
     try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes there
+        sys.exit(0)
 
 
 class Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from model.dataset import LeftOut, PictureFile, dataset_root, scan
 from model.embedding import Embedded, embed
 from model.encoder import Encoder, open_encoder
-from model.errors import DatasetError
+from model.errors import DatasetError, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
 from model.projection import Devise, Header
@@ -23,8 +24,11 @@ def train_folder(folder: Path, out: Path, *, encoder: str, words: str, offline: 
 
     Raises:
         DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
+        UsageError: ``out`` cannot be written.
     """
     root = dataset_root(folder)
+    if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
+        raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
     files = [file for file in scan(root, LeftOut()) if file.label]
     pair = choose_pair(encoder, words, offline=offline)
     vectors = open_words(pair.words)
@@ -55,6 +59,8 @@ def _embed(files: list[PictureFile], opened: Encoder) -> Labelled:
                 good.append(result)
             else:
                 note(f"left out {result.file.relative!r}: {getattr(result, 'reason', '')}")
+    if not good:
+        raise DatasetError(f"none of the {len(files)} pictures could be read")
     features = np.stack([result.features for result in good if result.features is not None])
     return Labelled(features, [result.file.label or "" for result in good], [result.sha256 for result in good])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.record import shown
+from model.terminal import results
 from model.words import NearWord
 from query.search import Found, Tag
 
@@ -28,8 +29,8 @@ def write_found(found: Sequence[Found], style: Style) -> None:
     """Pictures: score, label, path. Paths are relative where they lie below this folder."""
     if style.paths_only or style.null:
         end = b"\0" if style.null else b"\n"
-        sys.stdout.buffer.write(b"".join(os.fsencode(_near(answer.file)) + end for answer in found))
-        sys.stdout.buffer.flush()
+        with results():
+            sys.stdout.buffer.write(b"".join(os.fsencode(_near(answer.file)) + end for answer in found))
     elif style.json:
         _write_json(_picture_json(answer) for answer in found)
     else:
@@ -69,8 +70,8 @@ def _picture_json(answer: Found) -> dict[str, Any]:
 
 
 def _write_json(records: Iterable[dict[str, Any]]) -> None:
-    for record in records:
-        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    with results():
+        sys.stdout.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def _near(file: str) -> str:
@@ -85,7 +86,8 @@ def _one_line(path: str) -> str:
 
 def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty():
-        sys.stdout.writelines("\t".join(row).rstrip("\t") + "\n" for row in rows)
+        with results():
+            sys.stdout.writelines("\t".join(row).rstrip("\t") + "\n" for row in rows)
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
