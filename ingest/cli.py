@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from ingest import report
-from ingest.connect import open_store
+from ingest.connect import choose_collection, open_store
+from ingest.forest import DEFAULT_TARGET
 from model import terminal
 from model.pair import AUTO
 from model.picture import DEFAULT_MAX_MEGAPIXELS
@@ -124,6 +125,58 @@ def drop(
     if not yes:
         typer.confirm(f"Remove collection {collection!r} with {points} points?", abort=True, err=True)
     opened.drop(collection)
+
+
+@app.command()
+def export(
+    folder: Annotated[
+        Path, typer.Argument(help="The snapshot's folder; an older snapshot is replaced.", metavar="FOLDER")
+    ],
+    collection: CollectionName = "",
+    trees: Annotated[
+        int | None,
+        typer.Option(min=1, help="Exactly so many trees; else as many as the recall needs.", show_default=False),
+    ] = None,
+    recall: Annotated[float, typer.Option(min=0.0, max=1.0, help="The recall@10 to reach.")] = DEFAULT_TARGET,
+    seed: Annotated[int, typer.Option(help="Of the trees: the same seed gives the same files.")] = 0,
+    with_encoder: Annotated[
+        bool, typer.Option("--with-encoder", help="Carry the encoder too, to ask with new pictures.")
+    ] = False,
+    with_thumbnails: Annotated[bool, typer.Option("--with-thumbnails", help="Carry small copies.")] = False,
+    with_pictures: Annotated[bool, typer.Option("--with-pictures", help="Carry the pictures themselves.")] = False,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+) -> None:
+    """Write a collection to files that can be asked anywhere: `query ... --snapshot FOLDER`."""
+    from ingest import export as exporting
+
+    options = exporting.ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
+    opened = open_store(store, url, api_key)
+    name = choose_collection(opened, collection)
+    exporting.tell_export(exporting.export(opened, name, folder, options), folder)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER")],
+    against_collection: Annotated[
+        str, typer.Option("--against-collection", help="Compare with this live collection too.")
+    ] = "",
+    json: Json = False,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+) -> None:
+    """Is a snapshot whole, does it find what is near, does it answer as the collection does?"""
+    from ingest.snapshot import SnapshotStore
+    from ingest.verify import verify as verify_snapshot
+
+    live = open_store(store, url, api_key) if against_collection else None
+    verified = verify_snapshot(SnapshotStore(folder.expanduser()), live, against_collection)
+    report.write_verified(verified, as_json=json)
+    if verified.differences:
+        raise NothingFoundError(f"the snapshot differs from {against_collection!r}: export it again")
 
 
 @app.command()

@@ -6,16 +6,21 @@ from pathlib import Path
 
 from ingest.store import Store
 from model.cache import default_store_dir
+from model.errors import CollectionNotFound
 
 
-def open_store(store: Path | None = None, url: str = "", api_key: str = "") -> Store:
-    """The Qdrant server at ``url`` where one is given, else the embedded store in the folder ``store``.
+def open_store(store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None) -> Store:
+    """The snapshot in a folder, the Qdrant server at ``url``, or else the embedded store in the folder ``store``.
 
     Each imports only its own engine: the embedded one costs 30 ms, the client over a second.
 
     Raises:
         StoreError: the server does not answer, or the folder is a file.
     """
+    if snapshot:
+        from ingest.snapshot import SnapshotStore
+
+        return SnapshotStore(snapshot.expanduser())
     if url:
         from ingest.server import connect
 
@@ -23,3 +28,27 @@ def open_store(store: Path | None = None, url: str = "", api_key: str = "") -> S
     from ingest.embedded import EmbeddedStore
 
     return EmbeddedStore(store.expanduser() if store else default_store_dir())
+
+
+def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
+    """The collection meant: the one named, else that of the folder ``near`` or this folder lies in, else the only one.
+
+    Raises:
+        CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
+    """
+    if name:
+        if store.facts(name).kind != "pictures":
+            raise store.not_found(name)
+        return name
+    there = store.collections()
+    if not there:
+        raise CollectionNotFound(f"no collection in {store.where} yet: `ingest run FOLDER` makes one")
+    for place in (near, Path.cwd()):
+        inside = [found for found, facts in there.items() if place and place.is_relative_to(facts.root)]
+        if inside:
+            return max(inside, key=lambda found: (len(there[found].root), found))
+    if len(there) == 1:
+        return next(iter(there))
+    raise CollectionNotFound(
+        f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
+    )

@@ -306,7 +306,7 @@ class EmbeddedCollection(Collection):
             if offset is None:
                 return
 
-    def count(self, filter: Filter = Filter()) -> int:  # noqa: B008 - immutable
+    def count(self, filter: Filter = Filter()) -> int:
         with self._open() as shard:
             return int(shard.count(edge.CountRequest(exact=True, filter=edge_filter(filter))))
 

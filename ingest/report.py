@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from ingest.ledger import read_failures
 from ingest.record import shown
 from ingest.run import Report
 from ingest.store import Store
+from ingest.verify import Verified
 from model.cache import in_mb
 from model.errors import StoreInUse
 from model.terminal import note
@@ -112,3 +114,15 @@ def write_failures(rows: Sequence[Mapping[str, Any]]) -> None:
     """A line a file: path, reason, when; control characters escaped."""
     for row in rows:
         sys.stdout.write(f"{row['path']!r}\t{row['reason']}\t{row['at']}\n")
+
+
+def write_verified(verified: Verified, *, as_json: bool) -> None:
+    """What `ingest verify` found, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(verified)) + "\n")
+        return
+    lines = [f"{verified.files} files are as they were exported"]
+    lines += [f"{space}: recall@10 {found:.3f}" for space, found in verified.recall.items()]
+    if verified.compared:
+        lines.append(f"{verified.compared} answers compared, {len(verified.differences)} differences")
+    sys.stdout.write("\n".join([*lines, *verified.differences]) + "\n")

@@ -307,7 +307,7 @@ class ServerCollection(Collection):
             if offset is None:
                 return
 
-    def count(self, filter: Filter = Filter()) -> int:  # noqa: B008 - immutable
+    def count(self, filter: Filter = Filter()) -> int:
         return self._ask(self._client.count, self.name, _filter(filter), exact=True).count
 
     def labels(self) -> dict[str, int]:

@@ -19,7 +19,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from model.encoder import Encoder, open_encoder
 from model.errors import CollectionNotFound, StoreError, StoreUnreachable, UsageError
+from model.glove import open_words
+from model.words import Words
 
 log = logging.getLogger("wordsight")
 
@@ -283,6 +286,22 @@ class Store(ABC):
     @abstractmethod
     def drop(self, name: str) -> None:
         """Remove a collection with all in it."""
+
+    def words(self, facts: Facts) -> Words:
+        """The word vectors a collection was made with.
+
+        Raises:
+            WeightsError: they are not here.
+        """
+        return open_words(facts.words, facts.words_sha256)
+
+    def encoder(self, facts: Facts) -> Encoder:
+        """The encoder a collection was made with, to look at a new picture.
+
+        Raises:
+            WeightsError: its weights are not here.
+        """
+        return open_encoder(facts.encoder, facts.encoder_sha256)
 
     def collections(self) -> dict[str, Facts]:
         """Collections of pictures by name; one that cannot be read is told, and does not hide the others."""

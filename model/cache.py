@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -169,6 +170,43 @@ def new_dir(path: Path) -> Iterator[Path]:
         fsync_dir(path.parent)
     finally:
         remove(temporary)
+
+
+@contextmanager
+def replace_dir(path: Path) -> Iterator[Path]:
+    """Fill a new version of the folder ``path``; the old one stays whole until the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _fsync_files(temporary)
+        if path.is_dir():
+            _exchange(temporary, path)
+        else:
+            temporary.replace(path)
+        fsync_dir(path.parent)
+    finally:
+        remove(temporary)
+
+
+RENAME_EXCHANGE = 2
+AT_FDCWD = -100
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders, in one step where the system can (renameat2 of Linux), else in two."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        swapped = False
+    else:
+        swapped = renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0
+    if not swapped:
+        aside = _temporary(old)
+        old.replace(aside)
+        new.replace(old)
+        remove(aside)
 
 
 def sha256_file(path: Path) -> str:

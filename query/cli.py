@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ingest.connect import open_store
+from ingest.connect import choose_collection, open_store
 from ingest.store import Store
 from model import terminal
 from model.errors import UsageError
@@ -19,7 +19,7 @@ from model.terminal import NothingFoundError, note
 from model.words import Words
 from query import render
 from query.expression import Direction, Term, direction, parse
-from query.search import Search, Space, choose_collection, collection_words
+from query.search import Search, Space, collection_words
 from query.source import Source
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ Url = Annotated[str, typer.Option("--url", envvar="QDRANT_URL", help="Ask a Qdra
 ApiKey = Annotated[
     str, typer.Option("--api-key", envvar="QDRANT_API_KEY", help="The server's key.", show_default=False)
 ]
+SnapshotDir = Annotated[Path | None, typer.Option("--snapshot", help="Ask a snapshot, offline.", show_default=False)]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Only pictures with this label; repeatable.")]
 Under = Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")]
 MinScore = Annotated[float, typer.Option("--min-score", help="Leave out lower scores.", show_default=False)]
@@ -75,12 +76,13 @@ def similar(
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
+    snapshot: SnapshotDir = None,
 ) -> None:
     """Pictures like a picture."""
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
     style = _style(json, paths_only, null)
-    with _search(store, url, api_key, collection, source.path, max_megapixels) as search:
+    with _search(open_store(store, url, api_key, snapshot), collection, source.path, max_megapixels) as search:
         chosen = search.filter(label or (), under)
         asked = search.ask_about(source)
         if terms:
@@ -104,11 +106,12 @@ def text(
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
+    snapshot: SnapshotDir = None,
 ) -> None:
     """Pictures for words."""
     terms = parse(" ".join(words))
     style = _style(json, paths_only, null)
-    with _search(store, url, api_key, collection) as search:
+    with _search(open_store(store, url, api_key, snapshot), collection) as search:
         asked = direction(terms, search.words)
         _tell_unknown(asked, search.words)
         chosen = search.filter(label or (), under)
@@ -132,12 +135,13 @@ def tags(
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
+    snapshot: SnapshotDir = None,
 ) -> None:
     """Words for a picture."""
     if labels and own_labels:
         raise UsageError("--labels and --own-labels exclude each other: choose one")
     source = Source(picture)
-    with _search(store, url, api_key, collection, source.path, max_megapixels) as search:
+    with _search(open_store(store, url, api_key, snapshot), collection, source.path, max_megapixels) as search:
         asked = search.ask_about(source)
         closed = [part.strip() for part in labels.split(",") if part.strip()] if labels else None
         found = search.tags(
@@ -157,10 +161,11 @@ def words(
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
+    snapshot: SnapshotDir = None,
 ) -> None:
     """Words near a word, or near a sum of words."""
     terms = parse(" ".join(words))
-    vectors = collection_words(open_store(store, url, api_key), collection)
+    vectors = collection_words(open_store(store, url, api_key, snapshot), collection)
     asked = direction(terms, vectors)
     _tell_unknown(asked, vectors)
     near = vectors.nearest(asked.vector, limit, without=asked.known)
@@ -177,14 +182,11 @@ def _style(json: bool, paths_only: bool = False, null: bool = False) -> render.S
 
 @contextmanager
 def _search(
-    store_dir: Path | None,
-    url: str,
-    api_key: str,
+    store: Store,
     collection: str,
     near: Path | None = None,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
 ) -> Iterator[Search]:
-    store: Store = open_store(store_dir, url, api_key)
     try:
         with store.open(choose_collection(store, collection, near)) as opened:
             yield Search(store, opened, max_megapixels=max_megapixels)

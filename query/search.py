@@ -14,11 +14,12 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.connect import choose_collection
 from ingest.record import Picture, stable_id
 from ingest.semantics import features_of, read_collection_projection
 from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Filter, Hit, Store
 from ingest.tags import FILLING, tags_name
-from model.encoder import Encoder, open_encoder
+from model.encoder import Encoder
 from model.errors import CollectionNotFound, PictureError, UsageError, WordsError
 from model.glove import open_words
 from model.pair import choose_pair
@@ -83,36 +84,11 @@ class Asked:
     stored: bool
 
 
-def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
-    """The collection meant: the one named, else that of the folder ``near`` or this folder lies in, else the only one.
-
-    Raises:
-        CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
-    """
-    if name:
-        if store.facts(name).kind != "pictures":
-            raise store.not_found(name)
-        return name
-    there = store.collections()
-    if not there:
-        raise CollectionNotFound(f"no collection in {store.where} yet: `ingest run FOLDER` makes one")
-    for place in (near, Path.cwd()):
-        inside = [found for found, facts in there.items() if place and place.is_relative_to(facts.root)]
-        if inside:
-            return max(inside, key=lambda found: (len(there[found].root), found))
-    if len(there) == 1:
-        return next(iter(there))
-    raise CollectionNotFound(
-        f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
-    )
-
-
 def collection_words(store: Store, name: str) -> Words:
     """The word vectors of a collection; where there is no collection yet, those a new one would get offline."""
     if not name and not store.collections():
         return open_words(choose_pair(offline=True).words)
-    facts = store.facts(choose_collection(store, name))
-    return open_words(facts.words, facts.words_sha256)
+    return store.words(store.facts(choose_collection(store, name)))
 
 
 class Search:
@@ -129,11 +105,11 @@ class Search:
 
     @cached_property
     def words(self) -> Words:
-        return open_words(self.facts.words, self.facts.words_sha256)
+        return self._store.words(self.facts)
 
     @cached_property
     def encoder(self) -> Encoder:
-        return open_encoder(self.facts.encoder, self.facts.encoder_sha256)
+        return self._store.encoder(self.facts)
 
     def filter(self, labels: Sequence[str] = (), under: str = "") -> Filter:
         """A filter as the user writes it: ``under`` is a folder relative to the dataset, or an absolute path in it.
@@ -210,7 +186,7 @@ class Search:
         terms: Sequence[Term] = (),
         space: Space | None = None,
         limit: int,
-        filter: Filter = Filter(),  # noqa: B008 - immutable
+        filter: Filter = Filter(),
         min_score: float = -math.inf,
     ) -> list[Found]:
         """Pictures like a picture, itself left out; with ``terms``, moved towards or away from words.
@@ -249,7 +225,7 @@ class Search:
         asked: Direction,
         *,
         limit: int,
-        filter: Filter = Filter(),  # noqa: B008 - immutable
+        filter: Filter = Filter(),
         min_score: float = -math.inf,
     ) -> list[Found]:
         """Pictures for words."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ingest.connect import choose_collection
 from ingest.embedded import EmbeddedStore
 from ingest.record import Picture, stable_id
 from ingest.store import SEMANTIC, VISUAL, WORD, Facts, Point
@@ -16,7 +17,7 @@ from ingest.tags import tags_name
 from model.errors import CollectionNotFound, UsageError
 from model.words import Words
 from query.expression import Term, direction, parse
-from query.search import Asked, Search, Space, choose_collection
+from query.search import Asked, Search, Space
 from query.source import Source
 
 # path, angle of the visual vector in degrees, phrase of the semantic one

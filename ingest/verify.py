@@ -1,0 +1,139 @@
+"""`ingest verify`: is a snapshot whole, does it find what is near, does it answer as the collection does?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ingest.checked import check_file
+from ingest.forest import TIE, Forest, exact_neighbours, recall, sample_rows
+from ingest.snapshot import MANIFEST_FILE, SnapshotStore
+from ingest.store import SEMANTIC, VISUAL, Collection, Hit, Store
+from model.errors import StoreDamaged
+from model.terminal import progress
+
+ANSWERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What verifying found. ``recall``: by space. ``differences``: from a live collection, a sentence each."""
+
+    files: int
+    recall: dict[str, float]
+    compared: int
+    differences: list[str]
+
+
+def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "") -> Verified:
+    """Read every byte of a snapshot, measure its recall again, and compare it with a live collection.
+
+    Args:
+        live: the store to compare with, or None. live_name: the collection there; else the snapshot's name.
+
+    Raises:
+        StoreDamaged: a file is missing, changed or not listed.
+    """
+    _check_files(store)
+    recalls = {space: _recall(store, space) for space in store.manifest.spaces}
+    differences: list[str] = []
+    compared = 0
+    if live:
+        name = live_name or store.manifest.collection
+        with live.open(name) as left, store.open(store.manifest.collection) as right:
+            differences, compared = _compare(left, right)
+    return Verified(len(store.manifest.files), recalls, compared, differences)
+
+
+def _check_files(store: SnapshotStore) -> None:
+    recorded = store.manifest.files
+    with progress("taking checksums", len(recorded), unit="files") as shown:
+        for name, file in recorded.items():
+            check_file(store.folder / name, file["bytes"], file["sha256"], again=True)
+            shown.advance()
+    there = {path.relative_to(store.folder).as_posix() for path in store.folder.rglob("*") if path.is_file()}
+    if extra := sorted(there - recorded.keys() - {MANIFEST_FILE}):
+        raise StoreDamaged(
+            f"{store.folder} holds files its manifest does not list, such as {extra[0]}: export it again"
+        )
+
+
+class _Rows:
+    """The vectors of an index as a matrix that is read block by block, so that memory stays bounded."""
+
+    def __init__(self, forest: Forest) -> None:
+        self._forest = forest
+
+    def __len__(self) -> int:
+        return self._forest.space.items
+
+    def __getitem__(self, rows: Any) -> np.ndarray[Any, Any]:
+        if isinstance(rows, int | np.integer):
+            return self._forest.vector(int(rows))
+        wanted = range(*rows.indices(len(self))) if isinstance(rows, slice) else rows
+        vectors = [self._forest.vector(int(row)) for row in wanted]
+        return np.stack(vectors) if vectors else np.empty((0, self._forest.space.width), np.float32)
+
+
+def _recall(store: SnapshotStore, name: str) -> float:
+    space = store.manifest.spaces[name]
+    forest = Forest(store.checked(space.file), space)
+    try:
+        rows: Any = _Rows(forest)
+        sample = sample_rows(space.items, space.seed + 1)  # not the pictures that the export tuned itself to
+        with progress(f"measuring {name}", len(sample), unit="queries") as shown:
+            found = recall(_counted(forest, shown.advance), rows, sample, exact_neighbours(rows, sample))
+    finally:
+        forest.close()
+    return found
+
+
+def _counted(forest: Forest, advance: Callable[[], None]) -> Callable[[Any, int], list[int]]:
+    def nearest(vector: Any, count: int) -> list[int]:
+        advance()
+        return forest.nearest(vector, count)[0]
+
+    return nearest
+
+
+def _compare(live: Collection, snapshot: Collection) -> tuple[list[str], int]:
+    """Counts, contents, and the answers to a sample of stored vectors in both spaces."""
+    differences = list(_content_differences(live, snapshot))
+    ids = [point.id for page in live.scroll() for point in page]
+    chosen = live.retrieve([ids[row] for row in sample_rows(len(ids), seed=0)], [VISUAL, SEMANTIC]).values()
+    compared = 0
+    for using in (VISUAL, SEMANTIC):
+        for point in chosen:
+            vector = point.vectors[using]
+            left, right = (c.search(using, vector, ANSWERS) for c in (live, snapshot))
+            compared += 1
+            if not same_answers(left, right):
+                differences.append(f"{using}: other answers for {point.payload['path']}")
+    return differences, compared
+
+
+def _content_differences(live: Collection, snapshot: Collection) -> Iterator[str]:
+    left, right = (
+        {point.id: point.payload["sha256"] for page in collection.scroll() for point in page}
+        for collection in (live, snapshot)
+    )
+    if missing := left.keys() - right.keys():
+        yield f"{len(missing)} pictures of the collection are not in the snapshot"
+    if gone := right.keys() - left.keys():
+        yield f"{len(gone)} pictures of the snapshot are not in the collection any more"
+    if changed := [id for id in left.keys() & right.keys() if left[id] != right[id]]:
+        yield f"{len(changed)} pictures have changed since the export"
+
+
+def same_answers(left: list[Hit], right: list[Hit]) -> bool:
+    """Whether two answers agree: the same scores in order, and the same points but for equal scores."""
+    if len(left) != len(right):
+        return False
+    if any(abs(one.score - other.score) > 2 * TIE for one, other in zip(left, right, strict=True)):
+        return False
+    edge = left[-1].score if left else 0.0
+    clear = {hit.id for hit in left if hit.score > edge + 2 * TIE}
+    return clear <= {hit.id for hit in right}
