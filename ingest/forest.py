@@ -146,7 +146,8 @@ def build_forest(
         index.build(count, 1)
         first = count * items if exact else RECALL_AT * count
         search_k, recall = _least_search(index, matrix, sample, truth, first, count * items, target)
-        enough = recall >= target and search_k <= max(SEARCH_SHARE * items, 2 * RECALL_AT * count)
+        narrow = search_k <= max(SEARCH_SHARE * items, 2 * RECALL_AT * count)
+        enough = exact or (recall >= target and narrow)
         if trees or enough or 2 * count > MOST_TREES:
             break
         count *= 2
