@@ -28,7 +28,7 @@ from ingest.semantics import (
     train_on,
     trainable,
 )
-from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Store, check_name, collection_name
+from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Store, batches, check_name, collection_name
 from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
 from model.dataset import LeftOut, PictureFile, dataset_root, scan
@@ -257,7 +257,7 @@ class Ingest:
         writer = BatchWriter(self.collection, projection, known)
         results = embed(to_do, self.encoder, is_known=writer.has_content, max_megapixels=self.options.max_megapixels)
         with progress("embedding", len(to_do), unit="pictures") as shown:
-            for batch in _ack_batches(self._whole(results, writer), self.encoder.spec.batch_size * ACK_BATCHES):
+            for batch in batches(self._whole(results, writer), self.encoder.spec.batch_size * ACK_BATCHES):
                 good = [result for result in batch if isinstance(result, Embedded)]
                 writer.write(good)
                 for result in batch:
@@ -350,14 +350,3 @@ def _usable(result: Embedded) -> Embedded | Failed:
     if features is None or not np.isfinite(features).all() or not features.any():
         return Failed(result.file, "the encoder finds nothing in it")
     return result
-
-
-def _ack_batches(results: Iterable[Embedded | Failed], size: int) -> Iterator[list[Embedded | Failed]]:
-    batch: list[Embedded | Failed] = []
-    for result in results:
-        batch.append(result)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -39,6 +39,7 @@ SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
 
 Vector = NDArray[np.float32]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,9 +350,9 @@ def check_name(name: str) -> str:
     return name
 
 
-def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of up to ``size`` items, in order."""
-    batch: list[Any] = []
+    batch: list[Item] = []
     for item in items:
         batch.append(item)
         if len(batch) == size:
