@@ -13,6 +13,7 @@ from ingest import report
 from ingest.connect import choose_collection, open_store
 from ingest.forest import DEFAULT_TARGET
 from model import terminal
+from model.errors import UsageError
 from model.pair import AUTO
 from model.picture import DEFAULT_MAX_MEGAPIXELS
 from model.terminal import NothingFoundError
@@ -35,6 +36,15 @@ CollectionName = Annotated[
     str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
 
 
 @app.command()
@@ -121,9 +131,11 @@ def drop(
 ) -> None:
     """Remove a collection; the pictures themselves are not touched."""
     opened = open_store(store, url, api_key)
-    points = opened.summary(collection).points
+    pictures = opened.summary(collection).points
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(f"{collection!r} holds {pictures} pictures: say --yes to remove it without being asked")
     if not yes:
-        typer.confirm(f"Remove collection {collection!r} with {points} points?", abort=True, err=True)
+        typer.confirm(f"Remove collection {collection!r} with {pictures} pictures?", abort=True, err=True)
     opened.drop(collection)
 
 
@@ -138,7 +150,9 @@ def export(
         typer.Option(min=1, help="Exactly so many trees; else as many as the recall needs.", show_default=False),
     ] = None,
     recall: Annotated[float, typer.Option(min=0.0, max=1.0, help="The recall@10 to reach.")] = DEFAULT_TARGET,
-    seed: Annotated[int, typer.Option(help="Of the trees: the same seed gives the same files.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 2, help="Of the trees: the same seed gives the same files.")
+    ] = 0,
     with_encoder: Annotated[
         bool, typer.Option("--with-encoder", help="Carry the encoder too, to ask with new pictures.")
     ] = False,

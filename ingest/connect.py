@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ingest.store import Store
 from model.cache import default_store_dir
-from model.errors import CollectionNotFound
+from model.errors import CollectionNotFound, UsageError
 
 
 def open_store(store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None) -> Store:
@@ -34,6 +34,7 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
     """The collection meant: the one named, else that of the folder ``near`` or this folder lies in, else the only one.
 
     Raises:
+        UsageError: several collections, and ``near`` is no file that could tell.
         CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
     """
     if name:
@@ -49,6 +50,8 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
             return max(inside, key=lambda found: (len(there[found].root), found))
     if len(there) == 1:
         return next(iter(there))
+    if near and not near.exists():
+        raise UsageError(f"no file {str(near)!r}")
     raise CollectionNotFound(
         f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
     )

@@ -14,7 +14,7 @@ from ingest.run import Report
 from ingest.store import Store
 from ingest.verify import Verified
 from model.cache import in_mb
-from model.errors import StoreInUse
+from model.errors import StoreError
 from model.terminal import note
 
 
@@ -30,7 +30,7 @@ def tell_run(report: Report) -> None:
         "bad before and not tried again": report.failed_before,
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
-    copied = f" ({report.copied} by content, not encoded again)" if report.copied else ""
+    copied = f"; {report.copied} of the new or changed known by their content" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {told}{copied}")
     left_out = report.left_out
     for folder, reason in left_out.unreadable.items():
@@ -47,16 +47,17 @@ def tell_run(report: Report) -> None:
 
 
 def status_rows(store: Store) -> list[dict[str, Any]]:
-    """One record a collection of pictures; ``labels`` is None while another process has it for long."""
+    """One record a collection of pictures; ``labels`` is None where it cannot be opened now, and ``pictures`` then
+    is what the last run that ended recorded."""
     rows = []
     for name in store.collections():
         summary = store.summary(name)
-        facts = summary.facts
+        facts, counted = summary.facts, _counted(store, name)
         rows.append(
             {
                 "collection": name,
-                "pictures": summary.points,
-                "labels": _labels(store, name),
+                "pictures": summary.points if counted is None else counted[0],
+                "labels": None if counted is None else counted[1],
                 "encoder": facts.encoder,
                 "encoder_sha256": facts.encoder_sha256,
                 "words": facts.words,
@@ -73,18 +74,19 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
     return rows
 
 
-def _labels(store: Store, name: str) -> int | None:
+def _counted(store: Store, name: str) -> tuple[int, int] | None:
+    """Pictures and labels, from the collection itself: while it is written, its record lags behind."""
     try:
         with store.open(name) as collection:
-            return len(collection.labels())
-    except StoreInUse:
+            return collection.count(), len(collection.labels())
+    except StoreError:
         return None
 
 
 def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
     """A paragraph a collection on stdout."""
     for row in rows:
-        labels = "in use" if row["labels"] is None else row["labels"]
+        labels = "not to be had now" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
         pending = " (an `ingest run` that ended early has more to do)" if row["pending"] else ""
         lines = [

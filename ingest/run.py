@@ -8,6 +8,7 @@ acknowledged stays, and the next run goes on from there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ from model.pair import AUTO, choose_pair
 from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
 from model.projection import Conse, Devise, Projection, load_projection
 from model.terminal import note, progress
-from model.training import Recipe
+from model.training import Recipe, need_learnable
 from model.words import Words
 
 ACK_BATCHES = 2
@@ -122,7 +123,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         store.drop(name)  # a run was killed before it was whole
     is_new = name not in store.names()
     if is_new:
-        _create(store, name, root, options)
+        _create(store, name, root, files, options)
     else:
         _check_same(store.facts(name), name, root, options)
     with store.open(name, write=True) as collection:
@@ -150,10 +151,13 @@ def _seen_instead(left_out: LeftOut) -> str:
     return f" (but {', '.join(told)})" if told else ""
 
 
-def _create(store: Store, name: str, root: Path, options: Options) -> None:
-    pair = choose_pair(options.encoder, options.words, offline=options.offline)
-    encoder, words = open_encoder(pair.encoder, device=options.device), open_words(pair.words)
+def _create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> None:
     given = _projection_file(options)
+    pair = choose_pair(options.encoder, options.words, offline=options.offline)
+    words = open_words(pair.words)
+    if options.projection == Devise.kind:
+        need_learnable(Counter(file.label for file in files if file.label), words)
+    encoder = open_encoder(pair.encoder, device=options.device)
     facts = Facts(
         kind="pictures",
         vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
@@ -313,30 +317,36 @@ class Ingest:
         if facts.pending == UNDECIDED or asked == Devise.kind:
             if facts.projection != Devise.kind:
                 self._train(required=asked == Devise.kind)
+            elif asked == Devise.kind:
+                note("the collection has a DeViSE head already, which is kept: --projection FILE gives it another")
         elif asked == Conse.kind and facts.projection != Conse.kind:
             self._switch(build_conse(self.encoder, self.words))
-        elif (given := _projection_file(self.options)) and facts.projection != given.header.kind:
+        elif given := _projection_file(self.options):
             given.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
-            self._switch(given)
+            if given.to_bytes() != self.collection.read_file(PROJECTION_FILE):
+                self._switch(given)
 
     def _train(self, *, required: bool) -> None:
         labels = trainable(self.collection, self.words)
         if not labels and not required:
             self.collection.save(replace(self.collection.facts, pending=""))
             return
-        note(f"{len(labels)} labels with enough pictures: training a DeViSE head on {sum(labels.values())} of them")
+        if labels:
+            note(f"training a DeViSE head on {sum(labels.values())} pictures of {len(labels)} labels")
         with progress("training", Recipe().epochs, unit="epochs") as shown:
             head = train_on(self.collection, self.words, lambda detail: shown.advance(1, detail))
-        test = head.header.figures["test"]
+        hit = head.header.figures["test"]
         note(
-            f"trained: of the pictures held back, {test['2']}% have their label among the first 2 words, "
-            f"{test['3']}% among the first 3"
+            f"of the pictures held back, {hit['1']}% have their own label as the nearest one, {hit['2']}% among the "
+            f"first 2, {hit['3']}% among the first 3"
         )
         self._switch(head)
 
     def _switch(self, projection: Projection) -> None:
+        before = self.collection.facts.projection
         with progress("projecting", self.collection.count(), unit="pictures") as shown:
             switch_projection(self.collection, projection, shown.advance)
+        note(f"projection changed from {before} to {projection.header.kind}")
 
     def _finish_switch(self) -> None:
         note("going on with the change of projection that an earlier run began")

@@ -286,7 +286,7 @@ class ServerCollection(Collection):
 
     def delete(self, ids: Sequence[UUID]) -> None:
         for batch in batches(map(str, ids), SCROLL_PAGE):
-            self._ask(self._client.delete, self.name, batch, wait=True)
+            self._ask(self._client.delete, self.name, [*batch], wait=True)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         found: dict[UUID, Point] = {}

@@ -92,6 +92,9 @@ def _fsync_files(folder: Path) -> None:
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
+        elif path.is_dir():
+            fsync_dir(path)
+    fsync_dir(folder)
 
 
 def _temporary(path: Path) -> Path:
@@ -205,7 +208,11 @@ def _exchange(new: Path, old: Path) -> None:
     if not swapped:
         aside = _temporary(old)
         old.replace(aside)
-        new.replace(old)
+        try:
+            new.replace(old)
+        except OSError:
+            aside.replace(old)
+            raise
         remove(aside)
 
 

@@ -18,6 +18,15 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
 @app.command()
 def info() -> None:
     """What is installed or cached, and the parameter table of DeViSE."""

@@ -33,11 +33,24 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def tell_version(wanted: bool) -> None:
+    """The callback of ``--version``."""
+    if wanted:
+        from model import __version__
+
+        with results():
+            sys.stdout.write(f"wordsight {__version__}\n")
+        sys.exit(0)
+
+
 def run_cli(app: Callable[..., object]) -> None:
     """Run a Typer app, turn its errors into one line on stderr and a status, and exit."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("wordsight").setLevel(logging.INFO)
     warnings.simplefilter("ignore")  # of the libraries, to their callers: not the user's business
+    if sys.stdout is None:
+        note("error: there is no standard output to write answers to")
+        sys.exit(2)
     try:
         app()
     except WordsightError as error:
@@ -58,6 +71,9 @@ def results() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes there
         sys.exit(0)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise WordsightError(f"cannot write the answers: {error.strerror}") from error
 
 
 class Progress:
@@ -88,7 +104,7 @@ def _bar(task: str, total: float, unit: str, in_bytes: bool) -> Iterator[Progres
 
     columns: list[rich_progress.ProgressColumn | str] = ["{task.description}", rich_progress.BarColumn()]
     if in_bytes:
-        columns += [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
+        columns += [rich_progress.DownloadColumn(binary_units=True), rich_progress.TransferSpeedColumn()]
     else:
         columns += [rich_progress.MofNCompleteColumn(), unit, _RateColumn()]
     columns += [rich_progress.TimeRemainingColumn(), "{task.fields[detail]}"]

@@ -16,7 +16,7 @@ from model.glove import open_words
 from model.pair import choose_pair
 from model.projection import Devise, Header
 from model.terminal import note, progress
-from model.training import Labelled, Recipe, learnable_labels, train_devise
+from model.training import Labelled, Recipe, need_learnable, train_devise
 
 
 def train_folder(folder: Path, out: Path, *, encoder: str, words: str, offline: bool, seed: int, device: str) -> Devise:
@@ -32,12 +32,7 @@ def train_folder(folder: Path, out: Path, *, encoder: str, words: str, offline: 
     files = [file for file in scan(root, LeftOut()) if file.label]
     pair = choose_pair(encoder, words, offline=offline)
     vectors = open_words(pair.words)
-    labels = learnable_labels(Counter(file.label for file in files if file.label), vectors)
-    if not labels:
-        raise DatasetError(
-            f"nothing to learn from in {folder}: one sub-folder a label is needed, at least two of them with ten "
-            "pictures each and named by a word that has a vector"
-        )
+    labels = need_learnable(Counter(file.label for file in files if file.label), vectors)
     chosen = [file for file in files if file.label in labels]
     opened = open_encoder(pair.encoder, device=device)
     data = _embed(chosen, opened)

@@ -60,6 +60,21 @@ def learnable_labels(counts: Counter[str], words: Words) -> dict[str, int]:
     return learnable if len(learnable) >= MIN_LABELS else {}
 
 
+def need_learnable(counts: Counter[str], words: Words) -> dict[str, int]:
+    """`learnable_labels`, or the reason why there are none.
+
+    Raises:
+        DatasetError: fewer than two labels with ten pictures and a word vector.
+    """
+    labels = learnable_labels(counts, words)
+    if not labels:
+        raise DatasetError(
+            f"nothing to learn from: at least {MIN_LABELS} sub-folders with {MIN_PICTURES} pictures each, named by a "
+            f"word that has a vector, are needed; found {len(counts)} labels in {counts.total()} pictures"
+        )
+    return labels
+
+
 def _has_vector(label: str, words: Words) -> bool:
     try:
         return not words.phrase(label).unknown
@@ -82,12 +97,7 @@ def train_devise(
     """
     from model.devise import train_head
 
-    labels = sorted(learnable_labels(Counter(data.labels), words))
-    if not labels:
-        raise DatasetError(
-            f"nothing to learn from: at least {MIN_LABELS} labels with {MIN_PICTURES} pictures each and a "
-            f"word vector are needed, found {len(set(data.labels))} labels in {len(data.labels)} pictures"
-        )
+    labels = sorted(need_learnable(Counter(data.labels), words))
     number = {label: i for i, label in enumerate(labels)}
     rows = np.array([i for i, label in enumerate(data.labels) if label in number])
     targets = np.stack([words.phrase(label).vector for label in labels])

@@ -55,6 +55,15 @@ Text = Annotated[
 ANY_SCORE = -math.inf
 
 
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
 @app.command()
 def similar(
     picture: Picture,
@@ -82,6 +91,7 @@ def similar(
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
     style = _style(json, paths_only, null)
+    _check_score(min_score)
     with _search(open_store(store, url, api_key, snapshot), collection, source.path, max_megapixels) as search:
         chosen = search.filter(label or (), under)
         asked = search.ask_about(source)
@@ -111,6 +121,7 @@ def text(
     """Pictures for words."""
     terms = parse(" ".join(words))
     style = _style(json, paths_only, null)
+    _check_score(min_score)
     with _search(open_store(store, url, api_key, snapshot), collection) as search:
         asked = direction(terms, search.words)
         _tell_unknown(asked, search.words)
@@ -172,6 +183,11 @@ def words(
     found = [word for word in near if word.score >= min_score]
     _need(found, lambda: "no word found")
     render.write_words(found, _style(json))
+
+
+def _check_score(min_score: float) -> None:
+    if math.isnan(min_score):
+        raise UsageError("--min-score must be a number")
 
 
 def _style(json: bool, paths_only: bool = False, null: bool = False) -> render.Style:

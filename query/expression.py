@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.errors import UsageError, WordsError
 from model.words import Phrase, Words
 
-_OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$)")
+_OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$|\w)")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ class Direction:
 
 
 def parse(text: str) -> list[Term]:
-    """Split at ``+`` and ``-`` that stand between spaces, so that ``t-shirt`` stays a word.
+    """Split at ``+`` and ``-`` with a space before them, so that ``t-shirt`` stays a word and ``-people`` is none.
 
     Raises:
         UsageError: an operator without a phrase, or nothing asked for.
@@ -44,7 +44,9 @@ def parse(text: str) -> list[Term]:
     terms = [_term(sign, phrase.strip()) for sign, phrase in zip(signs, pieces[::2], strict=True)]
     if not terms[0].text and len(terms) > 1:  # "- people": nothing stands before the first operator
         terms = terms[1:]
-    if any(not term.text for term in terms):
+    if terms[0].text and any(not term.text for term in terms):
+        raise UsageError(f'nothing follows an operator in {text!r}: write words, as in "beach + sunset - people"')
+    if not terms[0].text:
         raise UsageError(f'nothing to search for in {text!r}: write words, as in "beach + sunset - people"')
     return terms
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -56,6 +57,8 @@ def write_words(words: Sequence[NearWord], style: Style) -> None:
 
 def _picture_json(answer: Found) -> dict[str, Any]:
     picture = answer.picture
+    raw = os.fsencode(answer.file)
+    exact = {} if shown(answer.file) == answer.file else {"file_base64": base64.b64encode(raw).decode()}
     return {
         "score": answer.score,
         "id": str(picture.id),
@@ -66,6 +69,7 @@ def _picture_json(answer: Found) -> dict[str, Any]:
         "height": picture.height,
         "bytes": picture.size,
         "sha256": picture.sha256,
+        **exact,
     }
 
 
@@ -96,7 +100,8 @@ def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column == "score" else "left", overflow="fold")
+        # A path broken over lines could not be copied.
+        table.add_column(column, justify="right" if column == "score" else "left", no_wrap=True, overflow="ignore")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

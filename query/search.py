@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,15 @@ RRF_DEPTH = 100
 
 
 SHOWN_LABELS = 12
+
+
+def _some_of(labels: Iterable[str], like: Sequence[str]) -> str:
+    """Labels there are, those spelled like what was asked for first, and how many more."""
+    lower = {label.lower(): label for label in labels}
+    near = [lower[match] for wanted in like for match in get_close_matches(wanted.lower(), lower)]
+    ordered = list(dict.fromkeys([*near, *lower.values()]))
+    more = f" and {len(ordered) - SHOWN_LABELS} more" if len(ordered) > SHOWN_LABELS else ""
+    return f"labels there are: {', '.join(ordered[:SHOWN_LABELS]) or 'none'}{more}"
 
 
 class Space(StrEnum):
@@ -88,6 +98,9 @@ def collection_words(store: Store, name: str) -> Words:
     """The word vectors of a collection; where there is no collection yet, those a new one would get offline."""
     if not name and not store.collections():
         return open_words(choose_pair(offline=True).words)
+    there = store.collections()
+    if not name and len({(facts.words, facts.words_sha256) for facts in there.values()}) == 1:
+        return store.words(next(iter(there.values())))
     return store.words(store.facts(choose_collection(store, name)))
 
 
@@ -118,6 +131,8 @@ class Search:
             UsageError: an absolute folder outside the dataset.
         """
         folder = Path(under).expanduser()
+        if folder.parts[:1] == ("..",):
+            folder = Path(os.path.abspath(folder))
         if folder.is_absolute():
             if not folder.is_relative_to(self.facts.root):
                 raise UsageError(f"{under} is not in the dataset {self.facts.root}")
@@ -129,8 +144,7 @@ class Search:
         """What to tell when no picture was found: perhaps the filter leaves none."""
         labels = self._collection.labels()
         if filter.labels and not labels.keys() & set(filter.labels):
-            there = ", ".join(list(labels)[:SHOWN_LABELS]) or "none"
-            return f"no picture found: no label {' or '.join(filter.labels)}; labels there are: {there}"
+            return f"no picture found: no label {' or '.join(filter.labels)}; {_some_of(labels, filter.labels)}"
         if filter.under and not self._collection.count(Filter(under=filter.under)):
             return f"no picture found: none in the collection lies under {filter.under}"
         return "no picture found"

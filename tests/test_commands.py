@@ -96,6 +96,19 @@ def test_a_reader_that_closes_the_pipe_leaves_no_traceback(place: Path) -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+def test_a_standard_output_that_cannot_be_written_is_a_failure(place: Path) -> None:
+    for end in ("> /dev/full", ">&-"):
+        run = f"{SCRIPTS / 'query'} text ocean {end}"
+        done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_told_by_every_command() -> None:
+    assert {command(name, "--version").out for name in ("ingest", "query", "model")} == {"wordsight 0.1.0\n"}
+
+
 def test_status_tells_what_is_there(place: Path) -> None:
     row = command("ingest", "status", "--json").json[0]
     assert (row["collection"], row["pictures"], row["labels"]) == ("photos", 15, 14)
@@ -215,7 +228,7 @@ def test_a_server_that_is_down_is_refused(place: Path) -> None:
 def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(made / "store", tmp_path / "copy")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "copy"))
-    assert command("ingest", "drop", "photos", stdin=b"n\n").status == 1
+    refused(command("ingest", "drop", "photos", stdin=b"n\n"), "15 pictures", "--yes")
     assert command("ingest", "status").status == 0
     assert command("ingest", "drop", "photos", "--yes").status == 0
     assert command("ingest", "status").status == 1
@@ -362,6 +375,7 @@ def test_a_query_during_an_ingest_is_answered_and_a_second_ingest_is_told(large:
     process = start("ingest", "run", large, "--offline", "--projection", "conse")
     try:
         assert wait_for_pictures(64, process) < 5
+        assert command("ingest", "status", "--json").json[0]["pictures"] >= 64
         refused(command("ingest", "run", large, "--offline"), "'large'", "written by another process")
         assert process.wait(120) == 0
     finally:

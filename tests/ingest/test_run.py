@@ -313,7 +313,7 @@ def test_a_labelled_folder_gets_a_head_that_is_kept(
     (folder / "2019").mkdir()
     ingest(store, folder)
     facts = store.facts("labelled")
-    assert (facts.projection, facts.pending, list(facts.trained)) == ("devise", "", ["cat", "coffee", "rocket"])
+    assert (facts.projection, facts.pending, facts.trained) == ("devise", "", ("cat", "coffee", "rocket"))
     for path, point in points(store, "labelled").items():
         own = words.phrase(path.split("/")[0]).vector
         others = [words.phrase(label).vector for label in ("cat", "rocket", "coffee") if label not in path]
@@ -398,7 +398,7 @@ def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
     shutil.copytree(folder / "cat", small / "cat")
     ingest(store, small, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     facts = store.facts("small")
-    assert (facts.projection, facts.pending, list(facts.trained)) == ("devise", "", ["cat", "rocket"])
+    assert (facts.projection, facts.pending, facts.trained) == ("devise", "", ("cat", "rocket"))
     from dataclasses import replace
 
     from model.errors import ProjectionError
@@ -408,6 +408,34 @@ def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
     with pytest.raises(ProjectionError, match="the projection is for"):
         ingest(store, small, Options(offline=True, projection=str(tmp_path / "other.safetensors")), name="third")
     assert "third" not in store.names()
+
+
+def test_a_head_asked_for_where_nothing_can_be_learnt_is_refused_before_a_picture_is_embedded(
+    store: EmbeddedStore, folder: Path, encoded: list[str]
+) -> None:
+    with pytest.raises(DatasetError, match="nothing to learn from"):
+        ingest(store, folder, Options(offline=True, projection="devise"))
+    assert encoded == []
+    assert store.collections() == {}
+
+
+def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_told(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = labelled_folder(tmp_path / "first", originals, ("cat", "rocket"), 12)
+    other = labelled_folder(tmp_path / "second", originals, ("coffee", "moon"), 12)
+    ingest(store, folder)
+    ingest(store, other)
+    with store.open("second") as collection:
+        read_collection_projection(collection).save(tmp_path / "head.safetensors")
+    capsys.readouterr()
+    ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
+    assert "projection changed from devise to devise" in capsys.readouterr().err
+    assert store.facts("first").trained == ("coffee", "moon")
+    ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
+    assert "projection changed" not in capsys.readouterr().err
+    ingest(store, folder, Options(offline=True, projection="devise"))
+    assert "has a DeViSE head already" in capsys.readouterr().err
 
 
 def test_two_folders_do_not_share_a_collection_but_a_moved_one_keeps_its(

@@ -15,6 +15,8 @@ from query.expression import Term, direction, parse
         ("t-shirt", [Term("t-shirt")]),
         ("2:dog + 0.5:ball", [Term("dog", 2), Term("ball", 0.5)]),
         ("dog - 3:red car", [Term("dog"), Term("red car", -3)]),
+        ("lobster -crab", [Term("lobster"), Term("crab", -1)]),
+        ("-people +beach", [Term("people", -1), Term("beach")]),
         ("  - people + beach ", [Term("people", -1), Term("beach")]),
     ],
 )
@@ -24,7 +26,7 @@ def test_expressions_are_split_at_operators_between_spaces(text: str, terms: lis
 
 @pytest.mark.parametrize("text", ["", "   ", "beach +", "beach + - people", "+"])
 def test_an_operator_without_words_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="nothing to search for"):
+    with pytest.raises(UsageError, match="write words"):
         parse(text)
 
 
