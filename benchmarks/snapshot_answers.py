@@ -22,6 +22,8 @@ from query.search import Asked, Search, Space
 
 QUESTIONS = 200
 LIMIT = 10
+TIE = 2e-6
+"""Scores of two engines differ by this much at most: both compute in float32."""
 
 
 def main(name: str, folder: Path) -> None:
@@ -29,8 +31,10 @@ def main(name: str, folder: Path) -> None:
     with live_store.open(name) as live, carried_store.open(name) as carried:
         left, right = Search(live_store, live), Search(carried_store, carried)
         for kind, questions in kinds(left, live).items():
-            differences = sum(ask(left) != ask(right) for ask in questions)
-            print(f"{kind:<28} {len(questions)} questions, {differences} other answers")
+            answers = [(ask(left), ask(right)) for ask in questions]
+            differences = sum(not agree(*both) for both in answers)
+            in_order = sum([n for n, _ in one] == [n for n, _ in other] for one, other in answers)
+            print(f"{kind:<20} {len(questions)} questions, {differences} differ; {in_order} in the very same order")
 
 
 def kinds(search: Search, collection: Any) -> dict[str, list[Callable[[Search], list[Any]]]]:
@@ -49,7 +53,9 @@ def kinds(search: Search, collection: Any) -> dict[str, list[Callable[[Search], 
         ],
         "text": [lambda s, w=w: pairs(s.text(direction(parse(w), s.words), limit=LIMIT)) for w in words],
         "tags": [lambda s, a=a: [(t.word, t.score) for t in s.tags(a, limit=LIMIT)] for a in pictures],
-        "words": [lambda s, w=w: s.words.nearest(s.words.phrase(w).vector, LIMIT) for w in words],
+        "words": [
+            lambda s, w=w: [(n.word, n.score) for n in s.words.nearest(s.words.phrase(w).vector, LIMIT)] for w in words
+        ],
     }
 
 
@@ -60,9 +66,16 @@ def stored(collection: Any, rng: np.random.Generator) -> Iterator[Asked]:
         yield Asked(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
 
 
+def agree(left: list[tuple[str, float]], right: list[tuple[str, float]]) -> bool:
+    """The same scores, and the same answers but for those as near as the last one, which a tie may exchange."""
+    if len(left) != len(right) or any(abs(a - b) > TIE for (_, a), (_, b) in zip(left, right, strict=True)):
+        return False
+    clear = {name for name, score in left if score > left[-1][1] + TIE}
+    return clear <= {name for name, _ in right}
+
+
 def pairs(found: list[Any]) -> list[tuple[str, float]]:
-    """Paths, and scores to five digits: those of two engines differ in the seventh."""
-    return [(answer.picture.path, round(answer.score, 5)) for answer in found]
+    return [(answer.picture.path, answer.score) for answer in found]
 
 
 if __name__ == "__main__":
