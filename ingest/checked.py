@@ -25,7 +25,7 @@ def check_file(path: Path, size: int, sha256: str, *, again: bool = False) -> No
         if status.st_size != size:
             raise StoreDamaged(f"{path} has {status.st_size} bytes, {size} expected: export the snapshot again")
         mark = _mark(path, status, sha256)
-        if mark.exists() and not again:
+        if not again and _is_there(mark):
             return
         if sha256_file(path) != sha256:
             raise StoreDamaged(f"{path} is damaged, its checksum is another: export the snapshot again")
@@ -33,6 +33,13 @@ def check_file(path: Path, size: int, sha256: str, *, again: bool = False) -> No
         raise StoreDamaged(f"cannot read {path}: {error.strerror}; export the snapshot again") from error
     with suppress(OSError), replace_file(mark):  # a cache that cannot be written only costs time
         pass
+
+
+def _is_there(mark: Path) -> bool:
+    try:
+        return mark.exists()
+    except OSError:  # a cache that cannot be read must not look like a damaged file
+        return False
 
 
 def _mark(path: Path, status: os.stat_result, sha256: str) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ingest.forest import DEFAULT_TARGET, Matrix, Space, build_forest
+from ingest.forest import DEFAULT_TARGET, MOST_TREES, Space, build_forest_apart
 from ingest.record import Picture
-from ingest.semantics import PROJECTION_FILE
+from ingest.run import CREATING
+from ingest.semantics import PROJECTION_FILE, SWITCHING
 from ingest.snapshot import (
     ENCODER_DIR,
     MANIFEST_FILE,
@@ -30,13 +33,20 @@ from ingest.tags import FILLING, tags_name
 from model import __version__
 from model.cache import in_mb, need_space, replace_dir, sha256_file
 from model.encoder import OnnxEncoder, open_encoder
-from model.errors import CollectionNotFound, PictureError, StoreDamaged, UsageError
+from model.errors import CollectionNotFound, PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
 from model.picture import open_picture
+from model.projection import unit
 from model.terminal import note, progress
 
 PAGE = 256
 THUMBNAIL_PIXELS = 256
 THUMBNAIL_QUALITY = 80
+THUMBNAIL_BYTES = 1 << 14
+
+TREE_BYTES = 16
+"""For each item and tree, of any width: a leaf as large as a vector holds some 0.7 * width ids."""
+
+UNFINISHED = (CREATING, SWITCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +71,24 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
     target = target.expanduser().resolve()
-    _check_target(target)
+    with _errors(target):
+        _check_target(target)
     facts = store.facts(name)
+    if facts.pending in UNFINISHED:
+        raise UsageError(f"an `ingest run` on {name!r} ended early, its vectors are not of one kind: run it to its end")
     tags = tags_name(facts.words, facts.words_sha256)
     if tags not in store.names() or store.facts(tags).pending == FILLING:
         raise CollectionNotFound(f"the tag vocabulary in {store.where} is not complete: run `ingest run` once more")
-    points = store.summary(name).points
-    _need_space(target, facts, points, options)
+    carried = {WORDS_DIR: store.words(facts).folder}
+    if options.with_encoder:
+        carried[ENCODER_DIR] = _encoder_folder(facts)
+    _need_space(target, facts, store.summary(name).points, carried, options)
     with _errors(target), replace_dir(target) as folder:
-        spaces = _write_collections(store, name, tags, folder, options)
+        spaces = _write_collections(store, name, facts, tags, folder, options)
+        for place, source in carried.items():
+            _copy_files(source, folder / place)
         if options.with_thumbnails or options.with_pictures:
             _carry_pictures(folder, Path(facts.root), options)
-        shutil.copytree(store.words(facts).folder, folder / WORDS_DIR)
-        if options.with_encoder:
-            _carry_encoder(facts, folder / ENCODER_DIR)
         manifest = Manifest(
             collection=name,
             facts=facts,
@@ -101,19 +115,32 @@ def _check_target(target: Path) -> None:
         return
     if not target.is_dir() or not (target / MANIFEST_FILE).is_file():
         raise UsageError(f"{target} is there and is no snapshot: name another folder")
-    Manifest.read(target)
+    try:
+        Manifest.read(target)
+    except StoreError as error:
+        raise UsageError(f"{target} is not replaced ({error}): remove it, or name another folder") from error
 
 
-def _need_space(target: Path, facts: Facts, points: int, options: ExportOptions) -> None:
-    """Every vector is there twice while its index is built; a picture's own size is not known before."""
+def _need_space(target: Path, facts: Facts, points: int, carried: Mapping[str, Path], options: ExportOptions) -> None:
+    """Every vector is there twice while its index is built; what pictures take is known later."""
     vectors = sum(facts.vectors.values()) * 4 * points
-    words = 400_000 * facts.vectors[SEMANTIC] * 4
-    need_space(target, 2 * vectors + words + (points << 14 if options.with_thumbnails else 0))
+    models = sum(path.stat().st_size for folder in carried.values() for path in folder.iterdir())
+    need_space(target, 2 * vectors + _tree_bytes(points, options) + models)
 
 
-def _write_collections(store: Store, name: str, tags: str, folder: Path, options: ExportOptions) -> dict[str, Space]:
+def _tree_bytes(items: int, options: ExportOptions) -> int:
+    return TREE_BYTES * items * (options.trees or MOST_TREES)
+
+
+def _write_collections(
+    store: Store, name: str, facts: Facts, tags: str, folder: Path, options: ExportOptions
+) -> dict[str, Space]:
     """Tables, projection and indexes. Each collection is held open only while it is read."""
     with store.open(name) as collection:
+        if not collection.count():
+            raise UsageError(f"collection {name!r} holds no pictures: there is nothing to export")
+        if (collection.facts.projection, collection.facts.pending) != (facts.projection, facts.pending):
+            raise StoreInUse(f"an `ingest run` is changing collection {name!r}: export it when that has ended")
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
@@ -121,7 +148,7 @@ def _write_collections(store: Store, name: str, tags: str, folder: Path, options
         _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC))
     with store.open(tags) as vocabulary:
         _spool(vocabulary, folder, TAGS_FILE, (WORD,))
-    widths = {**store.facts(name).vectors, **store.facts(tags).vectors}
+    widths = {**facts.vectors, **store.facts(tags).vectors}
     return {space: _index(folder, space, width, options) for space, width in widths.items()}
 
 
@@ -148,7 +175,7 @@ def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[st
             writer.write_table(pyarrow.Table.from_pylist([_row(point) for point in points], schema=schema))
             for space, file in vectors.items():
                 rows = np.stack([point.vectors[space] for point in points])
-                file.write(_unit(rows).tobytes())
+                file.write(unit(rows).tobytes())
             shown.advance(len(points))
 
 
@@ -178,23 +205,21 @@ def _row(point: Point) -> dict[str, Any]:
     return {"id": point.id.bytes, **point.payload}
 
 
-def _unit(rows: Matrix) -> Matrix:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
-
-
 def _index(folder: Path, space: str, width: int, options: ExportOptions) -> Space:
     spool = _spool_file(folder, space)
-    matrix: Matrix = np.memmap(spool, np.float32, mode="r").reshape(-1, width)
-    with progress(f"indexing {space}", len(matrix), unit="vectors") as shown:
-        built = build_forest(
-            matrix,
+    size = spool.stat().st_size
+    items = size // (4 * width)
+    need_space(folder, size + _tree_bytes(items, options))
+    with progress(f"indexing {space}", items, unit="vectors") as shown:
+        built = build_forest_apart(
+            spool,
             folder / f"{space}.ann",
+            width,
             seed=options.seed,
             target=options.target,
             trees=options.trees,
             advance=shown.advance,
         )
-    del matrix
     spool.unlink()
     if built.recall < options.target:
         note(f"{space}: only {built.recall:.3f} recall@10 with {built.trees} trees, {options.target} was the target")
@@ -205,40 +230,67 @@ def _carry_pictures(folder: Path, root: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
     table = parquet.ParquetFile(folder / PICTURES_FILE)
+    sizes = table.read(["bytes"]).column("bytes").to_pylist()
+    need_space(folder, sum(sizes) * options.with_pictures + len(sizes) * THUMBNAIL_BYTES * options.with_thumbnails)
     missing = 0
     with progress("copying pictures", table.metadata.num_rows, unit="pictures") as shown:
         for batch in table.iter_batches(PAGE):
             for record in batch.to_pylist():
                 picture = Picture.from_payload(record)
                 try:
-                    data = (root / picture.path).read_bytes()
+                    data = _read_indexed(root, picture)
                     if options.with_pictures:
-                        copy = folder / PICTURES_DIR / picture.path
-                        copy.parent.mkdir(parents=True, exist_ok=True)
-                        copy.write_bytes(data)
+                        _write_copy(data, folder / PICTURES_DIR / picture.path, picture.mtime_ns)
                     if options.with_thumbnails:
                         _write_thumbnail(data, folder / THUMBNAILS_DIR / f"{picture.id}.jpg")
-                except (FileNotFoundError, PictureError):
+                except PictureError:
                     missing += 1
                 shown.advance()
     if missing:
-        note(f"{missing} pictures could not be read in {root} and are in the snapshot by their vectors only")
+        note(f"{missing} pictures are gone or changed in {root} and are in the snapshot by their vectors only")
+
+
+def _read_indexed(root: Path, picture: Picture) -> bytes:
+    """The picture's bytes; raises PictureError unless they still are those that were indexed."""
+    path = Path(picture.path)
+    if path.anchor or ".." in path.parts:  # a server may say anything: nothing is read or written outside
+        raise PictureError("outside the dataset")
+    try:
+        data = (root / path).read_bytes()
+    except OSError as error:
+        raise PictureError(str(error.strerror)) from error
+    if hashlib.sha256(data).hexdigest() != picture.sha256:
+        raise PictureError("changed since")
+    return data
+
+
+def _write_copy(data: bytes, path: Path, mtime_ns: int) -> None:
+    """With its time, by which a query knows that it is indexed as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    os.utime(path, ns=(mtime_ns, mtime_ns))
 
 
 def _write_thumbnail(data: bytes, path: Path) -> None:
     """Without the original's metadata, which may say where it was taken."""
     path.parent.mkdir(exist_ok=True)
-    image = open_picture(data)
+    image = open_picture(data, max_megapixels=0)  # it was indexed, whatever the limit was then
     image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     image.info.clear()
     image.save(path, "JPEG", quality=THUMBNAIL_QUALITY)
 
 
-def _carry_encoder(facts: Facts, folder: Path) -> None:
+def _encoder_folder(facts: Facts) -> Path:
     encoder = open_encoder(facts.encoder, facts.encoder_sha256)
     if not isinstance(encoder, OnnxEncoder):
         raise UsageError(f"{facts.encoder} cannot be carried away: leave --with-encoder out")
-    shutil.copytree(encoder.folder, folder)
+    return encoder.folder
+
+
+def _copy_files(source: Path, folder: Path) -> None:
+    folder.mkdir()
+    for path in source.iterdir():
+        shutil.copyfile(path, folder / path.name)  # not its mode: a cache may be read-only
 
 
 def _inventory(folder: Path) -> dict[str, dict[str, Any]]:

@@ -8,15 +8,22 @@ opened only with what a manifest says, after its size was checked. The metric is
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import StoreDamaged
+from model.errors import StoreDamaged, StoreError
 
 METRIC: Literal["angular"] = "angular"
 NODE_HEAD_BYTES = 12
@@ -36,6 +43,12 @@ MOST_TREES = 160
 
 SEARCH_SHARE = 0.5
 """More trees are tried before a search looks at more than this share of all items."""
+
+USUAL_COUNT = 32
+"""`search_k` is for ten answers and what is asked beyond them for ties; for more it grows with their number."""
+
+MOST_SEARCH = 2**31 - 1
+"""Annoy takes `search_k` as a C int."""
 
 BLOCK_ROWS = 4096
 TIE = 1e-6
@@ -78,6 +91,7 @@ class Forest:
         from annoy import AnnoyIndex
 
         self.space = space
+        self._path = path
         try:
             size = path.stat().st_size
         except OSError as error:
@@ -89,20 +103,25 @@ class Forest:
             self._index.load(str(path))
         except OSError as error:
             raise StoreDamaged(f"cannot open {path}: {error}; export the snapshot again") from error
-        if (self._index.get_n_items(), self._index.get_n_trees()) != (space.items, space.trees):
+        # Of trees that are one leaf each, Annoy counts some twice (its load takes their copies for roots too).
+        if self._index.get_n_items() != space.items or self._index.get_n_trees() < space.trees:
             raise StoreDamaged(f"{path} holds other items than its manifest says: export the snapshot again")
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[list[int], list[float]]:
         """Rows and cosines of up to ``count`` items, the nearest first; all items where ``count`` is that many."""
         count = min(count, self.space.items)
-        wide = self.space.trees * self.space.items if count == self.space.items else count * self.space.trees
-        rows, distances = self._index.get_nns_by_vector(
-            vector.tolist(), count, max(self.space.search_k, wide), include_distances=True
-        )
+        trees, items = self.space.trees, self.space.items
+        wide = trees * items if count == items else max(trees * count, self.space.search_k * count // USUAL_COUNT)
+        search_k = min(max(self.space.search_k, wide), MOST_SEARCH)
+        rows, distances = self._index.get_nns_by_vector(vector.tolist(), count, search_k, include_distances=True)
         return rows, [1 - distance * distance / 2 for distance in distances]
 
-    def vector(self, row: int) -> NDArray[np.float32]:
-        return np.array(self._index.get_item_vector(row), np.float32)
+    @cached_property
+    def vectors(self) -> Matrix:
+        """All items, (n, width), read from the file as they are used."""
+        node = np.dtype([("head", f"V{NODE_HEAD_BYTES}"), ("vector", np.float32, (self.space.width,))])
+        nodes: Any = np.memmap(self._path, node, mode="r", shape=(self.space.items,))
+        return np.asarray(nodes["vector"])
 
     def close(self) -> None:
         self._index.unload()
@@ -115,6 +134,7 @@ def build_forest(
     seed: int,
     target: float,
     trees: int | None = None,
+    in_file: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Space:
     """Index the rows of ``matrix`` (n, width), unit vectors, adding trees until ``target`` recall is met.
@@ -123,6 +143,7 @@ def build_forest(
 
     Args:
         trees: exactly so many instead.
+        in_file: build in the mapped file, not in memory.
         advance: told how many more rows were added.
     """
     from annoy import AnnoyIndex
@@ -130,7 +151,6 @@ def build_forest(
     items, width = matrix.shape
     index = AnnoyIndex(width, METRIC)
     index.set_seed(seed)
-    in_file = matrix.nbytes > ON_DISK_BYTES
     if in_file:
         index.on_disk_build(str(path))
     for start in range(0, items, BLOCK_ROWS):
@@ -156,6 +176,76 @@ def build_forest(
         index.save(str(path))
     index.unload()
     return Space(path.name, width, items, count, search_k, seed, round(recall, 4), len(sample))
+
+
+def build_forest_apart(
+    spool: Path,
+    path: Path,
+    width: int,
+    *,
+    seed: int,
+    target: float,
+    trees: int | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Space:
+    """`build_forest` over a file of float32 rows; a large index in a process of its own.
+
+    Annoy builds those in a mapped file, and a disk that gets full then kills the process (SIGBUS), which
+    cannot be caught.
+
+    Raises:
+        StoreError: it was killed.
+    """
+    options: dict[str, Any] = {"seed": seed, "target": target, "trees": trees}
+    if spool.stat().st_size <= ON_DISK_BYTES:
+        return build_forest(_mapped(spool, width), path, **options, advance=advance)
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_build_apart, args=(sender, spool, path, width, options), daemon=True)
+    process.start()
+    sender.close()
+    built: Space | None = None
+    try:
+        while built is None:
+            told = receiver.recv()
+            if isinstance(told, OSError):
+                raise told
+            if isinstance(told, Space):
+                built = told
+            else:
+                advance(told)
+    except EOFError:
+        process.join()
+        raise StoreError(
+            f"building {path.name} ended with status {process.exitcode}: is the disk full, or memory short? "
+            "What was exported before is as it was"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return built
+
+
+def _build_apart(sender: Connection, spool: Path, path: Path, width: int, options: dict[str, Any]) -> None:
+    """In the other process: tells rows added, then the `Space`, or why there is none."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    try:
+        sender.send(build_forest(_mapped(spool, width), path, **options, in_file=True, advance=sender.send))
+    except OSError as error:
+        sender.send(OSError(str(error)))
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """A parent that is killed cannot end this process, which would go on filling the disk."""
+    parent.join()
+    os._exit(1)
+
+
+def _mapped(spool: Path, width: int) -> Matrix:
+    return np.memmap(spool, np.float32, mode="r").reshape(-1, width)
 
 
 def sample_rows(items: int, seed: int) -> NDArray[np.int64]:
@@ -194,7 +284,7 @@ def recall(
         query = np.asarray(matrix[row])
         rows = [other for other in nearest(query, RECALL_AT + 1) if other != row][:RECALL_AT]
         found += int((np.asarray(matrix[rows]) @ query >= tenth - TIE).sum()) if rows else 0
-    return found / max(1, wanted * len(sample))
+    return found / (wanted * len(sample)) if wanted * len(sample) else 1.0
 
 
 def _least_search(

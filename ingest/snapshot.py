@@ -5,7 +5,7 @@ A snapshot is a folder::
     manifest.json            format version, facts, each index's numbers, size and SHA-256 of every file
     visual.ann, semantic.ann the pictures' vectors, see `ingest.forest`; row i is row i of pictures.parquet
     pictures.parquet         id (16 bytes) and payload, a row a picture, in the order of ids
-    tags.ann, tags.parquet   the tag vocabulary: word and rank by frequency
+    word.ann, tags.parquet   the tag vocabulary: word and rank by frequency
     projection.safetensors   see `model.projection`
     words/                   see `model.words`
     encoder/                 with --with-encoder: the ONNX encoder and its last layer
@@ -17,6 +17,7 @@ crash the process. Files that were checked and have not been touched since are n
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +29,8 @@ from uuid import UUID
 import numpy as np
 
 from ingest.checked import check_file
-from ingest.forest import Forest, Space
-from ingest.store import WORD, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector
+from ingest.forest import METRIC, Forest, Space
+from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector
 from model.encoder import Encoder, OnnxEncoder, encoder_spec
 from model.errors import StoreDamaged, StoreError
 from model.words import Words
@@ -50,7 +51,8 @@ class Manifest:
     """What a snapshot says of itself.
 
     ``spaces``: vector name to its index. ``files``: path inside the snapshot to its bytes and SHA-256.
-    ``tags``: name of the vocabulary's collection.
+    ``tags``: name of the vocabulary's collection. In the file, ``sha256`` is of all the other fields, as JSON
+    with sorted keys and no spaces.
     """
 
     collection: str
@@ -72,7 +74,7 @@ class Manifest:
             "spaces": {name: asdict(space) for name, space in self.spaces.items()},
             "files": dict(sorted(self.files.items())),
         }
-        return json.dumps(record, indent=1).encode()
+        return json.dumps({**record, "sha256": _digest(record)}, indent=1).encode()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -84,7 +86,9 @@ class Manifest:
                 raise StoreError(
                     f"{folder} is of snapshot format {record['format']}, this version reads {FORMAT}: upgrade"
                 )
-            return cls(
+            if record.pop("sha256") != _digest(record):
+                raise ValueError("its own checksum is another")
+            manifest = cls(
                 collection=str(record["collection"]),
                 facts=Facts.from_json(record["facts"], str(record["collection"])),
                 tags=str(record["tags"]),
@@ -95,12 +99,39 @@ class Manifest:
                 created=str(record["created"]),
                 program=str(record["program"]),
             )
+            manifest._check()
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{folder} is no snapshot: `ingest export {folder}` makes one") from None
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise StoreDamaged(f"{path} is broken: export the snapshot again") from error
+        return manifest
+
+    def _check(self) -> None:
+        """Raises ValueError where its parts contradict each other, or name files outside the folder."""
+        spaces, vectors = self.spaces, self.facts.vectors
+        widths = {VISUAL: vectors[VISUAL], SEMANTIC: vectors[SEMANTIC], WORD: vectors[SEMANTIC]}
+        texts = [getattr(self.facts, name) for name in ("root", "encoder", "encoder_sha256", "words", "words_sha256")]
+        numbers = [number for s in spaces.values() for number in (s.width, s.items, s.trees, s.search_k)]
+        paths = [Path(name) for name in self.files]
+        sound = (
+            self.facts.kind == "pictures"
+            and self.tags != self.collection
+            and all(isinstance(text, str) for text in texts)
+            and all(type(number) is int and number > 0 for number in numbers)
+            and {name: space.width for name, space in spaces.items()} == widths
+            and spaces[VISUAL].items == spaces[SEMANTIC].items
+            and all(space.metric == METRIC and space.file in self.files for space in spaces.values())
+            and not any(path.anchor or ".." in path.parts for path in paths)
+        )
+        if not sound:
+            raise ValueError("it contradicts itself")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's other fields, so that it vouches for itself as it does for the files."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class SnapshotStore(Store):
@@ -182,11 +213,15 @@ class SnapshotCollection(Collection):
     def _table(self) -> Any:
         from pyarrow import ArrowException, parquet
 
-        path = self._store.checked(TAGS_FILE if self.facts.kind == "words" else PICTURES_FILE)
+        name, space = (TAGS_FILE, WORD) if self.facts.kind == "words" else (PICTURES_FILE, VISUAL)
+        path = self._store.checked(name)
         try:
-            return parquet.read_table(path)
+            table = parquet.read_table(path)
         except (ArrowException, OSError) as error:
             raise StoreDamaged(f"cannot read {path}: export the snapshot again") from error
+        if len(table) != self._store.manifest.spaces[space].items:
+            raise StoreDamaged(f"{path} has other rows than its manifest says: export the snapshot again")
+        return table
 
     def _forest(self, using: str) -> Forest:
         if using not in self._forests:
@@ -217,7 +252,7 @@ class SnapshotCollection(Collection):
         """Ask for more until enough pass the filter, or every item was looked at."""
         forest = self._forest(using)
         passing = self._passing(filter)
-        unit = vector / np.linalg.norm(vector)
+        unit = vector / np.linalg.norm(vector.astype(np.float64))  # a float32 sum of squares could be 0
         count = limit + len(filter.without)
         while True:
             rows, cosines = forest.nearest(unit, count)
@@ -247,7 +282,9 @@ class SnapshotCollection(Collection):
         return {id: self._point(row, vectors) for id, row in rows.items()}
 
     def _point(self, row: int, vectors: Sequence[str]) -> Point:
-        return Point(self._id(row), {name: self._forest(name).vector(row) for name in vectors}, self._payload(row))
+        return Point(
+            self._id(row), {name: np.array(self._forest(name).vectors[row]) for name in vectors}, self._payload(row)
+        )
 
     def scroll(self, vectors: Sequence[str] = (), page: int = 1000) -> Iterator[list[Point]]:
         for start in range(0, len(self._table), page):

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ingest.checked import check_file
 from ingest.forest import TIE, Forest, exact_neighbours, recall, sample_rows
 from ingest.snapshot import MANIFEST_FILE, SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, Collection, Hit, Store
-from model.errors import StoreDamaged
+from model.errors import CollectionMismatch, StoreDamaged
 from model.terminal import progress
 
 ANSWERS = 10
@@ -44,6 +42,7 @@ def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "")
     if live:
         name = live_name or store.manifest.collection
         with live.open(name) as left, store.open(store.manifest.collection) as right:
+            _check_comparable(left, right)
             differences, compared = _compare(left, right)
     return Verified(len(store.manifest.files), recalls, compared, differences)
 
@@ -61,31 +60,15 @@ def _check_files(store: SnapshotStore) -> None:
         )
 
 
-class _Rows:
-    """The vectors of an index as a matrix that is read block by block, so that memory stays bounded."""
-
-    def __init__(self, forest: Forest) -> None:
-        self._forest = forest
-
-    def __len__(self) -> int:
-        return self._forest.space.items
-
-    def __getitem__(self, rows: Any) -> np.ndarray[Any, Any]:
-        if isinstance(rows, int | np.integer):
-            return self._forest.vector(int(rows))
-        wanted = range(*rows.indices(len(self))) if isinstance(rows, slice) else rows
-        vectors = [self._forest.vector(int(row)) for row in wanted]
-        return np.stack(vectors) if vectors else np.empty((0, self._forest.space.width), np.float32)
-
-
 def _recall(store: SnapshotStore, name: str) -> float:
     space = store.manifest.spaces[name]
     forest = Forest(store.checked(space.file), space)
     try:
-        rows: Any = _Rows(forest)
         sample = sample_rows(space.items, space.seed + 1)  # not the pictures that the export tuned itself to
         with progress(f"measuring {name}", len(sample), unit="queries") as shown:
-            found = recall(_counted(forest, shown.advance), rows, sample, exact_neighbours(rows, sample))
+            found = recall(
+                _counted(forest, shown.advance), forest.vectors, sample, exact_neighbours(forest.vectors, sample)
+            )
     finally:
         forest.close()
     return found
@@ -97,6 +80,19 @@ def _counted(forest: Forest, advance: Callable[[], None]) -> Callable[[Any, int]
         return forest.nearest(vector, count)[0]
 
     return nearest
+
+
+def _check_comparable(live: Collection, snapshot: Collection) -> None:
+    """Raises CollectionMismatch where the vectors of two collections mean different things."""
+    left, right = (
+        (c.facts.kind, c.facts.encoder, c.facts.encoder_sha256, c.facts.words, c.facts.words_sha256)
+        for c in (live, snapshot)
+    )
+    if left != right:
+        raise CollectionMismatch(
+            f"collection {live.name!r} was made with {' and '.join(left[1::2])}, the snapshot with "
+            f"{' and '.join(right[1::2])}: they have nothing to compare; name the collection it was exported from"
+        )
 
 
 def _compare(live: Collection, snapshot: Collection) -> tuple[list[str], int]:

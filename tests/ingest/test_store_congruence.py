@@ -1,14 +1,15 @@
-"""The embedded store and a Qdrant server answer alike: every scenario runs on each, and the results are compared.
+"""The stores answer alike: every scenario runs on each, and the results are compared with the embedded store's.
 
 The stand-in for a server is the client's local mode. With QDRANT_URL set (and QDRANT_API_KEY where the server
-wants one) a real server is compared too.
+wants one) a real server is compared too. Scenarios that only read run on snapshots as well: one that is searched
+whole, and one that is not.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
+from ingest import forest
 from ingest.embedded import EmbeddedStore
-from ingest.record import folders_of
 from ingest.server import ServerStore, connect
+from ingest.snapshot import SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Filter, Hit, Point, Store, Vector
 from model.errors import CollectionNotFound, StoreError
+from tests.snapshots import make_payload, make_snapshot
 
 # Read now: conftest takes these away from every test.
 SERVER_URL = os.environ.get("QDRANT_URL", "")
@@ -35,11 +38,19 @@ LABELS = ("cat", "dog", None, "Käse 芝士", "cat", "a/b")
 Result = Any
 Scenario = Callable[["World"], Result]
 SCENARIOS: list[Scenario] = []
+READING: list[Scenario] = []
 
 
 def scenario(function: Scenario) -> Scenario:
+    """One that changes what it asks, which a snapshot cannot."""
     SCENARIOS.append(function)
     return function
+
+
+def reading(function: Scenario) -> Scenario:
+    """One that only reads what `World.holding` gives it."""
+    READING.append(function)
+    return scenario(function)
 
 
 class World:
@@ -63,16 +74,32 @@ class World:
         self._open.append(self.store.create(self.name(name), make_facts(**facts)))
         return self._open[-1]
 
-    def filled(self, count: int = 60) -> Collection:
+    def holding(self, points: Sequence[Point]) -> Collection:
+        """A collection of these."""
         collection = self.collection()
-        collection.upsert(make_points(count))
+        collection.upsert(points)
         return collection
+
+    def filled(self, count: int = 60) -> Collection:
+        return self.holding(make_points(count))
 
     def clean(self) -> None:
         for collection in self._open:
             collection.close()
         for name in self.names():
             self.store.drop(self.name(name))
+
+
+class SnapshotWorld(World):
+    """Snapshots, each exported from an embedded collection of what it shall hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.made: list[SnapshotStore] = []
+
+    def holding(self, points: Sequence[Point]) -> Collection:
+        self.made.append(make_snapshot(self._folder / str(len(self.made)), make_facts(), points, target=1.0))
+        return self.made[-1].open("pictures")
 
 
 def make_facts(**changes: Any) -> Facts:
@@ -94,7 +121,7 @@ def make_points(count: int) -> list[Point]:
     points = []
     for number in range(count):
         path = f"{'top' if number % 3 else 'other'}/sub{number % 4}/{number}.jpg"
-        payload = {"path": path, "label": LABELS[number % len(LABELS)], "folders": folders_of(path)}
+        payload = make_payload(path, LABELS[number % len(LABELS)])
         points.append(Point(make_id(number), make_vectors(number, scale=0.1 + number), payload))
     return points
 
@@ -108,7 +135,7 @@ def outcome(call: Callable[[], object]) -> str:
     return "no error"
 
 
-@scenario
+@reading
 def nearest_points(world: World) -> Result:
     collection = world.filled()
     found = [collection.search(name, make_vectors(seed)[name], 10) for name in WIDTHS for seed in range(100, 110)]
@@ -119,7 +146,7 @@ def nearest_points(world: World) -> Result:
     return found, best
 
 
-@scenario
+@reading
 def length_of_a_query_does_not_matter(world: World) -> Result:
     collection = world.filled()
     query = make_vectors(100)[VISUAL]
@@ -128,7 +155,7 @@ def length_of_a_query_does_not_matter(world: World) -> Result:
     return found
 
 
-@scenario
+@reading
 def limits(world: World) -> Result:
     collection = world.filled(20)
     query = make_vectors(100)[VISUAL]
@@ -137,13 +164,12 @@ def limits(world: World) -> Result:
     return found
 
 
-@scenario
+@reading
 def equal_scores_are_in_the_order_of_ids(world: World) -> Result:
-    collection = world.collection()
     same = make_vectors(1)
     points = make_points(20)
     twins = [dataclasses.replace(point, vectors=same) for point in points[:12]]
-    collection.upsert(twins + points[12:])
+    collection = world.holding(twins + points[12:])
     found = [collection.search(name, same[name], limit) for name in WIDTHS for limit in (1, 5, 12, 15)]
     ids = sorted(point.id for point in twins)
     assert [hit.id for hit in found[3]][:12] == ids
@@ -151,7 +177,7 @@ def equal_scores_are_in_the_order_of_ids(world: World) -> Result:
     return found
 
 
-@scenario
+@reading
 def the_edge_of_a_threshold(world: World) -> Result:
     collection = world.filled(30)
     query = make_vectors(100)[SEMANTIC]
@@ -164,13 +190,14 @@ def the_edge_of_a_threshold(world: World) -> Result:
     return at, above, collection.search(SEMANTIC, query, 30, min_score=1.0)
 
 
-@scenario
+@reading
 def opposite_and_zero_vectors(world: World) -> Result:
-    collection = world.collection()
     vectors = make_vectors(1)
     opposite = {name: -vector for name, vector in vectors.items()}
     zero = {name: np.zeros_like(vector) for name, vector in vectors.items()}
-    collection.upsert([Point(make_id(i), v, {}) for i, v in enumerate((vectors, opposite, zero))])
+    payloads = [point.payload for point in make_points(3)]
+    points = [Point(make_id(i), v, payloads[i]) for i, v in enumerate((vectors, opposite, zero))]
+    collection = world.holding(points)
     found = [collection.search(name, vectors[name], 10, min_score=-1.0) for name in WIDTHS]
     assert [round(hit.score, 5) for hit in found[0]] == [1.0, 0.0, -1.0]
     return found, collection.retrieve([make_id(2)], [VISUAL])
@@ -190,7 +217,7 @@ FILTERS = {
 }
 
 
-@scenario
+@reading
 def filters(world: World) -> Result:
     collection = world.filled()
     query = make_vectors(100)[VISUAL]
@@ -206,18 +233,14 @@ def filters(world: World) -> Result:
     return found, counts
 
 
-@scenario
+@reading
 def labels(world: World) -> Result:
-    collection = world.collection()
-    empty = collection.labels()
-    collection.upsert(make_points(60))
-    found = collection.labels()
-    assert empty == {}
+    found = world.filled(60).labels()
     assert list(found.items()) == [("cat", 20), ("Käse 芝士", 10), ("a/b", 10), ("dog", 10)]
     return list(found.items())
 
 
-@scenario
+@reading
 def scrolling(world: World) -> Result:
     collection = world.filled(30)
     pages = {
@@ -230,11 +253,19 @@ def scrolling(world: World) -> Result:
         assert [len(page) for page in found] == [size] * (30 // size) + ([30 % size] if 30 % size else [])
         assert [point.id for page in found for point in page] == ids
         assert all(point.vectors.keys() == set(vectors) for page in found for point in page)
-    assert list(world.collection("b").scroll()) == []
     return pages
 
 
 @scenario
+def nothing_in_it(world: World) -> Result:
+    collection = world.collection()
+    assert collection.labels() == {}
+    assert list(collection.scroll()) == []
+    assert collection.search(VISUAL, make_vectors(1)[VISUAL], 3) == []
+    return collection.count()
+
+
+@reading
 def retrieving(world: World) -> Result:
     collection = world.filled(10)
     asked = [make_id(i) for i in (7, 3, 999, 3, 0)]
@@ -343,7 +374,7 @@ def bad_new_vectors_are_refused_whole(world: World) -> Result:
     return told, collection.retrieve(ids, [SEMANTIC])
 
 
-@scenario
+@reading
 def bad_queries_are_refused(world: World) -> Result:
     collection = world.filled(5)
     calls = {
@@ -550,3 +581,20 @@ def test_stores_agree(run: Scenario, worlds: dict[str, World]) -> None:
     expected = results.pop("embedded")
     for name, result in results.items():
         assert_congruent(expected, result, name)
+
+
+@pytest.mark.parametrize("search", ["exhaustive", "approximate"])
+@pytest.mark.parametrize("run", SCENARIOS, ids=lambda run: run.__name__)
+def test_a_snapshot_agrees(run: Scenario, search: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if run not in READING:
+        pytest.skip("it writes, and a snapshot is read-only")
+    if search == "approximate":
+        monkeypatch.setattr(forest, "EXACT_NUMBERS", 0)
+    with world_of(EmbeddedStore(tmp_path / "s")) as live:
+        expected = run(live)
+    carried = SnapshotWorld(tmp_path / "snapshots")
+    result = run(carried)
+    trees = [store.manifest.spaces[name].trees for store in carried.made for name in WIDTHS]
+    assert trees
+    assert all((count > 1) == (search == "approximate") for count in trees)
+    assert_congruent(expected, result, f"snapshot, {search}")
