@@ -76,6 +76,11 @@ class Space:
     metric: str = METRIC
 
     @property
+    def is_exact(self) -> bool:
+        """Whether every search looks at all items."""
+        return self.search_k >= self.trees * self.items
+
+    @property
     def node_bytes(self) -> int:
         return NODE_HEAD_BYTES + 4 * self.width
 

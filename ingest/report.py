@@ -127,4 +127,5 @@ def write_verified(verified: Verified, *, as_json: bool) -> None:
     lines += [f"{space}: recall@10 {found:.3f}" for space, found in verified.recall.items()]
     if verified.compared:
         lines.append(f"{verified.compared} answers compared, {len(verified.differences)} differences")
+        lines += [f"{space}: {share:.3f} of the collection's hits" for space, share in verified.agreement.items()]
     sys.stdout.write("\n".join([*lines, *verified.differences]) + "\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingest.checked import check_file
-from ingest.forest import TIE, Forest, exact_neighbours, recall, sample_rows
+from ingest.forest import TIE, Forest, Space, exact_neighbours, recall, sample_rows
 from ingest.snapshot import MANIFEST_FILE, SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, Collection, Hit, Store
 from model.errors import CollectionMismatch, StoreDamaged
@@ -18,12 +18,17 @@ ANSWERS = 10
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What verifying found. ``recall``: by space. ``differences``: from a live collection, a sentence each."""
+    """What verifying found.
+
+    ``recall``: by space. ``compared``: answers, with those of a live collection. ``agreement``: by space, the
+    share of its hits that the snapshot has too. ``differences``: from it, a sentence each.
+    """
 
     files: int
     recall: dict[str, float]
-    compared: int
-    differences: list[str]
+    compared: int = 0
+    agreement: dict[str, float] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
 
 
 def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "") -> Verified:
@@ -37,14 +42,13 @@ def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "")
     """
     _check_files(store)
     recalls = {space: _recall(store, space) for space in store.manifest.spaces}
-    differences: list[str] = []
-    compared = 0
+    verified = Verified(len(store.manifest.files), recalls)
     if live:
         name = live_name or store.manifest.collection
         with live.open(name) as left, store.open(store.manifest.collection) as right:
             _check_comparable(left, right)
-            differences, compared = _compare(left, right)
-    return Verified(len(store.manifest.files), recalls, compared, differences)
+            return _compare(left, right, store.manifest.spaces, verified)
+    return verified
 
 
 def _check_files(store: SnapshotStore) -> None:
@@ -95,20 +99,23 @@ def _check_comparable(live: Collection, snapshot: Collection) -> None:
         )
 
 
-def _compare(live: Collection, snapshot: Collection) -> tuple[list[str], int]:
+def _compare(live: Collection, snapshot: Collection, spaces: Mapping[str, Space], verified: Verified) -> Verified:
     """Counts, contents, and the answers to a sample of stored vectors in both spaces."""
     differences = list(_content_differences(live, snapshot))
     ids = [point.id for page in live.scroll() for point in page]
     chosen = live.retrieve([ids[row] for row in sample_rows(len(ids), seed=0)], [VISUAL, SEMANTIC]).values()
-    compared = 0
+    agreement = {}
     for using in (VISUAL, SEMANTIC):
+        agree = same_answers if spaces[using].is_exact else no_contradiction
+        hits = shared = 0
         for point in chosen:
-            vector = point.vectors[using]
-            left, right = (c.search(using, vector, ANSWERS) for c in (live, snapshot))
-            compared += 1
-            if not same_answers(left, right):
+            left, right = (c.search(using, point.vectors[using], ANSWERS) for c in (live, snapshot))
+            hits += len(left)
+            shared += len({hit.id for hit in left} & {hit.id for hit in right})
+            if not agree(left, right):
                 differences.append(f"{using}: other answers for {point.payload['path']}")
-    return differences, compared
+        agreement[using] = shared / hits if hits else 1.0
+    return replace(verified, compared=2 * len(chosen), agreement=agreement, differences=differences)
 
 
 def _content_differences(live: Collection, snapshot: Collection) -> Iterator[str]:
@@ -122,6 +129,13 @@ def _content_differences(live: Collection, snapshot: Collection) -> Iterator[str
         yield f"{len(gone)} pictures of the snapshot are not in the collection any more"
     if changed := [id for id in left.keys() & right.keys() if left[id] != right[id]]:
         yield f"{len(changed)} pictures have changed since the export"
+
+
+def no_contradiction(live: list[Hit], snapshot: list[Hit]) -> bool:
+    """Whether an answer that may miss some hits has no other score and nothing that the whole one lacks."""
+    scores = {hit.id: hit.score for hit in live}
+    edge = live[-1].score if len(live) == ANSWERS else -2.0
+    return all(abs(hit.score - scores.get(hit.id, min(hit.score, edge))) <= 2 * TIE for hit in snapshot)
 
 
 def same_answers(left: list[Hit], right: list[Hit]) -> bool:

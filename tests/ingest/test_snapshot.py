@@ -607,6 +607,21 @@ def test_verify_compares_only_what_can_be_compared(made: SnapshotStore, tmp_path
 
 
 @pytest.mark.usefixtures("approximate")
+def test_verify_does_not_take_an_approximate_answer_for_another_collection(tmp_path: Path) -> None:
+    widths = {VISUAL: 32, SEMANTIC: 12}
+    points = make_points(1500, widths)
+    store = make_snapshot(tmp_path, make_facts(32, 12), points, target=0.7)
+    live = SmallStore(tmp_path / "store")
+    found = verify(store, live)
+    assert (found.differences, found.compared) == ([], 400)
+    assert 0.6 < found.agreement[VISUAL] < 1
+    with live.open("pictures", write=True) as collection:
+        other = make_points(1500, widths, seed=1)
+        collection.set_vectors(VISUAL, [p.id for p in other], np.stack([p.vectors[VISUAL] for p in other]))
+    assert len(verify(store, live).differences) == 200
+
+
+@pytest.mark.usefixtures("approximate")
 def test_verify_measures_recall_with_other_pictures(tmp_path: Path) -> None:
     store = make_snapshot(tmp_path, make_facts(32, 12), make_points(1500, {VISUAL: 32, SEMANTIC: 12}), target=0.7)
     found = verify(store).recall
