@@ -9,10 +9,13 @@ from model.cache import default_store_dir
 from model.errors import CollectionNotFound, UsageError
 
 
-def open_store(store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None) -> Store:
+def open_store(
+    store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None, *, check: bool = False
+) -> Store:
     """The snapshot in a folder, the Qdrant server at ``url``, or else the embedded store in the folder ``store``.
 
-    Each imports only its own engine: the embedded one costs 30 ms, the client over a second.
+    ``check`` takes the checksums of a snapshot's files again. Each store imports only its own engine: the
+    embedded one costs 30 ms, the client over a second.
 
     Raises:
         StoreError: the server does not answer, or the folder is a file.
@@ -20,7 +23,7 @@ def open_store(store: Path | None = None, url: str = "", api_key: str = "", snap
     if snapshot:
         from ingest.snapshot import SnapshotStore
 
-        return SnapshotStore(snapshot.expanduser())
+        return SnapshotStore(snapshot.expanduser(), check=check)
     if url:
         from ingest.server import connect
 

@@ -135,10 +135,15 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 class SnapshotStore(Store):
-    """A snapshot folder as a store with one collection of pictures and the tag vocabulary."""
+    """A snapshot folder as a store with one collection of pictures and the tag vocabulary.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        check: take the checksum of every file that is used, also of one that was checked before.
+    """
+
+    def __init__(self, folder: Path, *, check: bool = False) -> None:
         self.folder = folder
+        self._check = check
         self.where = str(folder)
         self.manifest = Manifest.read(folder)
 
@@ -196,7 +201,7 @@ class SnapshotStore(Store):
         if recorded is None:
             raise StoreDamaged(f"the manifest of {self.folder} does not list {name}: export the snapshot again")
         path = self.folder / name
-        check_file(path, int(recorded["bytes"]), str(recorded["sha256"]))
+        check_file(path, int(recorded["bytes"]), str(recorded["sha256"]), again=self._check)
         return path
 
 

@@ -41,6 +41,7 @@ ApiKey = Annotated[
     str, typer.Option("--api-key", envvar="QDRANT_API_KEY", help="The server's key.", show_default=False)
 ]
 SnapshotDir = Annotated[Path | None, typer.Option("--snapshot", help="Ask a snapshot, offline.", show_default=False)]
+Check = Annotated[bool, typer.Option("--check", help="Take the checksums of the snapshot's files again.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Only pictures with this label; repeatable.")]
 Under = Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")]
 MinScore = Annotated[float, typer.Option("--min-score", help="Leave out lower scores.", show_default=False)]
@@ -86,13 +87,16 @@ def similar(
     url: Url = "",
     api_key: ApiKey = "",
     snapshot: SnapshotDir = None,
+    check: Check = False,
 ) -> None:
     """Pictures like a picture."""
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
     style = _style(json, paths_only, null)
     _check_score(min_score)
-    with _search(open_store(store, url, api_key, snapshot), collection, source.path, max_megapixels) as search:
+    with _search(
+        open_store(store, url, api_key, snapshot, check=check), collection, source.path, max_megapixels
+    ) as search:
         chosen = search.filter(label or (), under)
         asked = search.ask_about(source)
         if terms:
@@ -117,12 +121,13 @@ def text(
     url: Url = "",
     api_key: ApiKey = "",
     snapshot: SnapshotDir = None,
+    check: Check = False,
 ) -> None:
     """Pictures for words."""
     terms = parse(" ".join(words))
     style = _style(json, paths_only, null)
     _check_score(min_score)
-    with _search(open_store(store, url, api_key, snapshot), collection) as search:
+    with _search(open_store(store, url, api_key, snapshot, check=check), collection) as search:
         asked = direction(terms, search.words)
         _tell_unknown(asked, search.words)
         chosen = search.filter(label or (), under)
@@ -147,12 +152,15 @@ def tags(
     url: Url = "",
     api_key: ApiKey = "",
     snapshot: SnapshotDir = None,
+    check: Check = False,
 ) -> None:
     """Words for a picture."""
     if labels and own_labels:
         raise UsageError("--labels and --own-labels exclude each other: choose one")
     source = Source(picture)
-    with _search(open_store(store, url, api_key, snapshot), collection, source.path, max_megapixels) as search:
+    with _search(
+        open_store(store, url, api_key, snapshot, check=check), collection, source.path, max_megapixels
+    ) as search:
         asked = search.ask_about(source)
         closed = [part.strip() for part in labels.split(",") if part.strip()] if labels else None
         found = search.tags(
@@ -173,10 +181,11 @@ def words(
     url: Url = "",
     api_key: ApiKey = "",
     snapshot: SnapshotDir = None,
+    check: Check = False,
 ) -> None:
     """Words near a word, or near a sum of words."""
     terms = parse(" ".join(words))
-    vectors = collection_words(open_store(store, url, api_key, snapshot), collection)
+    vectors = collection_words(open_store(store, url, api_key, snapshot, check=check), collection)
     asked = direction(terms, vectors)
     _tell_unknown(asked, vectors)
     near = vectors.nearest(asked.vector, limit, without=asked.known)

@@ -324,6 +324,23 @@ def test_a_damaged_file_is_named(name: str, damage: str, linked: Path) -> None:
     refused(asked(ingest_app, "verify", linked), told)
 
 
+def test_damage_that_left_no_trace_in_the_file_times_is_found_when_asked_for(linked: Path) -> None:
+    """A file that was checked once is not read again, unless --check says so."""
+    path = linked / "semantic.ann"
+    data, status = bytearray(path.read_bytes()), path.stat()
+    path.unlink()  # the link; a file of its own takes its place
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    question = ["text", "animal", "--snapshot", linked]
+    assert asked(query_app, *question).status == 0
+    data[-1] ^= 1
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert asked(query_app, *question).status == 0
+    refused(asked(query_app, *question, "--check"), "semantic.ann")
+
+
 def test_swapped_files_are_named(linked: Path) -> None:
     (linked / "visual.ann").rename(linked / "x")
     (linked / "semantic.ann").rename(linked / "visual.ann")
