@@ -18,12 +18,7 @@ from model.pair import AUTO
 from model.picture import DEFAULT_MAX_MEGAPIXELS
 from model.terminal import NothingFoundError
 
-app = typer.Typer(
-    help="Keep collections of pictures: embed a folder, bring it up to date, look after it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
 
 StoreDir = Annotated[
     Path | None, typer.Option("--store", envvar="WORDSIGHT_STORE", help="Folder of the embedded store.")
@@ -36,15 +31,6 @@ CollectionName = Annotated[
     str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-
-
-@app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
-    ] = False,
-) -> None:
-    """Options of every command."""
 
 
 @app.command()

@@ -29,11 +29,11 @@ from ingest.snapshot import (
     Manifest,
 )
 from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Point, Store
-from ingest.tags import FILLING, tags_name
+from ingest.tags import need_tags
 from model import __version__
 from model.cache import in_mb, need_space, replace_dir, sha256_file
 from model.encoder import OnnxEncoder, open_encoder
-from model.errors import CollectionNotFound, PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
+from model.errors import PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
 from model.picture import open_picture
 from model.projection import unit
 from model.terminal import note, progress
@@ -76,9 +76,7 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
     facts = store.facts(name)
     if facts.pending in UNFINISHED:
         raise UsageError(f"an `ingest run` on {name!r} ended early, its vectors are not of one kind: run it to its end")
-    tags = tags_name(facts.words, facts.words_sha256)
-    if tags not in store.names() or store.facts(tags).pending == FILLING:
-        raise CollectionNotFound(f"the tag vocabulary in {store.where} is not complete: run `ingest run` once more")
+    tags = need_tags(store, facts.words, facts.words_sha256)
     carried = {WORDS_DIR: store.words(facts).folder}
     if options.with_encoder:
         carried[ENCODER_DIR] = _encoder_folder(facts)

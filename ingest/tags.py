@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ingest.record import stable_id
 from ingest.store import WORD, Facts, Point, Store, batches
-from model.errors import StoreInUse
+from model.errors import CollectionNotFound, StoreInUse
 from model.terminal import note
 from model.vocabulary import VERSION, tag_vocabulary
 from model.words import Words
@@ -21,10 +21,26 @@ def tags_name(words: str, words_sha256: str) -> str:
     return f"tags-{words}-{words_sha256[:8]}-v{VERSION}"
 
 
+def need_tags(store: Store, words: str, words_sha256: str) -> str:
+    """The vocabulary's collection, whole.
+
+    Raises:
+        CollectionNotFound: it is missing, or was left half made.
+    """
+    name = tags_name(words, words_sha256)
+    if not _is_whole(store, name):
+        raise CollectionNotFound(f"the tag vocabulary in {store.where} is not complete: run `ingest run` once more")
+    return name
+
+
+def _is_whole(store: Store, name: str) -> bool:
+    return name in store.names() and store.facts(name).pending != FILLING
+
+
 def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
     """Make the vocabulary's collection where it is missing or was left half made; returns its name."""
     name = tags_name(words.name, words.sha256)
-    if name in store.names() and store.facts(name).pending != FILLING:
+    if _is_whole(store, name):
         return name
     facts = Facts(
         kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256, pending=FILLING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -66,6 +67,24 @@ def need_space(folder: Path, wanted: int) -> None:
             f"{in_mb(free)} left on the disk of {folder}, {in_mb(wanted + SPARE_BYTES)} wanted: "
             "make room, or choose another disk"
         )
+
+
+def in_use(kind: str, name: str) -> str | None:
+    """The checksum of the file of that ``kind`` (weights, words) and name that was put in use last, or None."""
+    try:
+        return str(json.loads(_record(kind, name).read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def put_in_use(kind: str, name: str, sha256: str, source: str) -> None:
+    """From now on `in_use` answers ``sha256``. ``source``: the name of the file it came from."""
+    with replace_file(_record(kind, name)) as file:
+        file.write(json.dumps({"sha256": sha256, "source": source}).encode())
+
+
+def _record(kind: str, name: str) -> Path:
+    return cache_dir() / kind / f"{name}.json"
 
 
 def in_mb(size: int) -> str:

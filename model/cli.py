@@ -10,21 +10,7 @@ import typer
 from model import terminal
 from model.pair import AUTO
 
-app = typer.Typer(
-    help="Encoders, word vectors and projections: what is here, fetching more, training.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
-
-@app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
-    ] = False,
-) -> None:
-    """Options of every command."""
+app = terminal.make_app("Encoders, word vectors and projections: what is here, fetching more, training.")
 
 
 @app.command()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.cache import cache_dir, cache_errors
+from model.cache import cache_dir, cache_errors, in_use
 from model.download import RemoteFile
 from model.errors import UsageError, WeightsError
 from model.picture import Framing
@@ -213,12 +213,8 @@ def installed_sha256(spec: EncoderSpec) -> str | None:
     """
     if spec.package:
         return spec.sha256 if find_spec(spec.package) else None
-    record = cache_dir() / "weights" / f"{spec.name}.json"
-    try:
-        sha256 = str(json.loads(record.read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return sha256 if weights_file(spec, sha256).is_file() else None
+    sha256 = in_use("weights", spec.name)
+    return sha256 if sha256 and weights_file(spec, sha256).is_file() else None
 
 
 def weights_file(spec: EncoderSpec, sha256: str) -> Path:

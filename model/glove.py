@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import words as layout
-from model.cache import cache_dir, cache_errors, need_space, new_dir, replace_file, sha256_file
+from model.cache import cache_dir, cache_errors, in_use, need_space, new_dir, put_in_use, sha256_file
 from model.download import RemoteFile
 from model.errors import UsageError, WeightsError
 from model.words import Words
@@ -92,19 +92,12 @@ def words_dir(name: str, sha256: str) -> Path:
     return cache_dir() / "words" / f"{name}-{sha256[:8]}"
 
 
-def _record(name: str) -> Path:
-    return cache_dir() / "words" / f"{name}.json"
-
-
 def installed_words(spec: WordsSpec) -> str | None:
     """The checksum of the vectors that are here to be used, or None."""
     if spec.package:
         return spec.sha256 if find_spec(spec.package) else None
-    try:
-        sha256 = str(json.loads(_record(spec.name).read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return sha256 if (words_dir(spec.name, sha256) / layout.FACTS_FILE).is_file() else None
+    sha256 = in_use("words", spec.name)
+    return sha256 if sha256 and (words_dir(spec.name, sha256) / layout.FACTS_FILE).is_file() else None
 
 
 def open_words(name: str, sha256: str = "") -> Words:
@@ -143,8 +136,7 @@ def install_words(spec: WordsSpec, source: Path, sha256: str, advance: Callable[
             with _open_text(source, spec) as text:
                 need_space(folder, 400_000 * spec.width * 4)
                 convert(read_text(text, spec.width, source, advance), spec.name, spec.width, sha256, folder)
-        with replace_file(_record(spec.name)) as file:
-            file.write(json.dumps({"sha256": sha256, "source": source.name}).encode())
+        put_in_use("words", spec.name, sha256, source.name)
 
 
 @contextmanager

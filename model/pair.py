@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.cache import cache_dir, cache_errors, in_mb, need_space, new_dir, replace_file, sha256_file
+from model.cache import cache_dir, cache_errors, in_mb, need_space, new_dir, put_in_use, sha256_file
 from model.download import RemoteFile, download
 from model.encoder import (
     BUNDLED_ENCODER,
@@ -193,8 +192,7 @@ def install_weights(spec: EncoderSpec, source: Path, sha256: str, *, move: bool 
             need_space(folder, 0 if move else source.stat().st_size)
             with new_dir(weights_dir(spec, sha256)) as temporary:
                 (shutil.move if move else shutil.copyfile)(source, temporary / "weights.pth")
-        with replace_file(cache_dir() / "weights" / f"{spec.name}.json") as file:
-            file.write(json.dumps({"sha256": sha256, "source": source.name}).encode())
+        put_in_use("weights", spec.name, sha256, source.name)
 
 
 def _install_words(spec: WordsSpec, source: Path, sha256: str) -> None:

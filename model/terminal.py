@@ -13,7 +13,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from model.errors import WordsightError
 
@@ -41,6 +43,21 @@ def tell_version(wanted: bool) -> None:
         with results():
             sys.stdout.write(f"wordsight {__version__}\n")
         sys.exit(0)
+
+
+def make_app(purpose: str) -> typer.Typer:
+    """An empty Typer app, alike for all three commands. ``purpose``: the first line of its help."""
+    app = typer.Typer(help=purpose, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+    @app.callback()
+    def common(
+        version: Annotated[
+            bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Tell the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    return app
 
 
 def run_cli(app: Callable[..., object]) -> None:

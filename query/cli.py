@@ -22,12 +22,7 @@ from query.expression import Direction, Term, direction, parse
 from query.search import Search, Space, collection_words
 from query.source import Source
 
-app = typer.Typer(
-    help="Ask a collection: pictures like a picture, pictures for words, words for a picture.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many answers at most.")]
 CollectionName = Annotated[
@@ -54,15 +49,6 @@ Text = Annotated[
     list[str], typer.Argument(help='Words: "ocean", "a red fire truck", "beach + sunset - people".', metavar="WORDS...")
 ]
 ANY_SCORE = -math.inf
-
-
-@app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=terminal.tell_version, is_eager=True, help="Tell the version.")
-    ] = False,
-) -> None:
-    """Options of every command."""
 
 
 @app.command()

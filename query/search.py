@@ -19,9 +19,9 @@ from ingest.connect import choose_collection
 from ingest.record import Picture, stable_id
 from ingest.semantics import features_of, read_collection_projection
 from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Filter, Hit, Store
-from ingest.tags import FILLING, tags_name
+from ingest.tags import need_tags
 from model.encoder import Encoder
-from model.errors import CollectionNotFound, PictureError, UsageError, WordsError
+from model.errors import PictureError, UsageError, WordsError
 from model.glove import open_words
 from model.pair import choose_pair
 from model.picture import DEFAULT_MAX_MEGAPIXELS, frame, open_picture
@@ -283,11 +283,7 @@ class Search:
         return known
 
     def _near_tags(self, semantic: Vector, limit: int) -> list[NearWord]:
-        name = tags_name(self.facts.words, self.facts.words_sha256)
-        if name not in self._store.names() or self._store.facts(name).pending == FILLING:
-            raise CollectionNotFound(
-                f"the tag vocabulary in {self._store.where} is not complete: `ingest run` on a folder makes it"
-            )
+        name = need_tags(self._store, self.facts.words, self.facts.words_sha256)
         with self._store.open(name) as vocabulary:
             hits = vocabulary.search(WORD, semantic, limit)
         return [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
