@@ -227,6 +227,8 @@ class TorchEncoder:
     def __init__(self, spec: EncoderSpec, weights: Path, sha256: str, *, device: str = "cuda") -> None:
         self.spec = spec
         self.sha256 = sha256
+        self.batch_size = spec.gpu_batch
+        self.streams = 1  # its kernels queue up behind each other in any case
         self.device = device
         framed, self.classifier = load_network(spec, weights)
         self._framed = framed.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

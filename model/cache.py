@@ -93,6 +93,20 @@ def in_mb(size: int) -> str:
     return f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:.0f} MB"
 
 
+def folder_bytes(folder: Path) -> int:
+    """What a folder takes on the disk, with all in it."""
+    return sum(_disk_bytes(path) for path in folder.rglob("*"))
+
+
+def _disk_bytes(path: Path) -> int:
+    """What a file takes on the disk, where it may be sparse."""
+    try:
+        status = path.stat()
+    except OSError:  # it went away meanwhile
+        return 0
+    return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+
+
 def fsync_dir(folder: Path) -> None:
     """Make a rename inside ``folder`` survive a power cut; a no-op where folders cannot be opened."""
     try:
@@ -116,13 +130,20 @@ def _fsync_files(folder: Path) -> None:
     fsync_dir(folder)
 
 
+_TEMPORARY = re.compile(r"\.(.+)\.(\d+)-([0-9a-f]+)\.tmp", re.DOTALL)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half written in ``folder``: of the file ``name``, or of all."""
+    for sibling in folder.iterdir():
+        left = _TEMPORARY.fullmatch(sibling.name)
+        if left and name in ("", left[1]) and not _is_in_use(int(left[2]), left[3]):
+            remove(sibling)
+
+
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-([0-9a-f]+)\.tmp")
-    for sibling in path.parent.iterdir():
-        left = pattern.fullmatch(sibling.name)
-        if left and not _is_in_use(int(left[1]), left[2]):
-            remove(sibling)
+    sweep(path.parent, path.name)
     token = secrets.token_hex(4)
     _tokens.add(token)
     return path.with_name(f".{path.name}.{os.getpid()}-{token}.tmp")

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import stat
-from collections import deque
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.ahead import in_order
 from model.cache import in_mb
 from model.dataset import PictureFile
 from model.encoder import Encoder
-from model.errors import PictureError
-from model.picture import DEFAULT_MAX_MEGAPIXELS, Framing, Pixels, frame, open_picture
+from model.errors import DatasetError, PictureError, PictureTooSlow
+from model.picture import DEFAULT_MAX_MEGAPIXELS, MAX_FILE_BYTES, Framing, Pixels, open_framed
 
-MAX_FILE_BYTES = 1 << 30
-"""A file is read whole, so that what is hashed is what is decoded; no picture needs more than this."""
+DEFAULT_MAX_SECONDS = 60
+"""A thousand times what a photo takes; a file that takes longer must not hold up the others."""
 
-LOOKAHEAD_BATCHES = 2
-"""Batches decoded while one is encoded: enough to keep the encoder fed, 5 MB of framed pictures each."""
+LOOKAHEAD_BATCHES = 4
+"""Batches decoded ahead for each that is encoded, 1.2 MB of framed pictures each on a CPU."""
 
-WAITING_BATCHES = 4
+WAITING_BATCHES = 8
 """Records held back at most, in batches, while those between them fill a batch for the encoder."""
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+GRACE_SECONDS = 1.0
+"""For a decoder that looks at the clock to end by itself, so that its thread need not be given up."""
+
+SECONDS_PER_MEGABYTE = 1
+"""Added to a file's time limit, so that a large one may come from a slow disk."""
+
+REMEMBERED = 1024
+"""Vectors encoded last that are kept, so that copies lying near each other are encoded once: 16 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
+    """``pixels``: None where a picture of the same content is on its way already."""
+
     embedded: Embedded
-    pixels: Pixels
+    pixels: Pixels | None
+
+
+_Loaded = _Decoded | Embedded | Failed
 
 
 def decode_threads() -> int:
@@ -76,71 +88,131 @@ def embed(
     *,
     is_known: Callable[[str], bool] = lambda _: False,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
+    max_seconds: int = DEFAULT_MAX_SECONDS,
 ) -> Iterator[Embedded | Failed]:
     """Read, decode and encode ``files``; every file gives exactly one record, in their order.
+
+    Decoding and encoding have threads of their own and work ahead of whoever takes the records; the system shares
+    the cores between them, so that none of them waits while there is work.
 
     Args:
         is_known: told a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
+        max_seconds: give up files that take longer, and a second more for each megabyte; 0 lifts the limit.
+
+    Raises:
+        DatasetError: so many files were given up that their disk must be gone.
     """
-    spec = encoder.spec
 
-    def load(file: PictureFile) -> _Decoded | Embedded | Failed:
-        return _load(file, spec.framing, is_known, max_megapixels)
+    def encode(batch: list[_Loaded]) -> list[_Loaded]:
+        return _encode(batch, encoder)
 
-    ahead = LOOKAHEAD_BATCHES * spec.batch_size
-    waiting: list[_Decoded | Embedded | Failed] = []
+    latest: dict[str, NDArray[np.float32] | None] = {}
+    loader = _Loader(encoder.spec.framing, is_known, max_megapixels, max_seconds)
+    loaded = loader.load_ahead(files, LOOKAHEAD_BATCHES * encoder.streams * encoder.batch_size)
+    loading = _batches(loaded, encoder.batch_size, latest)
+    for batch in in_order(encode, loading, threads=encoder.streams, ahead=encoder.streams):
+        for result in batch:
+            if isinstance(result, _Decoded):
+                result = replace(result.embedded, features=latest[result.embedded.sha256])
+            elif isinstance(result, Embedded) and result.features is not None:
+                latest[result.sha256] = result.features
+            yield result
+        for sha256 in list(latest)[:-REMEMBERED]:
+            del latest[sha256]
+    if loader.gone:
+        raise loader.gone
+
+
+def _batches(
+    loaded: Iterable[_Loaded], size: int, latest: dict[str, NDArray[np.float32] | None]
+) -> Iterator[list[_Loaded]]:
+    """Lists with up to ``size`` pictures to encode; those whose content is among ``latest`` are not."""
+    batch: list[_Loaded] = []
     to_encode = 0
-    for loaded in in_order(load, files, threads=decode_threads(), ahead=ahead):
-        waiting.append(loaded)
-        to_encode += isinstance(loaded, _Decoded)
-        if to_encode in (0, spec.batch_size) or len(waiting) == WAITING_BATCHES * spec.batch_size:
-            yield from _encode(waiting, encoder)
-            waiting, to_encode = [], 0
-    yield from _encode(waiting, encoder)
+    for record in loaded:
+        if isinstance(record, _Decoded):
+            sha256 = record.embedded.sha256
+            is_copy = sha256 in latest
+            latest[sha256] = latest.pop(sha256, None)  # the last to be forgotten
+            record = replace(record, pixels=None) if is_copy else record
+            to_encode += not is_copy
+        batch.append(record)
+        if to_encode in (0, size) or len(batch) == WAITING_BATCHES * size:
+            yield batch
+            batch, to_encode = [], 0
+    yield batch
 
 
-def _encode(waiting: list[_Decoded | Embedded | Failed], encoder: Encoder) -> Iterator[Embedded | Failed]:
-    pixels = [loaded.pixels for loaded in waiting if isinstance(loaded, _Decoded)]
+def _encode(batch: list[_Loaded], encoder: Encoder) -> list[_Loaded]:
+    pixels = [record.pixels for record in batch if isinstance(record, _Decoded) and record.pixels is not None]
     features = iter(encoder.encode(np.stack(pixels)) if pixels else ())
-    for loaded in waiting:
-        if isinstance(loaded, _Decoded):
-            yield replace(loaded.embedded, features=next(features))
-        else:
-            yield loaded
+    return [
+        replace(record.embedded, features=next(features))
+        if isinstance(record, _Decoded) and record.pixels is not None
+        else record
+        for record in batch
+    ]
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int) -> Iterator[Result]:
-    """``work(item)`` of every item, in their order, up to ``ahead`` of them done in advance in threads."""
-    pending: deque[Future[Result]] = deque()
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-    try:
-        for item in items:
-            pending.append(executor.submit(work, item))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+class _Loader:
+    """Reads and decodes files, and says what became of one that was given up."""
 
+    def __init__(
+        self, framing: Framing, is_known: Callable[[str], bool], max_megapixels: int, max_seconds: int
+    ) -> None:
+        self._framing = framing
+        self._is_known = is_known
+        self._max_megapixels = max_megapixels
+        self._max_seconds = max_seconds
+        self._decoding: set[str] = set()
+        self.gone: DatasetError | None = None
 
-def _load(
-    file: PictureFile, framing: Framing, is_known: Callable[[str], bool], max_megapixels: int
-) -> _Decoded | Embedded | Failed:
-    try:
-        file, data = read_file(file)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if is_known(sha256):
-            return Embedded(file, sha256, 0, 0, None)
-        image = open_picture(data, name=file.relative, max_megapixels=max_megapixels)
-        return _Decoded(Embedded(file, sha256, image.width, image.height, None), frame(image, framing))
-    except PictureError as error:
-        return Failed(file, str(error))
-    except OSError as error:
-        return Failed(file, error.strerror or str(error), transient=True)
-    except MemoryError:
-        return Failed(file, "not enough memory to read it", transient=True)
+    def load_ahead(self, files: Iterable[PictureFile], ahead: int) -> Iterator[_Loaded]:
+        """`load` of every file, in their order; ends early where so many are given up that ``gone`` is set."""
+        threads = decode_threads()
+        try:
+            yield from in_order(self.load, files, limit=self.patience, late=self.late, threads=threads, ahead=ahead)
+        except DatasetError as error:
+            self.gone = error
+
+    def limit(self, file: PictureFile) -> float:
+        """Seconds."""
+        return self._max_seconds + SECONDS_PER_MEGABYTE * (file.size >> 20) if self._max_seconds else math.inf
+
+    def patience(self, file: PictureFile) -> float:
+        """Seconds until a file is given up: a little after it should have given up by itself."""
+        return min(self.limit(file) + GRACE_SECONDS, threading.TIMEOUT_MAX)
+
+    def late(self, file: PictureFile) -> Failed:
+        """What is recorded of a file given up: of one read in time it is the content that is at fault."""
+        read = file.relative in self._decoding
+        what = "decoded" if read else "read"
+        reason = f"not {what} within {self.limit(file):.0f} s: --max-seconds allows more"
+        return Failed(file, reason, transient=not read)
+
+    def load(self, file: PictureFile) -> _Loaded:
+        deadline = time.monotonic() + self.limit(file)
+        try:
+            file, data = read_file(file)
+            sha256 = hashlib.sha256(data).hexdigest()
+            if self._is_known(sha256):
+                return Embedded(file, sha256, 0, 0, None)
+            self._decoding.add(file.relative)
+            framed = open_framed(
+                data, self._framing, name=file.relative, max_megapixels=self._max_megapixels, deadline=deadline
+            )
+            return _Decoded(Embedded(file, sha256, framed.width, framed.height, None), framed.pixels)
+        except PictureTooSlow:
+            return self.late(file)
+        except PictureError as error:
+            return Failed(file, str(error))
+        except OSError as error:
+            return Failed(file, error.strerror or str(error), transient=True)
+        except MemoryError:
+            return Failed(file, "not enough memory to read it", transient=True)
+        finally:
+            self._decoding.discard(file.relative)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -31,6 +33,12 @@ Features = NDArray[np.float32]
 CLASSES = 1000
 """ImageNet classes (ILSVRC 2012), of which both encoders give a logit each."""
 
+CPU_BATCH = 8
+"""On one core a picture takes as long in any batch from 1 to 32; the memory of a batch grows with it."""
+
+MOST_STREAMS = 4
+"""Batches encoded at once at most, for the memory each takes; more cores than that share the work of each."""
+
 ONNX_FILE = "encoder.onnx"
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -40,14 +48,15 @@ class EncoderSpec:
     """What belongs to one set of weights: nothing of this is typed anywhere else.
 
     ``width``: numbers in a feature vector. ``parameters``: numbers in the network up to ``layer``, running
-    means and variances included. ``sha256``: of the published weights. ``remote`` says where they
-    are published; an encoder without it comes in ``package``, as ``package_file``.
+    means and variances included. ``gpu_batch``: pictures encoded at once on CUDA. ``sha256``: of the published
+    weights. ``remote`` says where they are published; an encoder without it comes in ``package``, as
+    ``package_file``.
     """
 
     name: str
     width: int
     parameters: int
-    batch_size: int
+    gpu_batch: int
     framing: Framing
     sha256: str
     licence: str
@@ -64,7 +73,7 @@ ENCODERS = {
             name="vgg16",
             width=4096,
             parameters=134_260_544,
-            batch_size=16,
+            gpu_batch=64,
             # torchvision, VGG16_Weights.IMAGENET1K_V1.transforms()
             framing=Framing(256, 224, Image.Resampling.BILINEAR, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
             sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
@@ -80,7 +89,7 @@ ENCODERS = {
             name="efficientnet-lite0",
             width=1280,
             parameters=3_413_024,
-            batch_size=32,
+            gpu_batch=128,
             # 127/255 and 128/255: 88% top-1 on 1,000 ImageNet training pictures (DESIGN.md)
             framing=Framing(256, 224, Image.Resampling.BICUBIC, (127 / 255,) * 3, (128 / 255,) * 3),
             sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -119,10 +128,16 @@ class Classifier:
 
 
 class Encoder(Protocol):
-    """Pictures in, feature vectors and class logits out. ``sha256``: of the weights."""
+    """Pictures in, feature vectors and class logits out.
+
+    ``sha256``: of the weights. ``batch_size``: pictures best encoded at once. ``streams``: calls of `encode` that
+    may run at once, each from a thread of its own.
+    """
 
     spec: EncoderSpec
     sha256: str
+    batch_size: int
+    streams: int
 
     @property
     def classifier(self) -> Classifier:
@@ -139,25 +154,31 @@ class Encoder(Protocol):
 
 
 class OnnxEncoder:
-    """An exported encoder on ONNX Runtime: no torch is imported.
+    """An exported encoder on ONNX Runtime: no torch is imported. A picture's vector is the same to the bit in any
+    batch, and with any number of streams.
 
     Args:
         folder: holds ``encoder.onnx`` and ``classifier.safetensors``.
-        threads: of the runtime; 0 leaves the choice to it.
+        streams: share the cores between so many calls at once; with one, a single picture has all of them.
     """
 
-    def __init__(self, spec: EncoderSpec, sha256: str, folder: Path, *, threads: int = 0) -> None:
+    batch_size = CPU_BATCH
+
+    def __init__(self, spec: EncoderSpec, sha256: str, folder: Path, *, streams: int = 1) -> None:
         self.spec = spec
         self.sha256 = sha256
         self.folder = folder
-        self._threads = threads
+        self.streams = streams
+        self._opening = threading.Lock()
 
     @cached_property
     def _session(self) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = max(1, (os.cpu_count() or 1) // self.streams) if self.streams > 1 else 0
+        if self.streams > 1:  # waiting threads would take the cores that decode
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             return onnxruntime.InferenceSession(self.folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
@@ -172,7 +193,9 @@ class OnnxEncoder:
 
     def encode(self, pictures: NDArray[np.uint8]) -> Features:
         check_pictures(pictures, self.spec)
-        features: Features = self._session.run(["features"], {"pictures": pictures})[0]
+        with self._opening:  # streams that begin at once would each load the weights
+            session = self._session
+        features: Features = session.run(["features"], {"pictures": pictures})[0]
         return features
 
     def logits(self, features: Features) -> NDArray[np.float32]:
@@ -227,12 +250,13 @@ def weights_file(spec: EncoderSpec, sha256: str) -> Path:
     return Path(found.origin).parent / spec.package_file
 
 
-def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", threads: int = 0) -> Encoder:
+def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", many: bool = False) -> Encoder:
     """The encoder of that name and checksum, exported first where that was not done yet.
 
     Args:
         sha256: of the weights; empty for the ones installed.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
+        many: for many pictures through `model.embedding.embed`, rather than for one as soon as possible.
 
     Raises:
         UsageError: no such encoder, or CUDA asked for where there is none.
@@ -256,7 +280,7 @@ def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", threads: i
 
         with cache_errors(folder):
             export(spec, weights, sha256, folder)
-    return OnnxEncoder(spec, sha256, folder, threads=threads)
+    return OnnxEncoder(spec, sha256, folder, streams=min(MOST_STREAMS, os.cpu_count() or 1) if many else 1)
 
 
 def _maybe_cuda(device: str) -> bool:

@@ -3,7 +3,10 @@
 WordsightError
 ├── UsageError            the call contradicts itself
 ├── PictureError          a file that cannot become pixels
-│   └── PictureTooLarge
+│   ├── PictureTooLarge
+│   ├── PictureTooSlow
+│   ├── PictureOutside    it was to be served, and leads out of its dataset
+│   └── PictureGone       it was indexed, and its file is not there now
 ├── WordsError            words that have no vector
 ├── WeightsError          encoder weights or word vectors: missing, broken, wrong checksum
 ├── ProjectionError       a projection that does not fit its encoder or words
@@ -37,6 +40,18 @@ class PictureError(WordsightError):
 
 class PictureTooLarge(PictureError):
     """A picture with more pixels than the limit allows."""
+
+
+class PictureOutside(PictureError):
+    """A file that lies outside the dataset, or a link that leads there."""
+
+
+class PictureGone(PictureError):
+    """A picture that was indexed and whose file is not there now, or not on this machine."""
+
+
+class PictureTooSlow(PictureError):
+    """A picture that is not decoded in the time allowed."""
 
 
 class WordsError(WordsightError):

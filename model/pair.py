@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,11 +104,12 @@ def fetch_standard() -> None:
     with _one_fetch_at_a_time():
         if encoder.remote and not installed_sha256(encoder):
             path = _fetch(encoder.remote, f"{encoder.name} weights")
-            install_weights(encoder, path, encoder.remote.sha256, move=True)
+            install_weights(encoder, path, encoder.remote.sha256, link=True)
         if words.remote and not installed_words(words):
             path = _fetch(words.remote, f"{words.name} word vectors")
             _install_words(words, path, words.remote.sha256)
-            path.unlink()  # 822 MB that are not needed any more
+        for remote in filter(None, (encoder.remote, words.remote)):  # those of a run that was killed here too
+            _downloaded(remote).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -126,8 +128,12 @@ def _one_fetch_at_a_time() -> Iterator[None]:
         yield
 
 
+def _downloaded(remote: RemoteFile) -> Path:
+    return cache_dir() / "downloads" / remote.name
+
+
 def _fetch(remote: RemoteFile, what: str) -> Path:
-    target = cache_dir() / "downloads" / remote.name
+    target = _downloaded(remote)
     if not target.exists():
         note(f"fetching the {what}: {remote.url}, {in_mb(remote.size)}")
         with progress(what, remote.size, in_bytes=True) as shown:
@@ -174,8 +180,8 @@ def _verified(path: Path, expected: str, name: str, unverified: bool) -> str:
     return sha256
 
 
-def install_weights(spec: EncoderSpec, source: Path, sha256: str, *, move: bool = False) -> None:
-    """Copy or move a weights file into the cache, export it, and make it the one in use.
+def install_weights(spec: EncoderSpec, source: Path, sha256: str, *, link: bool = False) -> None:
+    """Copy a weights file into the cache, or link it, where it is there already; export it, make it the one in use.
 
     Raises:
         WeightsError: not this encoder's weights; the ones before stay in use.
@@ -189,10 +195,18 @@ def install_weights(spec: EncoderSpec, source: Path, sha256: str, *, move: bool 
             note(f"preparing {spec.name} for this machine (once)")
             export(spec, source, sha256, folder)
         if not weights_file(spec, sha256).is_file():
-            need_space(folder, 0 if move else source.stat().st_size)
+            need_space(folder, 0 if link else source.stat().st_size)
             with new_dir(weights_dir(spec, sha256)) as temporary:
-                (shutil.move if move else shutil.copyfile)(source, temporary / "weights.pth")
+                (_link if link else shutil.copyfile)(source, temporary / "weights.pth")
         put_in_use("weights", spec.name, sha256, source.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Not moved: a kill before the target has its name would cost the download."""
+    try:
+        os.link(source, target)
+    except OSError:  # no links on this file system
+        shutil.copyfile(source, target)
 
 
 def _install_words(spec: WordsSpec, source: Path, sha256: str) -> None:

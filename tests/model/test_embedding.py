@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,10 @@ from PIL import Image
 
 from model import embedding
 from model.dataset import LeftOut, PictureFile, scan
-from model.embedding import Embedded, Failed, embed, in_order, read_file
+from model.embedding import Embedded, Failed, embed, read_file
 from model.encoder import Encoder
 from model.errors import PictureError
-from model.picture import frame, open_picture
+from model.picture import Framed, Framing, frame, open_framed, open_picture
 
 
 class CountingEncoder:
@@ -29,7 +27,8 @@ class CountingEncoder:
 
     def __init__(self, encoder: Encoder, batch_size: int = 4) -> None:
         self._encoder = encoder
-        self.spec = replace(encoder.spec, batch_size=batch_size)
+        self.spec = encoder.spec
+        self.batch_size, self.streams = batch_size, 1
         self.sha256 = encoder.sha256
         self.classifier = encoder.classifier
         self.batches: list[int] = []
@@ -159,11 +158,11 @@ def test_known_content_is_neither_decoded_nor_encoded(
     known = hashlib.sha256((tmp_path / "1.png").read_bytes()).hexdigest()
     decoded: list[str] = []
 
-    def watch(data: bytes, *, name: str, max_megapixels: int) -> Image.Image:
+    def watch(data: bytes, framing: Framing, *, name: str, **limits: float) -> Framed:
         decoded.append(name)
-        return open_picture(data, name=name, max_megapixels=max_megapixels)
+        return open_framed(data, framing, name=name, **limits)
 
-    monkeypatch.setattr(embedding, "open_picture", watch)
+    monkeypatch.setattr(embedding, "open_framed", watch)
     records = list(embed(files_of(tmp_path), counting, is_known=lambda sha256: sha256 == known))
     assert names_of(records) == [f"{i}.png" for i in range(9)]
     for i, record in enumerate(records):
@@ -171,7 +170,23 @@ def test_known_content_is_neither_decoded_nor_encoded(
         assert (record.features is None) == (i % 3 == 1)
         assert (record.sha256 == known) == (i % 3 == 1)
     assert sorted(decoded) == [f"{i}.png" for i in range(9) if i % 3 != 1]
-    assert sum(counting.batches) == 6
+    assert sum(counting.batches) == 2  # of six pictures of two contents
+
+
+def test_copies_on_their_way_are_encoded_once_and_keep_their_own_vector(
+    tmp_path: Path, counting: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that comes just before its original would be forgotten still finds it."""
+    monkeypatch.setattr(embedding, "REMEMBERED", 16)
+    for i in range(60):
+        paint(tmp_path / f"{i:02}.png", 0 if i % 15 == 0 else i)
+    records = [record for record in embed(files_of(tmp_path), counting) if isinstance(record, Embedded)]
+    assert names_of(records) == [f"{i:02}.png" for i in range(60)]
+    assert sum(counting.batches) == 57
+    for i, record in enumerate(records):
+        assert record.features is not None
+        assert np.array_equal(record.features, records[0].features) == (i % 15 == 0)
+        assert (record.width, record.height) == (160, 128)
 
 
 def test_records_behind_one_that_waits_for_its_batch_are_bounded(
@@ -193,7 +208,7 @@ def test_records_behind_one_that_waits_for_its_batch_are_bounded(
     records = embed(files(), counting, is_known=lambda sha256: sha256 == known)
     first = next(records)
     assert first.file.relative == "000.png"
-    assert taken <= 4 * (embedding.WAITING_BATCHES + embedding.LOOKAHEAD_BATCHES) + 1
+    assert taken <= 4 * (embedding.WAITING_BATCHES + embedding.LOOKAHEAD_BATCHES) + 2
     assert names_of([first, *records]) == [f"{i:03}.png" for i in range(80)]
 
 
@@ -301,65 +316,3 @@ def test_names_that_are_no_utf_8_are_read(tmp_path: Path, counting: CountingEnco
     records = list(embed(files_of(tmp_path), counting))
     assert sorted(names_of(records)) == ["a.png", name]
     assert all(isinstance(record, Embedded) for record in records)
-
-
-# Ahead, but not too far
-
-
-def test_results_come_in_order_though_work_ends_in_another() -> None:
-    def work(item: int) -> int:
-        time.sleep(0.002 * (7 - item % 8))
-        return item * 10
-
-    assert list(in_order(work, range(40), threads=4, ahead=8)) == [item * 10 for item in range(40)]
-
-
-def test_no_more_is_taken_in_advance_than_allowed() -> None:
-    taken = 0
-
-    def items() -> Iterator[int]:
-        nonlocal taken
-        for item in range(1000):
-            taken = item + 1
-            yield item
-
-    results = in_order(lambda item: item, items(), threads=2, ahead=5)
-    for given in range(1, 51):
-        next(results)
-        assert taken <= given + 5
-    results.close()
-    assert taken < 60
-
-
-def test_work_is_done_in_advance_while_nobody_asks() -> None:
-    done = threading.Semaphore(0)
-
-    def work(item: int) -> int:
-        done.release()
-        return item
-
-    results = in_order(work, range(100), threads=2, ahead=6)
-    next(results)
-    for _ in range(6):
-        assert done.acquire(timeout=5)
-    results.close()
-
-
-def test_stopping_early_leaves_no_thread() -> None:
-    results = in_order(lambda item: item, range(10_000), threads=3, ahead=50)
-    next(results)
-    results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
-
-
-def test_an_error_in_the_work_reaches_the_caller_in_its_place() -> None:
-    def work(item: int) -> int:
-        if item == 3:
-            raise ZeroDivisionError
-        return item
-
-    results = in_order(work, range(10), threads=2, ahead=4)
-    assert [next(results) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]

@@ -1,0 +1,15 @@
+"""Names of files and labels as text that may be shown."""
+
+from __future__ import annotations
+
+import os
+
+
+def shown(name: str) -> str:
+    """A file name as text that any terminal and any store takes: bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def one_line(name: str) -> str:
+    """A name that cannot break the line or steer the terminal: control characters and raw bytes escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown(name))
