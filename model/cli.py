@@ -56,13 +56,90 @@ def train(
     offline: Annotated[
         bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
     ] = False,
+    recipe: Annotated[str, typer.Option(help="best, or document: the head as DeViSE's document trains it.")] = "best",
+    hold_out: Annotated[
+        list[str] | None, typer.Option("--hold-out", help="Leave this label out of the training; repeatable.")
+    ] = None,
+    test_share: Annotated[
+        float, typer.Option("--test-share", min=0.0, max=0.9, help="Of each label, held back to measure.")
+    ] = 0.2,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Of the document's recipe: 60.", show_default=False)
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            "--patience",
+            min=0,
+            help="Of the document's recipe: stop after so many epochs without a gain.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
 ) -> None:
-    """Train a DeViSE head on a labelled folder: `ingest run --projection FILE` uses it."""
+    """Train a projection on a labelled folder: `ingest run --projection FILE` uses it."""
     from model.trainer import train_folder
+    from model.training import recipe_of
 
-    train_folder(folder, out, encoder=encoder, words=words, offline=offline, seed=seed, device=device)
+    train_folder(
+        folder,
+        out,
+        recipe=recipe_of(recipe, test_share=test_share, seed=seed, epochs=epochs, patience=patience),
+        hold_out=hold_out or (),
+        encoder=encoder,
+        words=words,
+        offline=offline,
+        device=device,
+    )
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="One sub-folder a label.", metavar="FOLDER")],
+    projection: Annotated[
+        list[str] | None,
+        typer.Option("--projection", help="A file, or best, document, conse; repeatable. Else all three."),
+    ] = None,
+    unseen: Annotated[
+        Path | None, typer.Option("--unseen", help="A folder of labels that nothing is trained on.")
+    ] = None,
+    hold_out: Annotated[
+        list[str] | None, typer.Option("--hold-out", help="A label of FOLDER that nothing is trained on; repeatable.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with curves, confusions and tags here.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a projection.")] = False,
+    test_share: Annotated[
+        float, typer.Option("--test-share", min=0.01, max=0.9, help="Of each label, held back to measure.")
+    ] = 0.2,
+    encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto; a file brings its own.")] = AUTO,
+    words: Annotated[str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto; a file brings its own.")] = AUTO,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
+) -> None:
+    """Judge projections: the document's table, what unseen labels are called, pictures for words."""
+    from model import evaluator
+    from model.figures import write_figures
+
+    if report:
+        from model.report import check_target
+
+        check_target(report)
+    exam = evaluator.Exam(folder, unseen, hold_out or (), test_share, seed)
+    names = projection or evaluator.NAMES
+    found = evaluator.evaluate(exam, names, encoder=encoder, words=words, offline=offline, device=device)
+    try:
+        if report:
+            from model.report import write_report
+
+            terminal.note(f"written to {write_report(report, found)}")
+    finally:  # what took minutes is told, whatever becomes of the page
+        write_figures(found, as_json=json)
 
 
 def main() -> None:

@@ -36,13 +36,13 @@ def train_head(
     labels: NDArray[np.int64],
     targets: NDArray[np.float32],
     recipe: Recipe,
-    advance: Callable[[str], None] = lambda _: None,
+    told: Callable[[float, Callable[[], Tensors]], None] = lambda _loss, _head: None,
 ) -> Tensors:
     """Teach a head to predict the word vector of each picture's label, by cosine.
 
     Args:
         features: (n, width). labels: (n,) rows of ``targets``. targets: (labels, words' width), unit.
-        advance: told the loss after each epoch.
+        told: called after each epoch with the loss and a function that gives the head as it is.
 
     Returns:
         The head's parameters and running statistics; the same seed gives the same on the same machine.
@@ -50,18 +50,51 @@ def train_head(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         head = Head(features.shape[1], targets.shape[1], recipe.dropout)
-        optimizer = torch.optim.SGD(head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True)
+        optimizer = torch.optim.SGD(
+            head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=True
+        )
         pictures, wanted = torch.from_numpy(features), torch.from_numpy(targets[labels])
-        head.train()
+        watched = torch.randperm(len(pictures))[: len(pictures) // 10 if recipe.patience else 0]
+        learnt = torch.ones(len(pictures), dtype=torch.bool)
+        learnt[watched] = False
+        best = Best(recipe.patience)
         for _ in range(recipe.epochs):
-            loss = _epoch(head, optimizer, pictures, wanted, recipe.batch_size)
-            advance(f"loss {loss:.3f}")
-    state = head.state_dict()
+            head.train()
+            loss = _epoch(head, optimizer, pictures[learnt], wanted[learnt], recipe.batch_size)
+            told(loss, lambda: _tensors(head))
+            if recipe.patience and best.is_over(_loss_on(head, pictures[watched], wanted[watched]), head):
+                break
+    return best.tensors or _tensors(head)
+
+
+class Best:
+    """The head of the epoch with the lowest loss on pictures it does not learn from; counts the epochs since."""
+
+    def __init__(self, patience: int) -> None:
+        self.tensors: Tensors = {}
+        self._patience = patience
+        self._lowest = float("inf")
+        self._since = 0
+
+    def is_over(self, loss: float, head: Head) -> bool:
+        self._since += 1
+        if loss < self._lowest:
+            self._lowest, self._since, self.tensors = loss, 0, _tensors(head)
+        return self._since >= self._patience
+
+
+def _tensors(head: Head) -> Tensors:
     return {
-        name: np.ascontiguousarray(tensor.numpy(), np.float32)
-        for name, tensor in state.items()
+        name: np.array(tensor.detach().numpy(), np.float32)
+        for name, tensor in head.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+
+
+def _loss_on(head: Head, pictures: torch.Tensor, wanted: torch.Tensor) -> float:
+    head.eval()
+    with torch.no_grad():
+        return float((1 - nn.functional.cosine_similarity(head(pictures), wanted)).mean())
 
 
 def _epoch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,38 +15,63 @@ from model.encoder import Encoder, open_encoder
 from model.errors import DatasetError, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
-from model.projection import Devise, Header
+from model.projection import Header, Projection
 from model.terminal import note, progress
-from model.training import Labelled, Recipe, need_learnable, train_devise
+from model.training import AnyRecipe, Labelled, need_learnable, train
 
 
-def train_folder(folder: Path, out: Path, *, encoder: str, words: str, offline: bool, seed: int, device: str) -> Devise:
+def train_folder(
+    folder: Path,
+    out: Path,
+    *,
+    recipe: AnyRecipe,
+    hold_out: Collection[str] = (),
+    encoder: str,
+    words: str,
+    offline: bool,
+    device: str,
+) -> Projection:
     """Encode the pictures of every label that can be learnt, train, measure, write ``out``.
+
+    Args:
+        hold_out: labels that are left out of the training, to be measured as labels never seen.
 
     Raises:
         DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
-        UsageError: ``out`` cannot be written.
+        UsageError: ``out`` cannot be written, or a label to hold out is not there.
     """
     root = dataset_root(folder)
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
         raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
     files = [file for file in scan(root, LeftOut()) if file.label]
+    _check_held_out(hold_out, {file.label for file in files if file.label})
     pair = choose_pair(encoder, words, offline=offline)
     vectors = open_words(pair.words)
-    labels = need_learnable(Counter(file.label for file in files if file.label), vectors)
-    chosen = [file for file in files if file.label in labels]
-    opened = open_encoder(pair.encoder, device=device)
-    data = _embed(chosen, opened)
+    labels = need_learnable(Counter(file.label for file in files if file.label and file.label not in hold_out), vectors)
+    opened = open_encoder(pair.encoder, device=device, many=True)
+    data = encode([file for file in files if file.label in labels], opened)
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
-    recipe = Recipe(seed=seed)
-    with progress("training", recipe.epochs, unit="epochs") as shown:
-        head = train_devise(data, vectors, header, recipe=recipe, advance=lambda detail: shown.advance(1, detail))
-    head.save(out)
-    _tell(head, out)
-    return head
+    with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
+        trained = train(
+            data, vectors, header, opened.classifier, recipe=recipe, advance=lambda detail: shown.advance(1, detail)
+        )
+    trained.save(out)
+    _tell(trained, out)
+    return trained
 
 
-def _embed(files: list[PictureFile], opened: Encoder) -> Labelled:
+def _check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
+    for label in hold_out:
+        if label not in labels:
+            raise UsageError(f"no label {label!r} to hold out: there are {', '.join(sorted(labels))}")
+
+
+def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
+    """Features and labels of picture files, one row a picture; bad files are told and left out.
+
+    Raises:
+        DatasetError: none can be read.
+    """
     good: list[Embedded] = []
     with progress("encoding", len(files), unit="pictures") as shown:
         for result in embed(files, opened):
@@ -57,10 +83,15 @@ def _embed(files: list[PictureFile], opened: Encoder) -> Labelled:
     if not good:
         raise DatasetError(f"none of the {len(files)} pictures could be read")
     features = np.stack([result.features for result in good if result.features is not None])
-    return Labelled(features, [result.file.label or "" for result in good], [result.sha256 for result in good])
+    return Labelled(
+        features,
+        [result.file.label or "" for result in good],
+        [result.sha256 for result in good],
+        [str(result.file.path) for result in good],
+    )
 
 
-def _tell(head: Devise, out: Path) -> None:
+def _tell(head: Projection, out: Path) -> None:
     header = head.header
     note(
         f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "

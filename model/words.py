@@ -135,6 +135,17 @@ class Words:
         Raises:
             WordsError: no word of it is known; names the closest spellings.
         """
+        found = self.find(text)
+        if found is None:
+            raise WordsError(self.unknown_message(list(_chunks(text)) or [text.strip()]))
+        return found
+
+    def find(self, text: str) -> Phrase | None:
+        """As `phrase`, None where no word is known: without looking for spellings, which takes a while.
+
+        Raises:
+            WordsError: the words cancel each other out.
+        """
         rows: list[int] = []
         unknown: list[str] = []
         for chunk in _chunks(text):
@@ -144,7 +155,7 @@ class Words:
             else:
                 unknown.append(chunk)
         if not rows:
-            raise WordsError(self.unknown_message(unknown or [text.strip()]))
+            return None
         weights = np.array([SIF_A / (SIF_A + self.frequency(row)) for row in rows], np.float32)
         total = weights @ self.vectors[rows]
         norm = float(np.linalg.norm(total))

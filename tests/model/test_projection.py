@@ -15,18 +15,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from model import architecture, projection
+from model import architecture
+from model.classes import ClassName, imagenet_classes
+from model.conse import RELATED_SHARE, speaking
 from model.devise import Head
 from model.encoder import ENCODERS, Classifier, Encoder
 from model.errors import ProjectionError
 from model.glove import convert
+from model.header import FORMAT, HEADER_KEY
+from model.joint import FLOOR, LEAN, TEMPERATURE, apart
 from model.projection import (
-    FORMAT,
-    HEADER_KEY,
     HIDDEN,
     Conse,
     Devise,
     Header,
+    Joint,
     Projection,
     load_projection,
     parameter_table,
@@ -80,15 +83,32 @@ def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Con
         "weight": rng.normal(size=(classes, width)).astype(np.float32),
         "bias": rng.normal(size=classes).astype(np.float32),
         "classes": unit(rng.normal(size=(classes, words_width)).astype(np.float32)),
+        "related": rng.normal(size=(classes, words_width)).astype(np.float32),
     }
-    return Conse(replace(HEADER, kind="conse"), tensors)
+    tags = [[f"class{row}", "thing"] for row in range(classes)]
+    return Conse(replace(HEADER, kind="conse", class_tags=tags), tensors)
+
+
+def small_joint(labels: int = 2, width: int = 12, words_width: int = 7) -> Joint:
+    rng = np.random.default_rng(3)
+    conse = small_conse(width=width, words_width=words_width)
+    vectors = unit(rng.normal(size=(labels, words_width)).astype(np.float32))
+    tensors = {
+        **conse.tensors,
+        "rows": rng.normal(size=(labels, width)).astype(np.float32),
+        "row_bias": rng.normal(size=labels).astype(np.float32),
+        "labels": vectors,
+        "directions": apart(vectors),
+        "gate": np.array([0.8, -0.3], np.float32),
+    }
+    return Joint(replace(conse.header, kind="joint", spoken=["caf\u00e9", "dog"]), tensors)
 
 
 def some_features(count: int = 5, width: int = 12) -> NDArray[np.float32]:
     return np.abs(np.random.default_rng(2).normal(size=(count, width))).astype(np.float32)
 
 
-@pytest.fixture(params=[small_devise, small_conse], ids=["devise", "conse"])
+@pytest.fixture(params=[small_devise, small_conse, small_joint], ids=["devise", "conse", "joint"])
 def small(request: pytest.FixtureRequest) -> Projection:
     return request.param()
 
@@ -154,19 +174,98 @@ def test_the_head_is_the_documents_in_its_order() -> None:
 # ConSE
 
 
+def length_one(numbers: list[float]) -> list[float]:
+    length = math.sqrt(sum(number**2 for number in numbers))
+    return [number / length for number in numbers]
+
+
+def in_plain_python(conse: Conse, row: list[float]) -> tuple[list[float], list[float]]:
+    """Logits, and Norouzi et al. 2013, equation 3, with the regression beside it."""
+    weight, bias, classes, related = (conse.tensors[name].tolist() for name in ("weight", "bias", "classes", "related"))
+    plain = [sum(map(math.prod, zip(w, row, strict=True))) for w in weight]
+    logits = [dot + b for dot, b in zip(plain, bias, strict=True)]
+    best = sorted(range(len(logits)), key=lambda i: -logits[i])[:10]
+    total = sum(math.exp(logits[i]) for i in best)
+    likely = length_one([sum(math.exp(logits[i]) / total * classes[i][d] for i in best) for d in range(7)])
+    lengths = [math.sqrt(sum(number**2 for number in w)) for w in weight]
+    all_say = length_one([sum(plain[i] / lengths[i] * related[i][d] for i in range(len(plain))) for d in range(7)])
+    return logits, length_one([a + RELATED_SHARE * b for a, b in zip(likely, all_say, strict=True)])
+
+
 def test_conse_is_the_plain_computation_on_small_numbers() -> None:
-    """Norouzi et al. 2013, equation 3, in plain Python."""
     conse = small_conse()
     features = some_features()
-    weight, bias, classes = (conse.tensors[name].tolist() for name in ("weight", "bias", "classes"))
     for row, found in zip(features.tolist(), conse.project(features), strict=True):
-        logits = [sum(map(math.prod, zip(w, row, strict=True))) + b for w, b in zip(weight, bias, strict=True)]
-        odds = [math.exp(logit) for logit in logits]
-        best = sorted(range(len(odds)), key=lambda i: -odds[i])[:10]
-        total = sum(odds[i] for i in best)
-        wanted = [sum(odds[i] / total * classes[i][d] for i in best) for d in range(7)]
-        length = math.sqrt(sum(number**2 for number in wanted))
-        assert np.allclose(found, [number / length for number in wanted], atol=1e-5)
+        assert np.allclose(found, in_plain_python(conse, row)[1], atol=1e-5)
+
+
+def test_the_regression_gives_each_class_its_own_words_back() -> None:
+    """Kernel ridge regression at its own training points: near the targets, and exact without the ridge."""
+    rng = np.random.default_rng(0)
+    classifier = Classifier(rng.normal(size=(5, 40)).astype(np.float32), np.zeros(5, np.float32), ("",) * 5)
+    vectors = unit(rng.normal(size=(5, 7)).astype(np.float32))
+    vectors[3] = 0
+    tensors = speaking(classifier, vectors)
+    assert not tensors["related"][3].any()
+    rows = unit(classifier.weight)
+    again = unit(rows @ rows.T @ tensors["related"])
+    assert ((again * vectors).sum(axis=1)[[0, 1, 2, 4]] > 0.9).all()
+
+
+def test_conse_names_what_is_probable() -> None:
+    conse, features = small_conse(), some_features(1)[0]
+    logits, vector = in_plain_python(conse, features.tolist())
+    total = sum(map(math.exp, logits))
+    probable = {
+        f"class{i}": math.exp(logit) / total for i, logit in enumerate(logits) if math.exp(logit) / total > 0.01
+    }
+    reading = conse.read(features)
+    assert np.allclose(reading.vector, vector, atol=1e-5)
+    assert reading.named == pytest.approx(probable | {"thing": sum(probable.values())}, abs=1e-5)
+
+
+# Joint
+
+
+def labels_say(own: list[float], vectors: list[list[float]]) -> list[float]:
+    """The labels' vectors by the softmax of their logits."""
+    odds = [math.exp(logit) for logit in own]
+    return length_one([sum(o / sum(odds) * v[d] for o, v in zip(odds, vectors, strict=True)) for d in range(7)])
+
+
+def between(share: float, first: list[float], second: list[float]) -> list[float]:
+    return length_one([share * a + (1 - share) * b for a, b in zip(first, second, strict=True)])
+
+
+def test_joint_is_the_plain_computation_on_small_numbers() -> None:
+    joint = small_joint()
+    rows, bias, labels, directions = (joint.tensors[n].tolist() for n in ("rows", "row_bias", "labels", "directions"))
+    for features in some_features(9):
+        roots = [math.sqrt(number) for number in features.tolist()]
+        classes, said = in_plain_python(joint, features.tolist())
+        own = [sum(map(math.prod, zip(row, roots, strict=True))) + b for row, b in zip(rows, bias, strict=True)]
+        odds = 0.8 * (math.log(sum(map(math.exp, own))) - math.log(sum(map(math.exp, classes)))) - 0.3
+        share = FLOOR + (1 - FLOOR) / (1 + math.exp(-odds - LEAN))
+        found = between(share, labels_say([logit / TEMPERATURE for logit in own], directions), said)
+        assert np.allclose(joint.project(features[None])[0], found, atol=1e-4)
+        reading, sure = joint.read(features), 1 / (1 + math.exp(-odds))
+        assert np.allclose(reading.vector, between(sure, labels_say(own, labels), said), atol=1e-4)
+        assert reading.named["dog"] == pytest.approx(sure / (1 + math.exp(own[0] - own[1])), abs=1e-4)
+
+
+def test_labels_are_looked_for_apart_from_each_other() -> None:
+    rng = np.random.default_rng(0)
+    near = unit(np.ones((4, 7), np.float32) + 0.3 * rng.normal(size=(4, 7)).astype(np.float32))
+    found = apart(near)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert ((found @ near.T).argmax(axis=1) == np.arange(4)).all()
+    off = ~np.eye(4, dtype=bool)
+    assert (found @ found.T)[off].max() < (near @ near.T)[off].min()
+    joint = small_joint()
+    assert np.array_equal(joint.learnt["dog"], joint.tensors["directions"][1])
+
+
+# The names of classes
 
 
 def test_classes_without_a_word_vector_leave_their_place_to_the_next() -> None:
@@ -174,7 +273,7 @@ def test_classes_without_a_word_vector_leave_their_place_to_the_next() -> None:
     logits = conse.tensors["weight"] @ features[0] + conse.tensors["bias"]
     best = int(logits.argmax())
     silent = {name: tensor.copy() for name, tensor in conse.tensors.items()}
-    silent["classes"][best] = 0
+    silent["classes"][best] = silent["related"][best] = 0
     without = {name: np.delete(tensor, best, axis=0) for name, tensor in conse.tensors.items()}
     ours = Conse(conse.header, silent).project(features)
     assert np.allclose(ours, Conse(conse.header, without).project(features), atol=1e-6)
@@ -187,16 +286,32 @@ def test_huge_logits_overflow_nothing() -> None:
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-def test_the_class_vectors_are_those_of_the_class_names(tmp_path: Path) -> None:
-    convert([(["dog", "fire", "truck"], np.eye(3, dtype=np.float32))], "small", 3, "0" * 64, tmp_path / "w")
+def test_a_name_counts_its_head_noun_twice_and_synonyms_by_half(tmp_path: Path) -> None:
+    convert([(["dog", "fire", "truck", "engine"], np.eye(4, dtype=np.float32))], "small", 4, "0" * 64, tmp_path / "w")
     words = Words(tmp_path / "w")
-    names = ("dog", "qwxyzzy", "fire truck")
-    classifier = Classifier(np.ones((3, 2), np.float32), np.zeros(3, np.float32), names)
-    conse = Conse.build(classifier, HEADER, words)
+    names = [ClassName("dog"), ClassName("qwxyzzy"), ClassName("fire truck", ("fire engine", "engine"))]
+    classifier = Classifier(np.ones((3, 2), np.float32), np.zeros(3, np.float32), ("", "", ""))
+    conse = Conse.build(classifier, HEADER, words, names)
     assert conse.header.kind == "conse"
-    assert conse.tensors["classes"][0].tolist() == [1, 0, 0]
-    assert conse.tensors["classes"][1].tolist() == [0, 0, 0]
-    assert np.allclose(conse.tensors["classes"][2], words.phrase("fire truck").vector)
+    assert conse.header.class_tags == [["dog"], ["qwxyzzy"], ["truck", "engine"]]
+    assert conse.tensors["classes"][0].tolist() == [1, 0, 0, 0]
+    assert conse.tensors["classes"][1].tolist() == [0, 0, 0, 0]
+    own = unit((words.phrase("fire truck").vector + words.phrase("truck").vector)[None])[0]
+    others = unit((words.phrase("fire engine").vector + words.phrase("engine").vector)[None])[0]
+    assert np.allclose(conse.tensors["classes"][2], unit((own + 0.5 * others)[None])[0], atol=1e-6)
+
+
+def test_the_published_names_are_those_of_the_classifier(encoder: Encoder) -> None:
+    published = imagenet_classes()
+    assert len(published) == len(encoder.classifier.names) == 1000
+    agreeing = sum(
+        own.lower().split()[-1] in {named.head, *(word for text in named.synonyms for word in text.lower().split())}
+        for own, named in zip(encoder.classifier.names, published, strict=True)
+    )
+    assert agreeing > 950
+    rooster = published[encoder.classifier.names.index("cock")]
+    assert "rooster" in rooster.tags
+    assert not any("(" in named.name for named in published)
 
 
 def test_conse_of_the_real_pair_puts_pictures_near_their_words(encoder: Encoder, words: Words) -> None:
@@ -208,7 +323,8 @@ def test_conse_of_the_real_pair_puts_pictures_near_their_words(encoder: Encoder,
         row = encoder.classifier.names.index(name)
         direction = conse.tensors["weight"][row] - conse.tensors["weight"].mean(axis=0)
         (found,) = conse.project(direction[None] * 100)
-        assert found @ words.phrase(name).vector > 0.99
+        assert found @ words.phrase(name).vector > 0.8
+        assert conse.read(direction * 100).named[name.split()[-1]] > 0.99
 
 
 # Both
@@ -298,7 +414,7 @@ def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
 
 def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
     data = changed(small.to_bytes(), lambda header: header | {"format": FORMAT + 1})
-    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: upgrade")
+    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: train it again")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +461,7 @@ def test_saving_over_an_older_one_is_all_or_nothing(
     def fail(self: Projection) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(projection.Projection, "to_bytes", fail)
+    monkeypatch.setattr(Projection, "to_bytes", fail)
     with pytest.raises(MemoryError):
         small.save(path)
     assert path.read_bytes() == before

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +15,23 @@ from numpy.typing import NDArray
 
 from model import training
 from model.devise import Head, train_head
-from model.encoder import Features
-from model.errors import DatasetError
-from model.projection import Devise, Header, Projection, read_projection, unit
+from model.encoder import Classifier, Features
+from model.errors import DatasetError, UsageError
+from model.glove import convert
+from model.header import HASH_DIGITS
+from model.projection import Devise, Header, Joint, Projection, read_projection, unit
+from model.split import NEAR, duplicate_groups, split
 from model.training import (
-    HASH_DIGITS,
     HIT_AT,
     MIN_PICTURES,
-    TEST_SHARE,
+    AnyRecipe,
+    BestRecipe,
     Labelled,
     Recipe,
     hits,
     learnable_labels,
-    split,
-    train_devise,
+    recipe_of,
+    train,
 )
 from model.words import Words
 
@@ -45,6 +50,18 @@ def separable(labels: tuple[str, ...] = ANIMALS, each: int = 25, width: int = 40
     rows = rng.permutation(np.arange(len(labels)).repeat(each))
     features = np.maximum(centres[rows] + rng.normal(size=(len(rows), width)), 0).astype(np.float32)
     return Labelled(features, [labels[row] for row in rows], hashes(len(rows)))
+
+
+def classifier(width: int = 40, classes: int = 1000) -> Classifier:
+    """A last layer that has nothing to say of these pictures."""
+    rng = np.random.default_rng(9)
+    return Classifier(
+        rng.normal(size=(classes, width)).astype(np.float32) * 0.05, np.zeros(classes, np.float32), ("",) * classes
+    )
+
+
+def taught(data: Labelled, words: Words, recipe: AnyRecipe, **more: Any) -> Projection:
+    return train(data, words, HEADER, classifier(data.features.shape[1]), recipe=recipe, **more)
 
 
 # Which labels
@@ -75,31 +92,31 @@ def test_one_label_alone_is_nothing_to_learn(words: Words) -> None:
 
 def test_a_fifth_of_each_label_is_held_back() -> None:
     labels = np.array([0] * 50 + [1] * 10 + [2] * 23)
-    is_test = split(hashes(len(labels)), labels, seed=0)
+    is_test = split(range(len(labels)), labels, share=0.2, seed=0)
     held = [int(is_test[labels == label].sum()) for label in (0, 1, 2)]
-    assert held == [10, 2, round(23 * TEST_SHARE)]
+    assert held == [10, 2, round(23 * 0.2)]
 
 
 def test_the_same_seed_splits_the_same_and_another_differently() -> None:
     labels = np.arange(4).repeat(30)
-    first, again, other = (split(hashes(120), labels, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (split(range(120), labels, share=0.2, seed=seed) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_which_pictures_are_held_back_is_drawn_and_not_the_first() -> None:
-    is_test = split(hashes(100), np.zeros(100, int), seed=0)
+    is_test = split(range(100), np.zeros(100, int), share=0.2, seed=0)
     assert 0 < is_test[:50].sum() < 20
 
 
 def test_copies_of_one_file_are_on_the_same_side() -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):
-        sha256 = [f"{number:064x}" for number in rng.integers(0, 60, 150)]
+        groups = rng.integers(0, 60, 150).tolist()
         labels = rng.integers(0, 3, 150)
-        is_test = split(sha256, labels, seed=seed)
-        sides: dict[str, set[bool]] = {}
-        for content, side in zip(sha256, is_test.tolist(), strict=True):
+        is_test = split(groups, labels, share=0.2, seed=seed)
+        sides: dict[int, set[bool]] = {}
+        for content, side in zip(groups, is_test.tolist(), strict=True):
             sides.setdefault(content, set()).add(side)
         assert all(len(side) == 1 for side in sides.values())
         assert is_test.any()
@@ -107,11 +124,26 @@ def test_copies_of_one_file_are_on_the_same_side() -> None:
 
 def test_copies_never_take_all_of_a_label_out_of_training() -> None:
     labels = np.array([0] * 10 + [1] * 10)
-    sha256 = ["a" * 64] * 10 + ["b" * 64] * 9 + ["c" * 64]
+    groups = [0] * 10 + [10] * 9 + [19]
     for seed in range(10):
-        is_test = split(sha256, labels, seed=seed)
+        is_test = split(groups, labels, share=0.2, seed=seed)
         assert not is_test[:10].any()
         assert is_test[10:].sum() == 1
+
+
+def test_copies_and_near_duplicates_are_one_group_and_so_is_what_they_join() -> None:
+    base = np.eye(6, dtype=np.float32)
+    almost = base[0] + 0.9 * np.sqrt(1 / NEAR**2 - 1) * base[1]  # nearer than NEAR
+    too_far = base[2] + 1.1 * np.sqrt(1 / NEAR**2 - 1) * base[3]
+    features = np.stack([base[0], base[4], almost * 7, base[2], too_far, base[5]]).astype(np.float32)
+    content = ["a", "b", "c", "d", "e", "a"]  # the last is a copy of the first, and a neighbour of nothing
+    assert duplicate_groups(content, features) == [0, 1, 0, 3, 4, 0]
+
+
+def test_near_duplicates_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.split.ROWS", 3)
+    features = np.tile(np.eye(5, dtype=np.float32), (4, 1))
+    assert duplicate_groups(hashes(20), features) == list(range(5)) * 4
 
 
 # Figures
@@ -121,6 +153,7 @@ class Fixed(Projection):
     """Gives out what it was given."""
 
     kind = "fixed"
+    width = 4
 
     def project(self, features: Features) -> NDArray[np.float32]:
         return features
@@ -160,18 +193,18 @@ def test_numbers_that_are_none_hit_nothing() -> None:
 # Learning
 
 
-@pytest.fixture(scope="module")
-def learnt(words: Words) -> Devise:
-    return train_devise(separable(), words, HEADER, recipe=Recipe(epochs=30))
+@pytest.fixture(scope="module", params=[Recipe(epochs=30), BestRecipe()], ids=["document", "best"])
+def learnt(request: pytest.FixtureRequest, words: Words) -> Projection:
+    return taught(separable(), words, request.param)
 
 
-def test_what_can_be_told_apart_is_learnt(learnt: Devise) -> None:
+def test_what_can_be_told_apart_is_learnt(learnt: Projection) -> None:
     assert learnt.header.figures["train"]["1"] > 95
     assert learnt.header.figures["test"]["1"] > 90
     assert learnt.header.figures["test"]["5"] >= learnt.header.figures["test"]["2"]
 
 
-def test_a_picture_lands_near_the_word_of_its_label(learnt: Devise, words: Words) -> None:
+def test_a_picture_lands_near_the_word_of_its_label(learnt: Projection, words: Words) -> None:
     data = separable()
     targets = np.stack([words.phrase(label).vector for label in ANIMALS])
     best = (learnt.project(data.features) @ targets.T).argmax(axis=1)
@@ -185,16 +218,19 @@ def test_labels_that_say_nothing_about_the_pictures_are_not_learnt(words: Words)
     """The pictures held back are indeed held back: noise is known by heart, but only where it was seen."""
     data = separable(each=40, width=400)
     shuffled = replace(data, labels=list(np.random.default_rng(1).permutation(data.labels)))
-    figures = train_devise(shuffled, words, HEADER, recipe=Recipe(epochs=30)).header.figures
+    figures = taught(shuffled, words, Recipe(epochs=30)).header.figures
     assert figures["test"]["1"] < 40 < figures["train"]["1"]
 
 
-def test_the_header_records_labels_recipe_and_what_was_held_back(learnt: Devise) -> None:
+def test_the_header_records_labels_recipe_and_what_was_held_back(learnt: Projection) -> None:
     header = learnt.header
-    assert header.kind == "devise"
-    assert header.labels == dict.fromkeys(sorted(ANIMALS), 20)
-    assert header.recipe["epochs"] == 30
-    assert len(header.test) == 5 * len(ANIMALS)
+    assert header.kind == {"document": Devise.kind, "best": Joint.kind}[header.recipe["name"]]
+    assert list(header.labels) == sorted(ANIMALS)
+    assert sum(header.labels.values()) + len(header.test) == len(separable().labels)
+    assert header.recipe["test_share"] == 0.2
+    assert header.spoken == sorted(ANIMALS)
+    assert all(step["loss"] >= 0 for step in header.history)
+    assert header.history[0]["hit@2"] > 0
     assert set(header.test) <= {sha256[:HASH_DIGITS] for sha256 in separable().sha256}
     assert header.created.endswith("+00:00")
     assert read_projection(learnt.to_bytes(), "it").header == header
@@ -205,7 +241,7 @@ def test_the_same_seed_gives_the_same_tensors_and_another_others(words: Words) -
     runs = []
     for seed in (5, 5, 6):
         torch.rand(1)  # whatever was drawn before
-        runs.append(train_devise(data, words, HEADER, recipe=Recipe(epochs=3, seed=seed)))
+        runs.append(taught(data, words, Recipe(epochs=3, seed=seed)))
     first, again, other = runs
     for name, tensor in first.tensors.items():
         assert np.array_equal(tensor, again.tensors[name]), name
@@ -223,25 +259,26 @@ def test_training_leaves_torchs_own_dice_alone(words: Words) -> None:
     torch.manual_seed(1)
     wanted = torch.rand(3)
     torch.manual_seed(1)
-    train_devise(separable(ANIMALS[:2], each=10), words, HEADER, recipe=Recipe(epochs=1))
+    taught(separable(ANIMALS[:2], each=10), words, Recipe(epochs=1))
     assert torch.equal(torch.rand(3), wanted)
 
 
 def test_only_learnable_labels_are_trained_on(words: Words) -> None:
     data = separable((*ANIMALS[:3], "qwxyzzy", "2019"), each=12)
-    devise = train_devise(data, words, HEADER, recipe=Recipe(epochs=2))
+    devise = taught(data, words, Recipe(epochs=2))
     assert list(devise.header.labels) == sorted(ANIMALS[:3])
 
 
 def test_nothing_to_learn_from_is_told_with_what_was_found(words: Words) -> None:
     with pytest.raises(DatasetError, match=r"at least 2 sub-folders with 10 pictures.*found 3 labels in 27 pictures"):
-        train_devise(separable(ANIMALS[:3], each=9), words, HEADER)
+        taught(separable(ANIMALS[:3], each=9), words, BestRecipe())
 
 
 def test_each_epoch_is_told_with_a_loss_that_falls(words: Words) -> None:
     told: list[str] = []
-    train_devise(separable(each=12), words, HEADER, recipe=Recipe(epochs=12), advance=told.append)
-    losses = [float(line.removeprefix("loss ")) for line in told]
+    taught(separable(each=12), words, Recipe(epochs=12), advance=told.append)
+    losses = [float(line.split(",")[0].removeprefix("loss ")) for line in told]
+    assert all("test hit@2" in line for line in told)
     assert len(losses) == 12
     assert losses[-1] < losses[0] * 0.7
 
@@ -255,3 +292,67 @@ def test_a_last_batch_of_one_picture_stops_nothing(count: int) -> None:
     tensors = train_head(features, np.arange(count) % 2, targets, Recipe(epochs=2))
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert tensors.keys() == {name for name in Head(8, 5).state_dict() if not name.endswith("num_batches_tracked")}
+
+
+def test_early_stopping_ends_the_training_and_keeps_the_best_epoch(words: Words) -> None:
+    noise = separable(each=12)
+    shuffled = replace(noise, labels=list(np.random.default_rng(1).permutation(noise.labels)))
+    told: list[str] = []
+    stopped = taught(shuffled, words, Recipe(epochs=60, patience=3), advance=told.append)
+    assert 4 <= len(told) < 60
+    assert stopped.header.recipe["patience"] == 3
+
+
+# The best recipe
+
+
+def test_the_best_recipe_gives_the_same_file_each_time(words: Words) -> None:
+    first, again = (taught(separable(ANIMALS[:3], each=12), words, BestRecipe()) for _ in range(2))
+    for name, tensor in first.tensors.items():
+        assert np.array_equal(tensor, again.tensors[name]), name
+
+
+def test_what_was_never_trained_is_left_to_the_classes(words: Words) -> None:
+    """Pictures of a class the encoder is sure of, far from what was trained: the gate must close."""
+    data = separable((*ANIMALS, "piano"), each=30)
+    piano = np.array([label == "piano" for label in data.labels])
+    last = classifier()
+    for row, label in enumerate((*ANIMALS, "piano")):  # classes that the encoder knows, as it would of ImageNet
+        last.weight[row] = data.features[[own == label for own in data.labels]].mean(axis=0) / 10
+    seen = np.flatnonzero(~piano)
+    taught_on = Labelled(data.features[seen], [data.labels[i] for i in seen], [data.sha256[i] for i in seen])
+    joint = train(taught_on, words, HEADER, last, recipe=BestRecipe())
+    sure = [
+        joint.read(features).named.get(label, 0.0) for features, label in zip(data.features, data.labels, strict=True)
+    ]
+    unsure = [max(joint.read(row).named.get(label, 0.0) for label in ANIMALS) for row in data.features[piano]]
+    assert np.median(np.array(sure)[~piano]) > 0.5 > np.median(unsure) + 0.2
+
+
+def test_two_labels_are_enough(words: Words) -> None:
+    joint = taught(separable(ANIMALS[:2], each=10), words, BestRecipe())
+    assert joint.header.figures["train"]["1"] == 100
+    assert np.isfinite(joint.tensors["gate"]).all()
+
+
+def test_recipes_are_chosen_by_name_with_what_they_have() -> None:
+    assert recipe_of("best", seed=3, epochs=None) == BestRecipe(seed=3)
+    assert recipe_of("document", epochs=5) == Recipe(epochs=5)
+    with pytest.raises(UsageError, match="no recipe 'fast': there are best, document"):
+        recipe_of("fast")
+    with pytest.raises(UsageError, match="'best' has no epochs: add --recipe document"):
+        recipe_of("best", epochs=5)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(epochs=2), BestRecipe(iterations=3)], ids=["document", "best"])
+def test_recipes_run_with_the_shapes_of_the_standard_pair(recipe: AnyRecipe, tmp_path: Path) -> None:
+    """4096 features, 300 numbers a word: the head then has the document's parameters (test_projection)."""
+    names = ["dog", "cat"]
+    vectors = np.random.default_rng(0).normal(size=(2, 300)).astype(np.float32)
+    convert([(names, vectors)], "glove-6b-300d", 300, "0" * 64, tmp_path / "w")
+    data = separable(("dog", "cat"), each=12, width=4096)
+    header = Header("", "vgg16", "e" * 64, "glove-6b-300d", "0" * 64)
+    made = train(data, Words(tmp_path / "w"), header, classifier(4096), recipe=recipe)
+    assert made.width == 4096
+    assert made.project(data.features).shape == (24, 300)
+    assert read_projection(made.to_bytes(), "it").header == made.header

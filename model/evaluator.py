@@ -1,0 +1,146 @@
+"""`model evaluate`: labelled folders and projections in, the table out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.dataset import LeftOut, PictureFile, dataset_root, scan
+from model.encoder import Encoder, open_encoder
+from model.errors import DatasetError, UsageError
+from model.evaluation import TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.glove import open_words
+from model.pair import choose_pair
+from model.projection import Conse, Header, Projection, load_projection
+from model.split import duplicate_groups, split
+from model.tagging import known_vectors
+from model.terminal import progress
+from model.trainer import encode
+from model.training import RECIPES, AnyRecipe, Labelled, learnable_labels, train
+from model.vocabulary import Vocabulary
+from model.words import Words
+
+NAMES = (*RECIPES, Conse.kind)
+"""Projections that are made on the spot."""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What to judge by. ``hold_out``: labels of ``folder`` that nothing is trained on; ``unseen``: a folder of such."""
+
+    folder: Path
+    unseen: Path | None = None
+    hold_out: Sequence[str] = ()
+    test_share: float = 0.2
+    seed: int = 0
+
+
+def evaluate(
+    exam: Exam, projections: Sequence[str], *, encoder: str, words: str, offline: bool, device: str
+) -> list[Evaluation]:
+    """Judge projections on the pictures of labelled folders.
+
+    Args:
+        projections: files, or names: best, document (trained now, on what is not held back), conse.
+
+    Raises:
+        DatasetError: nothing to judge by. ProjectionError: a file that is broken or of other models.
+        UsageError: a label to hold out is not there.
+    """
+    given = {name: load_projection(Path(name)) for name in projections if name not in NAMES}
+    made_for = next((projection.header for projection in given.values()), None)
+    if made_for:
+        encoder, words = made_for.encoder, made_for.words
+    pair = choose_pair(encoder, words, offline=offline)
+    opened, vectors = open_encoder(pair.encoder, device=device), open_words(pair.words)
+    for projection in given.values():
+        projection.check(opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
+    pictures = _Pictures.read(exam, opened, vectors)
+    judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, opened.classifier.names))
+    found = []
+    for name in projections:
+        projection = given.get(name) or pictures.projection(name, exam, opened, vectors)
+        with progress(f"judging {name}", len(pictures.samples), unit="pictures") as shown:
+            found.append(judge.evaluate(Path(name).name, projection, shown.advance))
+    return found
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The pictures to judge by, encoded: one row a picture in both."""
+
+    data: Labelled
+    samples: list[Sample]
+
+    @classmethod
+    def read(cls, exam: Exam, encoder: Encoder, words: Words) -> _Pictures:
+        files = _files(exam.folder, words)
+        there = {file.label for file in files}
+        for label in exam.hold_out:
+            if label not in there:
+                raise UsageError(f"no label {label!r} to hold out: there are {', '.join(sorted(map(str, there)))}")
+        learnable = learnable_labels(
+            Counter(file.label for file in files if file.label and file.label not in exam.hold_out), words
+        )
+        if not learnable:
+            raise DatasetError(f"too few labels in {exam.folder}: two with ten pictures each are needed")
+        others = _files(exam.unseen, words) if exam.unseen else []
+        if both := sorted({file.label or "" for file in others} & learnable.keys()):
+            raise UsageError(
+                f"{both[0]!r} is a label of {exam.folder} and of {exam.unseen}, of which nothing is trained on: "
+                "keep its pictures in one of them"
+            )
+        chosen = [file for file in files if file.label in learnable or file.label in exam.hold_out]
+        data = encode([*chosen, *others], encoder)
+        is_test = _split(data, learnable, exam)
+        samples = [
+            Sample(path, label, UNSEEN if label not in learnable else TEST if held else TRAIN, sha256)
+            for path, label, sha256, held in zip(data.paths, data.labels, data.sha256, is_test, strict=True)
+        ]
+        return cls(data, samples)
+
+    def projection(self, name: str, exam: Exam, encoder: Encoder, words: Words) -> Projection:
+        """Made now, of what may be trained on; its own split is what it is judged by."""
+        header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
+        if name == Conse.kind:
+            return Conse.build(encoder.classifier, header, words)
+        rows = [row for row, sample in enumerate(self.samples) if sample.part != UNSEEN]
+        seen = Labelled(
+            self.data.features[rows], [self.data.labels[i] for i in rows], [self.data.sha256[i] for i in rows]
+        )
+        recipe: AnyRecipe = replace(RECIPES[name](), test_share=exam.test_share, seed=exam.seed)
+        labels = len(set(seen.labels))
+        with progress(f"training {name}", recipe.steps(labels), unit=recipe.unit) as shown:
+            return train(
+                seen,
+                words,
+                header,
+                encoder.classifier,
+                recipe=recipe,
+                advance=lambda detail: shown.advance(1, detail),
+            )
+
+
+def _split(data: Labelled, learnable: Container[str], exam: Exam) -> NDArray[np.bool_]:
+    """What is held back, as `model.training` does it: every projection is judged on the same test pictures."""
+    is_test = np.zeros(len(data.labels), bool)
+    rows = [row for row, label in enumerate(data.labels) if label in learnable]
+    is_test[rows] = split(
+        duplicate_groups([data.sha256[row] for row in rows], data.features[rows]),
+        np.unique([data.labels[row] for row in rows], return_inverse=True)[1],
+        share=exam.test_share,
+        seed=exam.seed,
+    )
+    return is_test
+
+
+def _files(folder: Path, words: Words) -> list[PictureFile]:
+    """The labelled pictures of a folder whose label has a vector."""
+    files = [file for file in scan(dataset_root(folder), LeftOut()) if file.label]
+    known: Mapping[str, bool] = {label: bool(known_vectors([label], words)) for label in {f.label or "" for f in files}}
+    return [file for file in files if known[file.label or ""]]
