@@ -12,7 +12,9 @@ import typer
 from ingest import report
 from ingest.connect import choose_collection, open_store
 from ingest.forest import DEFAULT_TARGET
+from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model import terminal
+from model.embedding import DEFAULT_MAX_SECONDS
 from model.errors import UsageError
 from model.pair import AUTO
 from model.picture import DEFAULT_MAX_MEGAPIXELS
@@ -44,7 +46,7 @@ def run(
         str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto: what goes with the encoder.")
     ] = AUTO,
     projection: Annotated[
-        str, typer.Option(help="conse, devise, a file, or auto: devise where the labels allow.")
+        str, typer.Option(help="conse, joint, devise, a file, or auto: joint where the labels allow.")
     ] = AUTO,
     offline: Annotated[
         bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
@@ -55,7 +57,15 @@ def run(
     max_megapixels: Annotated[
         int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
     ] = DEFAULT_MAX_MEGAPIXELS,
+    max_seconds: Annotated[
+        int,
+        typer.Option("--max-seconds", min=0, help="Give a file up after this, plus 1 for each MB; 0 lifts the limit."),
+    ] = DEFAULT_MAX_SECONDS,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = AUTO,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with what changes, until Ctrl-C.")] = False,
+    poll: Annotated[
+        int, typer.Option("--poll", min=1, help="With --watch, look every so many seconds whatever is told.")
+    ] = DEFAULT_POLL_SECONDS,
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
@@ -72,12 +82,34 @@ def run(
         follow_links=follow_links,
         retry=retry,
         max_megapixels=max_megapixels,
+        max_seconds=max_seconds,
         device=device,
     )
-    done = run_folder(open_store(store, url, api_key), folder, collection, options)
-    report.tell_run(done)
+    opened = open_store(store, url, api_key)
+    if watch:
+        done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
+    else:
+        done = run_folder(opened, folder, collection, options)
+        report.tell_run(done)
     if done.interrupted:
         raise typer.Exit(130)
+
+
+@app.command()
+def reproject(
+    collection: CollectionName = "",
+    projection: Annotated[
+        str, typer.Option(help="conse, joint, devise, a file, or auto: joint where the labels allow.")
+    ] = AUTO,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+) -> None:
+    """New semantic vectors from the stored visual ones, trained anew where a kind is named; opens no picture."""
+    from ingest.reproject import reproject as reproject_collection
+
+    opened = open_store(store, url, api_key)
+    reproject_collection(opened, choose_collection(opened, collection), projection)
 
 
 @app.command()
@@ -95,10 +127,20 @@ def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: A
 
 @app.command()
 def failures(
-    collection: CollectionName = "", json: Json = False, store: StoreDir = None, url: Url = "", api_key: ApiKey = ""
+    collection: CollectionName = "",
+    retry: Annotated[bool, typer.Option("--retry", help="Try them again first, as `ingest run --retry` does.")] = False,
+    json: Json = False,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
 ) -> None:
     """The files that could not be indexed, and why."""
-    rows = report.failure_rows(open_store(store, url, api_key), collection)
+    from ingest.run import Options, run_folder
+
+    opened = open_store(store, url, api_key)
+    for name in report.names_of(opened, collection) if retry else ():
+        report.tell_run(run_folder(opened, Path(opened.facts(name).root), name, Options(retry=True)))
+    rows = report.failure_rows(opened, collection)
     if json:
         sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
     else:

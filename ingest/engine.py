@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +13,24 @@ from uuid import UUID
 import numpy as np
 import qdrant_edge as edge
 
-from ingest.store import Facts, Filter, Point
+from ingest.facts import Facts
+from ingest.store import Filter, Point
+from model.cache import remove
 from model.errors import DiskFull, StoreDamaged, StoreError, StoreInUse
+
+LIMITS = {
+    errno.EFBIG: "its files are larger than this process may write: raise `ulimit -f`",
+    errno.EMFILE: "it has more files than this process may open: raise `ulimit -n`",
+    errno.ENFILE: "the system has too many files open: close other programs",
+    errno.ENOMEM: "not enough memory: close other programs, or raise `ulimit -v`",
+}
+"""What a process, not a disk, is short of."""
+
+
+def _os_error(message: str) -> int | None:
+    """The errno in a message of the engine, which writes it in two ways."""
+    found = re.search(r"(?:os error|Os \{ code:) (\d+)", message)
+    return int(found[1]) if found else None
 
 
 @contextmanager
@@ -31,9 +49,12 @@ def edge_errors(folder: Path, name: str) -> Iterator[None]:
         message = " ".join(str(error).split())
         if "WouldBlock" in message:
             raise StoreInUse(f"collection {name!r} in {folder} is in use by another program") from error
-        if "os error 28" in message:
+        number = _os_error(message)
+        if number in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
-        if "os error 30" in message or "os error 13" in message:
+        if number in LIMITS:
+            raise StoreError(f"cannot open collection {name!r} in {folder}: {LIMITS[number]}") from error
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StoreError(
                 f"cannot open collection {name!r} in {folder}: {message.rpartition(': ')[2]}; "
                 "the engine needs to write there even to read: copy the store to a disk you may write to"
@@ -57,6 +78,12 @@ def shard_config(facts: Facts) -> edge.EdgeConfig:
             for name, width in facts.vectors.items()
         }
     )
+
+
+def sweep_log(shard: Path) -> None:
+    """Remove what a killed process left of the engine's own atomic writes, which it never looks at again."""
+    for left in (shard / "wal").glob(".atomicwrites*"):
+        remove(left)
 
 
 def make_indexes(shard: edge.EdgeShard) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest.facts import Facts
 from ingest.forest import DEFAULT_TARGET, MOST_TREES, Space, build_forest_apart
 from ingest.record import Picture
 from ingest.run import CREATING
@@ -28,19 +29,17 @@ from ingest.snapshot import (
     WORDS_DIR,
     Manifest,
 )
-from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Point, Store
+from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.tags import need_tags
 from model import __version__
 from model.cache import in_mb, need_space, replace_dir, sha256_file
 from model.encoder import OnnxEncoder, open_encoder
 from model.errors import PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
-from model.picture import open_picture
 from model.projection import unit
 from model.terminal import note, progress
+from model.thumbnail import thumbnail
 
 PAGE = 256
-THUMBNAIL_PIXELS = 256
-THUMBNAIL_QUALITY = 80
 THUMBNAIL_BYTES = 1 << 14
 
 TREE_BYTES = 16
@@ -270,12 +269,8 @@ def _write_copy(data: bytes, path: Path, mtime_ns: int) -> None:
 
 
 def _write_thumbnail(data: bytes, path: Path) -> None:
-    """Without the original's metadata, which may say where it was taken."""
     path.parent.mkdir(exist_ok=True)
-    image = open_picture(data, max_megapixels=0)  # it was indexed, whatever the limit was then
-    image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    image.info.clear()
-    image.save(path, "JPEG", quality=THUMBNAIL_QUALITY)
+    path.write_bytes(thumbnail(data, max_megapixels=0))  # it was indexed, whatever the limit was then
 
 
 def _encoder_folder(facts: Facts) -> Path:

@@ -8,22 +8,17 @@ opened only with what a manifest says, after its size was checked. The metric is
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import StoreDamaged, StoreError
+from ingest.apart import run_apart
+from model.errors import StoreDamaged
 
 METRIC: Literal["angular"] = "angular"
 NODE_HEAD_BYTES = 12
@@ -204,49 +199,13 @@ def build_forest_apart(
     options: dict[str, Any] = {"seed": seed, "target": target, "trees": trees}
     if spool.stat().st_size <= ON_DISK_BYTES:
         return build_forest(_mapped(spool, width), path, **options, advance=advance)
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_build_apart, args=(sender, spool, path, width, options), daemon=True)
-    process.start()
-    sender.close()
-    built: Space | None = None
-    try:
-        while built is None:
-            told = receiver.recv()
-            if isinstance(told, OSError):
-                raise told
-            if isinstance(told, Space):
-                built = told
-            else:
-                advance(told)
-    except EOFError:
-        process.join()
-        raise StoreError(
-            f"building {path.name} ended with status {process.exitcode}: is the disk full, or memory short? "
-            "What was exported before is as it was"
-        ) from None
-    finally:
-        process.kill()
-        process.join()
-        receiver.close()
-    return built
+    return run_apart(path.name, _build_in_file, spool, path, width, options, advance=advance)
 
 
-def _build_apart(sender: Connection, spool: Path, path: Path, width: int, options: dict[str, Any]) -> None:
-    """In the other process: tells rows added, then the `Space`, or why there is none."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
-    if parent := multiprocessing.parent_process():
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    try:
-        sender.send(build_forest(_mapped(spool, width), path, **options, in_file=True, advance=sender.send))
-    except OSError as error:
-        sender.send(OSError(str(error)))
-
-
-def _end_with(parent: BaseProcess) -> None:
-    """A parent that is killed cannot end this process, which would go on filling the disk."""
-    parent.join()
-    os._exit(1)
+def _build_in_file(
+    spool: Path, path: Path, width: int, options: dict[str, Any], *, advance: Callable[[int], None]
+) -> Space:
+    return build_forest(_mapped(spool, width), path, **options, in_file=True, advance=advance)
 
 
 def _mapped(spool: Path, width: int) -> Matrix:

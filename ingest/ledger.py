@@ -62,10 +62,11 @@ class Ledger:
         if self._rows.pop(path, None):
             self._changed = True
 
-    def keep_only(self, paths: set[str]) -> None:
-        """Forget files that are gone."""
+    def keep_only(self, paths: set[str], below: tuple[str, ...] = ()) -> None:
+        """Forget files that are gone: neither in ``paths`` nor under a prefix of ``below``."""
         for path in self._rows.keys() - paths:
-            self.mended(path)
+            if not path.startswith(below):
+                self.mended(path)
 
     def save(self) -> None:
         if self._changed:

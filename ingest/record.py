@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from model.dataset import label_of
+from model.name import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
 """Of the version-5 UUIDs (RFC 9562) that are point ids: any fixed value of our own."""
@@ -20,11 +21,6 @@ def stable_id(name: str) -> UUID:
     """UUIDv5 of a name's bytes, so that a name always is the same point; surrogates are raw bytes."""
     digest = hashlib.sha1(NAMESPACE.bytes + os.fsencode(name), usedforsecurity=False).digest()
     return UUID(bytes=digest[:16], version=5)
-
-
-def shown(name: str) -> str:
-    """A file name as text that any terminal and any store takes: bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

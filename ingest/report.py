@@ -9,13 +9,22 @@ from dataclasses import asdict
 from typing import Any
 
 from ingest.ledger import read_failures
-from ingest.record import shown
 from ingest.run import Report
 from ingest.store import Store
 from ingest.verify import Verified
 from model.cache import in_mb
 from model.errors import StoreError
+from model.name import shown
 from model.terminal import note
+
+
+def what_changed(report: Report) -> str:
+    """Of a run that kept a collection in step: what it found, empty where nothing changed."""
+    return _told({"new": report.added, "changed": report.updated, "removed": report.removed, "bad": report.failed})
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def tell_run(report: Report) -> None:
@@ -29,7 +38,7 @@ def tell_run(report: Report) -> None:
         "bad": report.failed,
         "bad before and not tried again": report.failed_before,
     }
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
+    told = _told(counts) or "nothing to do"
     copied = f"; {report.copied} of the new or changed known by their content" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {told}{copied}")
     left_out = report.left_out
@@ -69,6 +78,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "created": facts.created,
                 "updated": facts.updated,
                 "bytes": summary.size,
+                "graph": summary.graph,
             }
         )
     return rows
@@ -96,16 +106,26 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
+            f"  search      {_kind_of_search(row['graph'])}",
             f"  updated     {row['updated'] or 'never to the end'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         sys.stdout.write("\n".join(lines) + "\n")
 
 
+def _kind_of_search(graph: int) -> str:
+    return f"by a graph (HNSW) over {graph} pictures, exact among newer ones" if graph else "exact"
+
+
+def names_of(store: Store, collection: str) -> list[str]:
+    """The one collection named, or all."""
+    return [collection] if collection else list(store.collections())
+
+
 def failure_rows(store: Store, collection: str) -> list[dict[str, Any]]:
     """The bad files of one collection, or of all."""
     rows = []
-    for name in [collection] if collection else store.collections():
+    for name in names_of(store, collection):
         with store.open(name) as opened:
             failures = read_failures(opened)
         rows += [{"collection": name, **asdict(row), "path": shown(row.path)} for row in failures.values()]

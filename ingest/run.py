@@ -9,13 +9,14 @@ acknowledged stays, and the next run goes on from there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from ingest.facts import Facts
 from ingest.ledger import Ledger
 from ingest.record import Picture, stable_id
 from ingest.semantics import (
@@ -24,28 +25,29 @@ from ingest.semantics import (
     UNDECIDED,
     build_conse,
     finish_switch,
+    forget_switch,
     read_collection_projection,
     switch_projection,
-    train_on,
+    train_kind,
     trainable,
 )
-from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Store, batches, check_name, collection_name
+from ingest.store import SEMANTIC, VISUAL, Collection, Store, batches, check_name, collection_name
 from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
 from model.dataset import LeftOut, PictureFile, dataset_root, scan
-from model.embedding import Embedded, Failed, embed
+from model.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, embed
 from model.encoder import Encoder, encoder_spec, open_encoder
-from model.errors import CollectionMismatch, DatasetError
+from model.errors import CollectionMismatch, DatasetError, StoreError
 from model.glove import open_words, words_spec
 from model.pair import AUTO, choose_pair
 from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
-from model.projection import Conse, Devise, Projection, load_projection
+from model.projection import KINDS, Conse, Joint, Projection, load_projection
 from model.terminal import note, progress
-from model.training import Recipe, need_learnable
+from model.training import TRAINED, need_learnable
 from model.words import Words
 
-ACK_BATCHES = 2
-"""Encoder batches in one upsert: with one, flushing to disk takes a tenth of the time."""
+ACK_PICTURES = 64
+"""Pictures in one upsert: with half as many, flushing to disk takes a tenth of the time."""
 
 CREATING = "creating"
 """Pending until a new collection has its projection."""
@@ -56,7 +58,7 @@ SHOWN_FAILURES = 20
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to ingest. ``projection``: auto, conse, devise, or a file's path."""
+    """How to ingest. ``projection``: auto, a kind (conse, joint, devise), or a file's path."""
 
     encoder: str = AUTO
     words: str = AUTO
@@ -66,6 +68,7 @@ class Options:
     follow_links: bool = False
     retry: bool = False
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    max_seconds: int = DEFAULT_MAX_SECONDS
     device: str = AUTO
 
 
@@ -122,20 +125,24 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     if name in store.names() and store.facts(name).pending == CREATING:
         store.drop(name)  # a run was killed before it was whole
     is_new = name not in store.names()
+    encoder = None
     if is_new:
-        _create(store, name, root, files, options)
+        encoder = _create(store, name, root, files, options)
     else:
         _check_same(store.facts(name), name, root, options)
-    with store.open(name, write=True) as collection:
-        ingest = Ingest(store, collection, root, options, report)
+    with store.writing(name), store.open(name, write=True) as collection:
+        ingest = Ingest(store, collection, root, options, report, encoder)
         try:
             ingest.bring_up_to_date(files)
         except KeyboardInterrupt:
             report.interrupted = True
         report.total = collection.count()
-    if is_new and not report.total and not report.interrupted:
-        store.drop(name)
-        raise DatasetError(f"none of the {len(files)} pictures in {folder} could be read; no collection was made")
+    if not report.total and not report.interrupted:
+        unread = f"none of the {len(files)} pictures in {folder} could be read"
+        if is_new:
+            store.drop(name)
+            raise DatasetError(f"{unread}; no collection was made")
+        raise DatasetError(f"{unread}: `ingest failures` tells why")
     return report
 
 
@@ -151,13 +158,14 @@ def _seen_instead(left_out: LeftOut) -> str:
     return f" (but {', '.join(told)})" if told else ""
 
 
-def _create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> None:
+def _create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> Encoder:
+    """Returns the encoder that was opened for it: on a GPU, opening it again would load it twice."""
     given = _projection_file(options)
     pair = choose_pair(options.encoder, options.words, offline=options.offline)
     words = open_words(pair.words)
-    if options.projection == Devise.kind:
+    if options.projection in TRAINED:
         need_learnable(Counter(file.label for file in files if file.label), words)
-    encoder = open_encoder(pair.encoder, device=options.device)
+    encoder = open_encoder(pair.encoder, device=options.device, many=True)
     facts = Facts(
         kind="pictures",
         vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
@@ -176,10 +184,11 @@ def _create(store: Store, name: str, root: Path, files: list[PictureFile], optio
     with store.create(name, replace(facts, pending=CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(facts)
+    return encoder
 
 
 def _projection_file(options: Options) -> Projection | None:
-    if options.projection in (AUTO, Conse.kind, Devise.kind):
+    if options.projection in (AUTO, *KINDS):
         return None
     return load_projection(Path(options.projection))
 
@@ -208,16 +217,35 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def index(collection: Collection) -> None:
+    """Make a large collection quick to search again; where that fails, what was written is safe, and found."""
+    try:
+        collection.index()
+    except StoreError as error:
+        note(f"no search graph this time: {error}; the next run tries again")
+
+
 class Ingest:
     """One run over one open collection."""
 
-    def __init__(self, store: Store, collection: Collection, root: Path, options: Options, report: Report) -> None:
+    def __init__(
+        self,
+        store: Store,
+        collection: Collection,
+        root: Path,
+        options: Options,
+        report: Report,
+        encoder: Encoder | None = None,
+    ) -> None:
         self.collection, self.options, self.report = collection, options, report
         facts = collection.facts
-        self.encoder: Encoder = open_encoder(facts.encoder, facts.encoder_sha256, device=options.device)
+        self.encoder: Encoder = encoder or open_encoder(
+            facts.encoder, facts.encoder_sha256, device=options.device, many=True
+        )
         self.words: Words = open_words(facts.words, facts.words_sha256)
         ensure_tags(store, self.words, self.encoder.classifier.names)
-        self.ledger = Ledger(collection, reader_version(options.max_megapixels))
+        self._gone: DatasetError | None = None
+        self.ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds))
         if facts.root != str(root):
             note(f"the dataset moved from {facts.root} to {root}")
             collection.save(replace(facts, root=str(root)))
@@ -225,6 +253,8 @@ class Ingest:
     def bring_up_to_date(self, files: list[PictureFile]) -> None:
         if self.collection.facts.pending == SWITCHING:
             self._finish_switch()
+        else:
+            forget_switch(self.collection)
         known = self._known()
         to_do = [file for file in files if self._is_to_do(file, known)]
         self.report.to_do = len(to_do)
@@ -235,6 +265,7 @@ class Ingest:
             self.ledger.save()
         self._settle_projection()
         self.collection.save(replace(self.collection.facts, updated=_now()))
+        index(self.collection)
 
     def _known(self) -> dict[str, Known]:
         known: dict[str, Known] = {}
@@ -259,14 +290,24 @@ class Ingest:
             return
         projection = read_collection_projection(self.collection)
         writer = BatchWriter(self.collection, projection, known)
-        results = embed(to_do, self.encoder, is_known=writer.has_content, max_megapixels=self.options.max_megapixels)
+        results = self._read(to_do, writer.has_content)
         with progress("embedding", len(to_do), unit="pictures") as shown:
-            for batch in batches(self._whole(results, writer), self.encoder.spec.batch_size * ACK_BATCHES):
+            for batch in batches(self._whole(results, writer), ACK_PICTURES):
                 good = [result for result in batch if isinstance(result, Embedded)]
                 writer.write(good)
                 for result in batch:
                     self._count(result, known)
                 shown.advance(len(batch), f"{self.report.failed} bad" if self.report.failed else "")
+        if self._gone:
+            raise self._gone
+
+    def _read(self, files: list[PictureFile], is_known: Callable[[str], bool]) -> Iterator[Embedded | Failed]:
+        """`embed`; where the disk goes away, what came before is kept first, and recorded."""
+        limits = {"max_megapixels": self.options.max_megapixels, "max_seconds": self.options.max_seconds}
+        try:
+            yield from embed(files, self.encoder, is_known=is_known, **limits)
+        except DatasetError as error:
+            self._gone = error
 
     def _whole(self, results: Iterable[Embedded | Failed], writer: BatchWriter) -> Iterator[Embedded | Failed]:
         """Every result with its vector: of known content the stored one, if that still is what it was."""
@@ -279,8 +320,7 @@ class Ingest:
                 self.report.copied += 1
                 yield stored
             else:
-                again = embed([result.file], self.encoder, max_megapixels=self.options.max_megapixels)
-                yield from self._whole(again, writer)
+                yield from self._whole(self._read([result.file], lambda _: False), writer)
 
     def _count(self, result: Embedded | Failed, known: dict[str, Known]) -> None:
         path = result.file.relative
@@ -310,15 +350,16 @@ class Ingest:
         else:
             self.collection.delete([stable_id(path) for path in vanished])
             self.report.removed += len(vanished)
-            self.ledger.keep_only(seen)
+        self.ledger.keep_only(seen, unreadable)
 
     def _settle_projection(self) -> None:
         facts, asked = self.collection.facts, self.options.projection
-        if facts.pending == UNDECIDED or asked == Devise.kind:
-            if facts.projection != Devise.kind:
-                self._train(required=asked == Devise.kind)
-            elif asked == Devise.kind:
-                note("the collection has a DeViSE head already, which is kept: --projection FILE gives it another")
+        if facts.pending == UNDECIDED or asked in TRAINED:
+            wanted = asked if asked in TRAINED else Joint.kind
+            if facts.projection != wanted:
+                self._train(wanted, required=asked in TRAINED)
+            elif asked in TRAINED:
+                note("the collection has such a projection already, which is kept: `ingest reproject` trains it anew")
         elif asked == Conse.kind and facts.projection != Conse.kind:
             self._switch(build_conse(self.encoder, self.words))
         elif given := _projection_file(self.options):
@@ -326,21 +367,12 @@ class Ingest:
             if given.to_bytes() != self.collection.read_file(PROJECTION_FILE):
                 self._switch(given)
 
-    def _train(self, *, required: bool) -> None:
+    def _train(self, kind: str, *, required: bool) -> None:
         labels = trainable(self.collection, self.words)
         if not labels and not required:
             self.collection.save(replace(self.collection.facts, pending=""))
             return
-        if labels:
-            note(f"training a DeViSE head on {sum(labels.values())} pictures of {len(labels)} labels")
-        with progress("training", Recipe().epochs, unit="epochs") as shown:
-            head = train_on(self.collection, self.words, lambda detail: shown.advance(1, detail))
-        hit = head.header.figures["test"]
-        note(
-            f"of the pictures held back, {hit['1']}% have their own label as the nearest one, {hit['2']}% among the "
-            f"first 2, {hit['3']}% among the first 3"
-        )
-        self._switch(head)
+        self._switch(train_kind(self.collection, self.encoder, self.words, kind))
 
     def _switch(self, projection: Projection) -> None:
         before = self.collection.facts.projection

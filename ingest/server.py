@@ -6,7 +6,7 @@ A collection ``name`` is::
     name--files    parts of those files, base64 in payloads: another machine finds them here too
 
 The facts and each file have a metadata key of their own: the server replaces whole keys, so two commands
-that change different ones do not undo each other. Search is exact, as it is embedded.
+that change different ones do not undo each other. Search is exact or by a graph as it is embedded, by size.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-import grpc  # type: ignore[import-untyped]
-import httpx
-import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from ingest.facts import Facts
+from ingest.fault import FOREIGN, TOO_LARGE, is_passing, reason_of, status_of, translated
+from ingest.lease import lease
 from ingest.record import stable_id
-from ingest.store import SCROLL_PAGE, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector, batches
+from ingest.store import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, Store, Summary, Vector, batches
+from ingest.wire import graph_params, has_graph, search_params, to_filter, to_point, vector_params
 from model.errors import CollectionNotFound, StoreDamaged, StoreError, StoreUnreachable, UsageError
+from model.terminal import note
 
 FACTS_KEY = "wordsight"
+WRITER_KEY = "wordsight-writer"
 FILE_KEY = "wordsight-file:"
 FILES_OF_KEY = "wordsight-files-of"
 FILES_SUFFIX = "--files"
@@ -44,17 +46,14 @@ TIMEOUT_SECONDS = 30
 ATTEMPTS = 5
 RETRY_WAIT = wait_exponential(multiplier=1, max=10)
 MESSAGE_BYTES = 4 * 2**20  # of a request or an answer: far below the 32 MB a server takes, soon sent again
-PART_BYTES = 2**20  # of a file
+PART_BYTES = 2**18  # of a file: a third more as base64, and a proxy may take no more than 1 MB
+OLDER_PART_BYTES = 2**20  # of a file whose record does not say
 POINT_BYTES = 1024  # of a point beside its numbers: id, punctuation and, in answers, the payload
 NUMBER_BYTES = 24  # of a float32 as JSON at its longest: -1.1754943508222875e-38,
 ON_DISK_WIDTH = 1024  # from here on, vectors stay on the server's disk and pass through its page cache
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_FOREIGN = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError, ValueError, KeyError, RuntimeError)
-"""What a client raises; the last three are of its local mode, which stands for a server in tests."""
-_GRPC_REFUSALS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ALREADY_EXISTS": 409}
-_GRPC_PASSING = ("ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
 
 
 def connect(url: str, api_key: str | None) -> ServerStore:
@@ -94,11 +93,11 @@ def _check_server(client: QdrantClient, url: str) -> None:
         client.get_collections()  # the version is told to anybody, this only with the right key
     except ValueError as error:
         raise StoreError(f"what answers at {url} is no Qdrant server: check the address") from error
-    except _FOREIGN as error:
-        if not _is_passing(error):
-            raise _translated(error, url) from error
+    except FOREIGN as error:
+        if not is_passing(error):
+            raise translated(error, url) from error
         way_out = "start one with `docker compose up -d`, or leave the URL out to use the embedded store"
-        raise StoreUnreachable(f"no Qdrant server answers at {url} ({_reason(error)}): {way_out}") from error
+        raise StoreUnreachable(f"no Qdrant server answers at {url} ({reason_of(error)}): {way_out}") from error
     ours = importlib.metadata.version("qdrant-client")
     (major, minor), (our_major, our_minor) = _minor(version), _minor(ours)
     if major != our_major or abs(minor - our_minor) > 1:
@@ -113,69 +112,22 @@ def _minor(version: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _status(error: BaseException) -> int:
-    """The HTTP status an error amounts to, whichever way it came."""
-    source = error.source if isinstance(error, ResponseHandlingException) else error
-    text = str(source)
-    if isinstance(source, httpx.TransportError):
-        return 503
-    if isinstance(source, ResourceExhaustedResponse):
-        return 429
-    if isinstance(source, grpc.RpcError):
-        name = source.code().name
-        return 503 if name in _GRPC_PASSING else _GRPC_REFUSALS.get(name, 400)
-    status = source.status_code if isinstance(source, UnexpectedResponse) else None
-    if status is None or status == 400:
-        return 409 if "already exists" in text else 404 if "not found" in text else 400
-    return status
-
-
-def _is_passing(error: BaseException) -> bool:
-    """Whether the same request may well succeed a little later."""
-    return isinstance(error, _FOREIGN) and (_status(error) == 429 or _status(error) >= 500)
-
-
-def _reason(error: BaseException) -> str:
-    source = error.source if isinstance(error, ResponseHandlingException) else error
-    said = str(source) or type(source).__name__
-    if isinstance(source, grpc.RpcError):
-        said = str(source.details())
-    elif isinstance(source, UnexpectedResponse):
-        said = f"{source.status_code} {source.reason_phrase}"
-        with suppress(ValueError, KeyError, TypeError):
-            said = str(source.structured()["status"]["error"])
-    elif source is not error and not isinstance(source, httpx.TransportError):
-        said = "its answer is none of Qdrant's"
-    return " ".join(said.split())[:160]
-
-
-def _translated(error: BaseException, where: str) -> StoreError:
-    status, reason, server = _status(error), _reason(error), f"the Qdrant server at {where}"
-    if status in (401, 403):
-        return StoreUnreachable(f"{server} refuses the API key ({reason}): set QDRANT_API_KEY")
-    if status == 404 and "ollection" in reason:
-        return CollectionNotFound(f"the collection is no longer on {server} ({reason})")
-    if _is_passing(error):
-        again = "what it acknowledged stays, run the same command again when it is back"
-        return StoreUnreachable(f"{server} does not answer ({reason}): {again}")
-    return StoreError(f"a request to {server} failed: {reason}")
-
-
 class ServerStore(Store):
     """Collections on a server; those without our metadata are not ours, and left alone."""
 
     def __init__(self, client: QdrantClient, where: str) -> None:
         self.client = client
         self.where = where
+        self.message_bytes = MESSAGE_BYTES
 
     def ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the client, again after passing failures; its errors become kinds of StoreError."""
-        passing = retry_if_exception(_is_passing)
+        passing = retry_if_exception(is_passing)
         retrying = Retrying(stop=stop_after_attempt(ATTEMPTS), wait=RETRY_WAIT, retry=passing, reraise=True)
         try:
             return retrying(call, *args, **kwargs)
-        except _FOREIGN as error:
-            raise _translated(error, self.where) from error
+        except FOREIGN as error:
+            raise translated(error, self.where) from error
 
     def metadata(self, name: str) -> Mapping[str, Any]:
         """Of any collection, ours or not; raises CollectionNotFound."""
@@ -187,7 +139,7 @@ class ServerStore(Store):
         try:
             self.ask(create, name, vectors_config=vectors, metadata=metadata, on_disk_payload=True)
         except StoreError as error:
-            there = error.__cause__ is not None and _status(error.__cause__) == 409
+            there = error.__cause__ is not None and status_of(error.__cause__) == 409
             if not there or self.metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise
 
@@ -208,7 +160,9 @@ class ServerStore(Store):
 
     def summary(self, name: str) -> Summary:
         collection = self.open(name)
-        return Summary(name, collection.facts, collection.count(), None)
+        points = collection.count()
+        graph = has_graph(self.ask(self.client.get_collection, name))
+        return Summary(name, collection.facts, points, None, points if graph else 0)
 
     def open(self, name: str, *, write: bool = False) -> ServerCollection:
         """Open a collection. A server takes several writers, so ``write`` keeps nobody out."""
@@ -217,15 +171,15 @@ class ServerStore(Store):
             collection.make_indexes()
         return collection
 
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        def write(mark: object) -> None:
+            self.ask(self.client.update_collection, name, metadata={WRITER_KEY: mark})
+
+        return lease(name, lambda: self.metadata(name).get(WRITER_KEY), write)
+
     def create(self, name: str, facts: Facts) -> ServerCollection:
         """Make an empty collection; raises StoreError where there is one of that name, ours or not."""
-        cosine = models.Distance.COSINE
-        exact = models.HnswConfigDiff(m=0)  # no graph: every answer is that of a full comparison
-        vectors = {
-            vector: models.VectorParams(size=width, distance=cosine, hnsw_config=exact, on_disk=width >= ON_DISK_WIDTH)
-            for vector, width in facts.vectors.items()
-        }
-        self.make(name, vectors, FACTS_KEY, facts.to_json())
+        self.make(name, vector_params(facts.vectors, ON_DISK_WIDTH), FACTS_KEY, facts.to_json())
         collection = ServerCollection(self, name, facts)
         collection.make_indexes()
         return collection
@@ -251,6 +205,10 @@ class ServerCollection(Collection):
         self._ask = store.ask
         self._client = store.client
 
+    @cached_property
+    def _has_graph(self) -> bool:
+        return has_graph(self._ask(self._client.get_collection, self.name))
+
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
         there = self._ask(self._client.get_collection, self.name).payload_schema
@@ -262,7 +220,7 @@ class ServerCollection(Collection):
 
     def _upsert(self, points: Sequence[Point]) -> None:
         size = self._bytes_of(self.facts.vectors)
-        for batch in _by_bytes(points, lambda point: size + len(json.dumps(point.payload))):
+        for batch in self._by_bytes(points, lambda point: size + len(json.dumps(point.payload))):
             structs = [
                 models.PointStruct(
                     id=str(point.id),
@@ -271,17 +229,32 @@ class ServerCollection(Collection):
                 )
                 for point in batch
             ]
-            self._ask(self._client.upsert, self.name, structs, wait=True)
+            self._send(self._client.upsert, self.name, structs)
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
         size = self._bytes_of([name])
-        for batch in _by_bytes(zip(ids, matrix, strict=True), lambda _: size):
+        for batch in self._by_bytes(zip(ids, matrix, strict=True), lambda _: size):
             updates = [models.PointVectors(id=str(id), vector={name: row.tolist()}) for id, row in batch]
-            self._ask(self._client.update_vectors, self.name, updates, wait=True)
+            self._send(self._client.update_vectors, self.name, updates)
 
-    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]:
-        ask, query, wanted = self._client.query_points, vector.tolist(), _filter(filter)
-        found = self._ask(ask, self.name, query, using=using, query_filter=wanted, limit=limit).points
+    def _send(self, call: Callable[..., object], name: str, batch: list[Any]) -> None:
+        """Write a batch; where a proxy before the server finds it too large, in halves, and smaller from then on."""
+        try:
+            self._ask(call, name, batch, wait=True)
+        except StoreError as error:
+            if len(batch) == 1 or error.__cause__ is None or status_of(error.__cause__) != TOO_LARGE:
+                raise
+            self._store.message_bytes //= 2
+            middle = len(batch) // 2
+            self._send(call, name, batch[:middle])
+            self._send(call, name, batch[middle:])
+
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
+        ask, query, wanted = self._client.query_points, vector.tolist(), to_filter(filter)
+        params = search_params(limit, exact=exact) if self._has_graph else None
+        found = self._ask(
+            ask, self.name, query, using=using, query_filter=wanted, limit=limit, search_params=params
+        ).points
         return [Hit(UUID(str(point.id)), point.score, point.payload or {}) for point in found]
 
     def delete(self, ids: Sequence[UUID]) -> None:
@@ -292,28 +265,28 @@ class ServerCollection(Collection):
         found: dict[UUID, Point] = {}
         for batch in batches(map(str, ids), self._points_at_once(vectors)):
             records = self._ask(self._client.retrieve, self.name, batch, with_vectors=list(vectors) or False)
-            found.update((point.id, point) for point in map(_point, records))
+            found.update((point.id, point) for point in map(to_point, records))
         return {id: found[id] for id in ids if id in found}
 
-    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
-        return batches(self._every_point(vectors, page), page)
+    def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        return batches(self._every_point(vectors, min(page, self._points_at_once(vectors)), to_filter(filter)), page)
 
-    def _every_point(self, vectors: Sequence[str], page: int) -> Iterator[Point]:
+    def _every_point(self, vectors: Sequence[str], limit: int, wanted: models.Filter | None) -> Iterator[Point]:
         ask, named, offset = self._client.scroll, list(vectors) or False, None
-        limit = min(page, self._points_at_once(vectors))
         while True:
-            found, offset = self._ask(ask, self.name, limit=limit, offset=offset, with_vectors=named)
-            yield from map(_point, found)
+            found, offset = self._ask(ask, self.name, wanted, limit, offset=offset, with_vectors=named)
+            yield from map(to_point, found)
             if offset is None:
                 return
 
     def count(self, filter: Filter = Filter()) -> int:
-        return self._ask(self._client.count, self.name, _filter(filter), exact=True).count
+        return self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
 
-    def labels(self) -> dict[str, int]:
-        hits = self._ask(self._client.facet, self.name, "label", limit=1_000_000, exact=True).hits
-        counts = ((str(hit.value), hit.count) for hit in hits)
-        return dict(sorted(counts, key=lambda item: (-item[1], item[0])))
+    def _facet(self, field: str) -> dict[str, int]:
+        found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+        return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, facts: Facts) -> None:
         self._ask(self._client.update_collection, self.name, metadata={FACTS_KEY: facts.to_json()})
@@ -324,15 +297,21 @@ class ServerCollection(Collection):
         side = self.name + FILES_SUFFIX
         self._store.make(side, {}, FILES_OF_KEY, self.name)
         old = self._store.metadata(self.name).get(FILE_KEY + name)
-        new = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        new = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "part": PART_BYTES}
         starts = range(0, len(data), PART_BYTES)
         encoded = (base64.b64encode(data[start : start + PART_BYTES]).decode() for start in starts)
-        for batch in _by_bytes(zip(_part_ids(name, new), encoded, strict=True), lambda part: len(part[1])):
+        for batch in self._by_bytes(zip(_part_ids(name, new), encoded, strict=True), lambda part: len(part[1])):
             structs = [models.PointStruct(id=id, vector={}, payload={"data": text}) for id, text in batch]
-            self._ask(self._client.upsert, side, structs, wait=True)
+            self._send(self._client.upsert, side, structs)
         self._ask(self._client.update_collection, self.name, metadata={FILE_KEY + name: new})
         if old and old != new and (parts := _part_ids(name, old)):
             self._ask(self._client.delete, side, [*parts], wait=True)
+
+    def remove_file(self, name: str) -> None:
+        if record := self._store.metadata(self.name).get(FILE_KEY + name):
+            self._ask(self._client.update_collection, self.name, metadata={FILE_KEY + name: None})
+            if parts := _part_ids(name, record):
+                self._ask(self._client.delete, self.name + FILES_SUFFIX, [*parts], wait=True)
 
     def read_file(self, name: str) -> bytes | None:
         for _ in range(2):  # a writer may replace the file between its name and its parts
@@ -352,11 +331,33 @@ class ServerCollection(Collection):
             texts.update((str(part.id), (part.payload or {})["data"]) for part in found)
         return b"".join(base64.b64decode(texts.get(id, "")) for id in ids)
 
+    def index(self) -> None:
+        """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later."""
+        is_large = self.facts.kind == "pictures" and self.count() > GRAPH_FROM
+        if is_large and not self._has_graph:
+            note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
+            self._ask(self._client.update_collection, self.name, vectors_config=graph_params(self.facts.vectors))
+            del self._has_graph
+
     def close(self) -> None:
         """Nothing to let go of: the connections are the store's."""
 
     def _bytes_of(self, vectors: Iterable[str]) -> int:
         return NUMBER_BYTES * sum(self.facts.vectors.get(name, 0) for name in vectors) + POINT_BYTES
+
+    def _by_bytes(self, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+        """Lists of items of up to `MESSAGE_BYTES` together, of one item where that alone is more."""
+        batch: list[T] = []
+        size = 0
+        for item in items:
+            more = size_of(item)
+            if batch and size + more > self._store.message_bytes:
+                yield batch
+                batch, size = [], 0
+            batch.append(item)
+            size += more
+        if batch:
+            yield batch
 
     def _points_at_once(self, vectors: Sequence[str]) -> int:
         return max(1, MESSAGE_BYTES // self._bytes_of(vectors))
@@ -364,37 +365,5 @@ class ServerCollection(Collection):
 
 def _part_ids(name: str, record: Mapping[str, Any]) -> list[str]:
     """The point ids of a file's parts, new ones for new content."""
-    starts = range(0, record["size"], PART_BYTES)
+    starts = range(0, record["size"], record.get("part", OLDER_PART_BYTES))
     return [str(stable_id(f"{name}/{record['sha256']}/{start}")) for start in starts]
-
-
-def _by_bytes(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Lists of items of up to `MESSAGE_BYTES` together, of one item where that alone is more."""
-    batch: list[T] = []
-    size = 0
-    for item in items:
-        more = size_of(item)
-        if batch and size + more > MESSAGE_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += more
-    if batch:
-        yield batch
-
-
-def _filter(filter: Filter) -> models.Filter | None:
-    must: list[Any] = []
-    if filter.labels:
-        must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
-    if filter.under:
-        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
-    ids: list[Any] = [str(id) for id in filter.without]
-    must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
-    return models.Filter(must=must, must_not=must_not) if must or must_not else None
-
-
-def _point(record: models.Record) -> Point:
-    named = record.vector if isinstance(record.vector, dict) else {}
-    vectors = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
-    return Point(UUID(str(record.id)), vectors, record.payload or {})

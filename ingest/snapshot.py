@@ -18,7 +18,9 @@ crash the process. Files that were checked and have not been touched since are n
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -29,8 +31,9 @@ from uuid import UUID
 import numpy as np
 
 from ingest.checked import check_file
+from ingest.facts import Facts
 from ingest.forest import METRIC, Forest, Space
-from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Filter, Hit, Point, Store, Summary, Vector
+from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Point, Store, Summary, Vector
 from model.encoder import Encoder, OnnxEncoder, encoder_spec
 from model.errors import StoreDamaged, StoreError
 from model.words import Words
@@ -191,6 +194,10 @@ class SnapshotStore(Store):
             self.checked(name)
         return OnnxEncoder(encoder_spec(facts.encoder), facts.encoder_sha256, self.folder / ENCODER_DIR)
 
+    def thumbnail(self, id: UUID) -> bytes | None:
+        name = f"{THUMBNAILS_DIR}/{id}.jpg"
+        return self.checked(name).read_bytes() if name in self.manifest.files else None
+
     def checked(self, name: str) -> Path:
         """The path of a file of the snapshot, which is what was exported.
 
@@ -253,7 +260,7 @@ class SnapshotCollection(Collection):
                 high = middle
         return low if low < len(ids) and ids[low].as_py() == id.bytes else None
 
-    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]:
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
         """Ask for more until enough pass the filter, or every item was looked at."""
         forest = self._forest(using)
         passing = self._passing(filter)
@@ -291,20 +298,22 @@ class SnapshotCollection(Collection):
             self._id(row), {name: np.array(self._forest(name).vectors[row]) for name in vectors}, self._payload(row)
         )
 
-    def scroll(self, vectors: Sequence[str] = (), page: int = 1000) -> Iterator[list[Point]]:
-        for start in range(0, len(self._table), page):
-            yield [self._point(row, vectors) for row in range(start, min(start + page, len(self._table)))]
+    def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        passing = self._passing(filter)
+        rows = range(len(self._table)) if passing is None else np.flatnonzero(passing).tolist()
+        for start in range(0, len(rows), page):
+            yield [self._point(row, vectors) for row in rows[start : start + page]]
 
     def count(self, filter: Filter = Filter()) -> int:
         passing = self._passing(filter)
         return len(self._table) if passing is None else int(passing.sum())
 
-    def labels(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for label in self._table.column("label").to_pylist():
-            if label is not None:
-                counts[label] = counts.get(label, 0) + 1
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    def _facet(self, field: str) -> dict[str, int]:
+        column = self._table.column(field).to_pylist()
+        values = itertools.chain.from_iterable(column) if field == "folders" else column
+        return Counter(value for value in values if value is not None)
 
     def read_file(self, name: str) -> bytes | None:
         return self._store.checked(name).read_bytes() if name in self._store.manifest.files else None
@@ -327,4 +336,7 @@ class SnapshotCollection(Collection):
         raise StoreError(READ_ONLY)
 
     def write_file(self, name: str, data: bytes) -> None:
+        raise StoreError(READ_ONLY)
+
+    def remove_file(self, name: str) -> None:
         raise StoreError(READ_ONLY)

@@ -11,14 +11,16 @@ import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.facts import Facts
 from model.encoder import Encoder, open_encoder
 from model.errors import CollectionNotFound, StoreError, StoreUnreachable, UsageError
 from model.glove import open_words
@@ -26,7 +28,6 @@ from model.words import Words
 
 log = logging.getLogger("wordsight")
 
-FORMAT = 1
 VISUAL = "visual"
 SEMANTIC = "semantic"
 WORD = "word"
@@ -34,6 +35,15 @@ WORD = "word"
 SCROLL_PAGE = 1000
 TIE_MARGIN = 16
 """Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
+
+GRAPH_FROM = 10_000
+"""Pictures from which a graph is built for searching; below, and for what has come since, search is exact."""
+
+SEARCH_WIDTH = 128
+"""Candidates a search of the graph keeps (HNSW's ef) for up to half as many answers."""
+
+MOST_BY_GRAPH = 1000
+"""For more answers than this, everything is compared."""
 
 SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
@@ -67,47 +77,6 @@ class Filter:
     labels: tuple[str, ...] = ()
     under: str = ""
     without: tuple[UUID, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is recorded of a collection, and must not change under it.
-
-    ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
-    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
-    ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
-    """
-
-    kind: Literal["pictures", "words"]
-    vectors: Mapping[str, int]
-    words: str
-    words_sha256: str
-    encoder: str = ""
-    encoder_sha256: str = ""
-    projection: str = ""
-    pending: str = ""
-    trained: Sequence[str] = ()
-    root: str = ""
-    created: str = ""
-    updated: str = ""
-    format: int = FORMAT
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any], name: str) -> Facts:
-        """Raises StoreError where the facts are incomplete or of a newer format."""
-        try:
-            if facts["format"] != FORMAT:
-                raise StoreError(
-                    f"collection {name!r} is of format {facts['format']}, this version reads {FORMAT}: upgrade"
-                )
-            known = {key: facts[key] for key in cls.__dataclass_fields__ if key in facts}
-            return cls(**{**known, "trained": tuple(known.get("trained", ()))})
-        except (KeyError, TypeError) as error:
-            raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error
 
 
 class Collection(ABC):
@@ -153,12 +122,14 @@ class Collection(ABC):
         filter: Filter = Filter(),
         *,
         min_score: float = -1.0,
+        exact: bool = False,
     ) -> list[Hit]:
         """The nearest points by cosine, best first, equal scores in the order of ids.
 
         Args:
             using: name of the vector. vector: (width,), of any length but 0.
             min_score: leave out lower cosines; a score equal to it stays.
+            exact: compare everything, also where a graph would miss little.
 
         Raises:
             ValueError: the wrong width, not finite, or zero.
@@ -170,7 +141,7 @@ class Collection(ABC):
             return []
         wanted = limit + TIE_MARGIN
         while True:
-            found = self._search(using, vector, wanted, filter)
+            found = self._search(using, vector, wanted, filter, exact=exact or bool(filter.labels or filter.under))
             hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
             hits.sort(key=lambda hit: (-hit.score, hit.id))
             if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
@@ -193,7 +164,7 @@ class Collection(ABC):
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
 
     @abstractmethod
-    def _search(self, using: str, vector: Vector, limit: int, filter: Filter) -> list[Hit]: ...
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]: ...
 
     @abstractmethod
     def delete(self, ids: Sequence[UUID]) -> None:
@@ -204,16 +175,26 @@ class Collection(ABC):
         """Points by id, with the vectors named, at length 1; those not there are left out."""
 
     @abstractmethod
-    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
-        """All points in pages, in the order of ids, with the vectors named."""
+    def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        """All points that pass, in pages, in the order of ids, with the vectors named."""
 
     @abstractmethod
     def count(self, filter: Filter = Filter()) -> int:
         """How many points there are, exactly."""
 
-    @abstractmethod
     def labels(self) -> dict[str, int]:
         """Every label with its number of points, the most frequent first."""
+        return dict(sorted(self._facet("label").items(), key=lambda item: (-item[1], item[0])))
+
+    def folders(self) -> dict[str, int]:
+        """Every folder of the dataset with the number of points below it, in the order of names."""
+        return dict(sorted(self._facet("folders").items()))
+
+    @abstractmethod
+    def _facet(self, field: str) -> dict[str, int]:
+        """Every value of a payload field, or of the list it holds, with its number of points."""
 
     @abstractmethod
     def save(self, facts: Facts) -> None:
@@ -226,6 +207,20 @@ class Collection(ABC):
     @abstractmethod
     def read_file(self, name: str) -> bytes | None:
         """A file kept with the collection, or None."""
+
+    def give_way(self) -> None:  # noqa: B027 - most keep nobody out
+        """Let others have it who wait, as a long reading must between two questions; it may have changed after."""
+
+    def index(self) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
+        """Build what makes a large collection quick to search, where it has grown; questions go on meanwhile.
+
+        Raises:
+            StoreError: it cannot be built now; the collection is as it was.
+        """
+
+    @abstractmethod
+    def remove_file(self, name: str) -> None:
+        """Forget a file kept with the collection; nothing happens where there is none."""
 
     @abstractmethod
     def close(self) -> None:
@@ -242,12 +237,16 @@ class Collection(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What can be said of a collection without searching it. ``size``: bytes on disk, or None."""
+    """What can be said of a collection without searching it.
+
+    ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
+    """
 
     name: str
     facts: Facts
     points: int
     size: int | None
+    graph: int = 0
 
 
 class Store(ABC):
@@ -279,6 +278,28 @@ class Store(ABC):
             StoreInUse: another process has it, and for long.
             StoreDamaged: files are missing or changed.
         """
+
+    def open_shared(self, name: str) -> Collection:
+        """Open a collection for long: to ask it now and then, and keep nobody from it meanwhile."""
+        return self.open(name)
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[Collection]:
+        """A collection to ask for as long as the ``with`` lasts."""
+        with self.open(name) as collection:
+            yield collection
+
+    def thumbnail(self, id: UUID) -> bytes | None:  # noqa: ARG002 - most stores keep none
+        """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
+        return None
+
+    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
+        """Around a run that writes a collection: keeps other runs out, where `open` does not.
+
+        Raises:
+            StoreInUse: another run writes it.
+        """
+        return nullcontext()
 
     @abstractmethod
     def create(self, name: str, facts: Facts) -> Collection:
@@ -325,6 +346,11 @@ class Store(ABC):
 
     def close(self) -> None:  # noqa: B027 - a store need not hold anything open
         """Let go of what the store itself holds."""
+
+
+def is_for_graph(limit: int) -> bool:
+    """Whether so many answers are asked of a graph; for more, comparing everything is no slower and misses none."""
+    return limit <= MOST_BY_GRAPH
 
 
 def _check_payload(payload: Mapping[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ingest.facts import Facts
 from ingest.record import stable_id
-from ingest.store import WORD, Facts, Point, Store, batches
+from ingest.store import WORD, Point, Store, batches
 from model.errors import CollectionNotFound, StoreInUse
 from model.terminal import note
 from model.vocabulary import VERSION, tag_vocabulary

@@ -109,7 +109,7 @@ def _compare(live: Collection, snapshot: Collection, spaces: Mapping[str, Space]
         agree = same_answers if spaces[using].is_exact else no_contradiction
         hits = shared = 0
         for point in chosen:
-            left, right = (c.search(using, point.vectors[using], ANSWERS) for c in (live, snapshot))
+            left, right = (c.search(using, point.vectors[using], ANSWERS, exact=c is live) for c in (live, snapshot))
             hits += len(left)
             shared += len({hit.id for hit in left} & {hit.id for hit in right})
             if not agree(left, right):

@@ -21,9 +21,13 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ingest import embedded
-from ingest.embedded import FACTS_FILE, SHARD, EmbeddedCollection, EmbeddedStore, edge_errors
-from ingest.store import VISUAL, Facts, Filter, Point, Vector
+from ingest import shard
+from ingest.embedded import EmbeddedStore
+from ingest.engine import edge_errors
+from ingest.facts import Facts
+from ingest.shard import FACTS_FILE, SHARD, EmbeddedCollection
+from ingest.store import VISUAL, Filter, Point, Vector
+from model.cache import folder_bytes
 from model.errors import CollectionNotFound, DiskFull, StoreDamaged, StoreError, StoreInUse
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,7 +53,9 @@ from pathlib import Path
 from uuid import UUID
 import numpy as np
 from ingest.embedded import EmbeddedStore
-from ingest.store import VISUAL, Facts, Point
+from ingest.facts import Facts
+from ingest.store import VISUAL, Point
+from model.cache import folder_bytes
 
 WIDTH, BATCH = {WIDTH}, {BATCH}
 store = EmbeddedStore(Path(sys.argv[1]))
@@ -190,6 +196,18 @@ def test_a_second_writer_is_told(store: EmbeddedStore, start: Start) -> None:
     store.open("a", write=True).close()
 
 
+def test_what_a_killed_process_left_of_the_engines_own_writes_goes(store: EmbeddedStore, folder: Path) -> None:
+    left = folder / "shard" / "wal" / ".atomicwrites72JEs"
+    left.mkdir()
+    (left / "tmpfile.tmp").write_bytes(b"half")
+    with store.open("a") as reader:
+        assert reader.count() == 64
+    assert left.exists()  # a reader changes nothing
+    with store.open("a", write=True) as writer:
+        assert writer.count() == 64
+    assert not left.exists()
+
+
 def test_a_second_writer_in_the_same_process_is_told(store: EmbeddedStore) -> None:
     with store.open("a", write=True), pytest.raises(StoreInUse):
         store.open("a", write=True)
@@ -252,8 +270,8 @@ def test_a_writer_waits_for_a_reader_that_is_slow(store: EmbeddedStore, start: S
 
 
 def test_a_shard_held_for_too_long(store: EmbeddedStore, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "READER_WAIT_SECONDS", 0.3)
-    monkeypatch.setattr(embedded, "WRITER_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(shard, "WRITER_WAIT_SECONDS", 0.3)
     reader = start(READ_AND_HOLD)
     assert reader.line() == "open"
     usual = EmbeddedCollection._load
@@ -450,6 +468,9 @@ class PanicException(BaseException):
         (Exception("open failed: Read-only file system (os error 30)"), StoreError, "copy the store to a disk"),
         (Exception("open failed: Permission denied (os error 13)"), StoreError, "Permission denied"),
         (Exception("write: No space left on device (os error 28)"), DiskFull, "make room and run again"),
+        (Exception("Can't init WAL: Os { code: 28, kind: StorageFull }"), DiskFull, "make room and run again"),
+        (Exception("Can't init WAL: Os { code: 27, kind: FileTooLarge }"), StoreError, "raise `ulimit -f`"),
+        (Exception("open failed: Too many open files (os error 24)"), StoreError, "raise `ulimit -n`"),
         (Exception("Can't init WAL: Kind(WouldBlock)"), StoreInUse, "in use by another program"),
         (Exception("something\n  else"), StoreDamaged, "(something else)"),
         (PanicException("index out of bounds"), StoreDamaged, "index out of bounds"),
@@ -481,7 +502,9 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return fill
 
 
-def test_a_full_disk_is_foreseen(store: EmbeddedStore, folder: Path, full_disk: Callable[[], None]) -> None:
+def test_a_full_disk_is_foreseen(
+    store: EmbeddedStore, folder: Path, full_disk: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with store.open("a", write=True) as collection:
         collection.write_file("f", b"old")
         before = [(point.id, point.payload) for page in collection.scroll() for point in page]
@@ -502,6 +525,9 @@ def test_a_full_disk_is_foreseen(store: EmbeddedStore, folder: Path, full_disk: 
         )
         assert collection.read_file("f") == b"old"
     assert store.names() == ["a"]
+    with pytest.raises(DiskFull, match="60 MB left"):
+        store.open("a")  # the engine would die of it
+    monkeypatch.undo()
     with store.open("a") as collection:
         assert collection.count() == 64
 
@@ -511,7 +537,7 @@ def test_a_full_disk_is_foreseen(store: EmbeddedStore, folder: Path, full_disk: 
 
 def segment_bytes(folder: Path) -> int:
     """Without the log, whose size comes and goes."""
-    return embedded._folder_bytes(folder / SHARD / "segments")
+    return folder_bytes(folder / SHARD / "segments")
 
 
 def test_the_space_of_deleted_points_comes_back(root: Path) -> None:
@@ -534,11 +560,12 @@ def test_the_space_of_deleted_points_comes_back(root: Path) -> None:
 
 
 def test_compacting_can_wait_for_a_disk_with_room(
-    store: EmbeddedStore, folder: Path, full_disk: Callable[[], None]
+    store: EmbeddedStore, folder: Path, full_disk: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.open("a", write=True) as collection:
         collection.delete([UUID(int=i) for i in range(60)])
         full_disk()
+    monkeypatch.undo()
     assert store.summary("a").points == 4
     with store.open("a") as collection:
         assert collection.count() == 4

@@ -22,7 +22,7 @@ from ingest.semantics import (
     SWITCHING,
     UNDECIDED,
     read_collection_projection,
-    train_on,
+    train_kind,
 )
 from ingest.store import SEMANTIC, VISUAL, Point
 from model.encoder import Encoder
@@ -274,7 +274,7 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     store: EmbeddedStore, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = labelled_folder(tmp_path / "many", originals, ("cat", "coffee", "rocket", "moon"), 20)
-    monkeypatch.setattr(run_module, "ACK_BATCHES", 1)
+    monkeypatch.setattr(run_module, "ACK_PICTURES", 32)
     real = run_module.embed
 
     def interrupted(files, encoder, **options):
@@ -290,7 +290,7 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     monkeypatch.setattr(run_module, "embed", real)
     again = ingest(store, folder)
     assert (again.unchanged, again.added, again.total) == (32, 48, 80)
-    assert store.facts("many").projection == "devise"
+    assert store.facts("many").projection == "joint"
 
 
 def test_a_full_disk_is_foreseen_before_anything_is_written(
@@ -313,7 +313,7 @@ def test_a_labelled_folder_gets_a_head_that_is_kept(
     (folder / "2019").mkdir()
     ingest(store, folder)
     facts = store.facts("labelled")
-    assert (facts.projection, facts.pending, facts.trained) == ("devise", "", ("cat", "coffee", "rocket"))
+    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "coffee", "rocket"))
     for path, point in points(store, "labelled").items():
         own = words.phrase(path.split("/")[0]).vector
         others = [words.phrase(label).vector for label in ("cat", "rocket", "coffee") if label not in path]
@@ -348,20 +348,20 @@ def test_a_small_folder_keeps_conse_until_a_head_is_asked_for(
 
 
 def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_run(
-    store: EmbeddedStore, originals: Path, tmp_path: Path, words: Words, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, originals: Path, tmp_path: Path, encoder: Encoder, words: Words
 ) -> None:
     folder = labelled_folder(tmp_path / "halfway", originals, ("cat", "rocket"), 12)
     ingest(store, folder, Options(offline=True, projection="conse"))
     conse = points(store, "halfway")
     with store.open("halfway", write=True) as collection:
-        head = train_on(collection, words)
+        head = train_kind(collection, encoder, words, "joint")
         from dataclasses import replace
 
         collection.write_file(NEXT_FILE, head.to_bytes())
         collection.save(replace(collection.facts, pending=SWITCHING))
     ingest(store, folder)
     facts = store.facts("halfway")
-    assert (facts.projection, facts.pending) == ("devise", "")
+    assert (facts.projection, facts.pending) == ("joint", "")
     after = points(store, "halfway")
     features = np.stack([p.vectors[VISUAL] * p.payload["visual_norm"] for p in after.values()])
     np.testing.assert_allclose(
@@ -383,7 +383,7 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
         ingest(store, folder)
     assert store.facts("undecided").pending == UNDECIDED
     ingest(store, folder)
-    assert store.facts("undecided").projection == "devise"
+    assert store.facts("undecided").projection == "joint"
 
 
 def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
@@ -398,7 +398,7 @@ def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
     shutil.copytree(folder / "cat", small / "cat")
     ingest(store, small, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     facts = store.facts("small")
-    assert (facts.projection, facts.pending, facts.trained) == ("devise", "", ("cat", "rocket"))
+    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "rocket"))
     from dataclasses import replace
 
     from model.errors import ProjectionError
@@ -430,12 +430,12 @@ def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_t
         read_collection_projection(collection).save(tmp_path / "head.safetensors")
     capsys.readouterr()
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
-    assert "projection changed from devise to devise" in capsys.readouterr().err
+    assert "projection changed from joint to joint" in capsys.readouterr().err
     assert store.facts("first").trained == ("coffee", "moon")
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     assert "projection changed" not in capsys.readouterr().err
-    ingest(store, folder, Options(offline=True, projection="devise"))
-    assert "has a DeViSE head already" in capsys.readouterr().err
+    ingest(store, folder, Options(offline=True, projection="joint"))
+    assert "has such a projection already" in capsys.readouterr().err
 
 
 def test_two_folders_do_not_share_a_collection_but_a_moved_one_keeps_its(

@@ -18,11 +18,13 @@ import httpx
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from ingest import server
+from ingest import fault, server
+from ingest.facts import Facts
 from ingest.server import ServerStore, connect
-from ingest.store import VISUAL, Facts, Point
+from ingest.store import VISUAL, Point
 from model.errors import CollectionNotFound, StoreDamaged, StoreError, StoreUnreachable, UsageError
 
 FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
@@ -250,7 +252,7 @@ def test_passing_failures_are_tried_again(
 
 def test_a_server_that_asks_to_wait_is_tried_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
     collection = store.create("a", FACTS)
-    limited = server.ResourceExhaustedResponse("rate limit", 3)
+    limited = ResourceExhaustedResponse("rate limit", 3)
     calls = iter([limited, limited])
 
     def count(*args: object, **kwargs: object) -> models.CountResult:
@@ -384,8 +386,8 @@ class GrpcError(grpc.RpcError):  # type: ignore[misc]
     ],
 )
 def test_errors_are_translated(error: Exception, passing: bool, kind: type, told: str) -> None:
-    translated = server._translated(error, "http://there")
-    assert server._is_passing(error) == passing
+    translated = fault.translated(error, "http://there")
+    assert fault.is_passing(error) == passing
     assert type(translated) is kind
     assert told in str(translated)
     assert "http://there" in str(translated)
@@ -460,7 +462,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch
     monkeypatch.undo()
     collection.write_file("big", new)
     assert collection.read_file("big") == new
-    assert memory.client.count("a--files").count == 6, "the parts of the old one are gone"
+    assert memory.client.count("a--files").count == -(-len(new) // server.PART_BYTES), "the old parts are gone"
 
 
 def test_a_damaged_file_is_told(memory: ServerStore) -> None:

@@ -27,6 +27,7 @@ from ingest.run import CREATING
 from ingest.semantics import PROJECTION_FILE, SWITCHING
 from ingest.snapshot import Manifest, SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, WORD, Filter, Point
+from ingest.tags import tags_name
 from ingest.verify import verify
 from model import cache
 from model.cache import sha256_file
@@ -46,6 +47,8 @@ from tests.snapshots import SmallStore, fill, make_facts, make_payload, make_sna
 PICTURES = 120
 WIDTHS = {VISUAL: 48, SEMANTIC: 12}
 LABELS = ("cat", "dog", None)
+
+TAGS_NAME = tags_name("glove", "00")
 
 
 def make_points(count: int, widths: dict[str, int] = WIDTHS, seed: int = 0) -> list[Point]:
@@ -84,7 +87,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_manifest_says_what_is_in_it(made: SnapshotStore) -> None:
     record = json.loads((made.folder / "manifest.json").read_bytes())
-    assert (record["format"], record["collection"], record["tags"]) == (1, "pictures", "tags-glove-00-v1")
+    assert (record["format"], record["collection"], record["tags"]) == (1, "pictures", TAGS_NAME)
     assert record["program"].startswith("wordsight ")
     assert record["facts"]["vectors"] == WIDTHS
     assert record["facts"]["root"] == "/photos"
@@ -169,7 +172,7 @@ def test_a_collection_without_pictures_words_or_projection_is_refused(source: Sm
         collection.upsert(make_points(3))
     with pytest.raises(StoreDamaged, match="has lost its projection"):
         export(source, "no projection", tmp_path / "s", ExportOptions())
-    source.drop("tags-glove-00-v1")
+    source.drop(TAGS_NAME)
     with pytest.raises(CollectionNotFound, match=r"tag vocabulary .* is not complete"):
         export(source, "pictures", tmp_path / "s", ExportOptions())
     with pytest.raises(CollectionNotFound, match="no collection 'absent'"):
@@ -279,7 +282,7 @@ def test_a_picture_that_cannot_be_made_small_is_left_out(
     def broken(*_: Any, **__: Any) -> None:
         raise PictureError("another decoder")
 
-    monkeypatch.setattr(exporting, "open_picture", broken)
+    monkeypatch.setattr(exporting, "thumbnail", broken)
     facts = make_facts(*WIDTHS.values(), root=str(photos))
     make_snapshot(tmp_path, facts, [picture_point(photos, "a.jpg")], with_thumbnails=True)
     assert "1 pictures are gone or changed" in capsys.readouterr().err
@@ -316,10 +319,10 @@ def test_nothing_in_a_snapshot_can_be_changed(made: SnapshotStore) -> None:
 
 
 def test_it_is_a_store_like_others(made: SnapshotStore) -> None:
-    assert made.names() == ["pictures", "tags-glove-00-v1"]
+    assert made.names() == ["pictures", TAGS_NAME]
     assert list(made.collections()) == ["pictures"]
     assert made.summary("pictures").points == PICTURES
-    assert made.summary("tags-glove-00-v1").points == 40
+    assert made.summary(TAGS_NAME).points == 40
     with pytest.raises(CollectionNotFound, match=r"no collection 'absent' in .*there are: pictures"):
         made.open("absent")
     with made.open("pictures") as collection:

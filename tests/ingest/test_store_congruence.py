@@ -21,9 +21,10 @@ from qdrant_client import QdrantClient
 
 from ingest import forest
 from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
 from ingest.server import ServerStore, connect
 from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, Collection, Facts, Filter, Hit, Point, Store, Vector
+from ingest.store import SEMANTIC, VISUAL, Collection, Filter, Hit, Point, Store, Vector
 from model.errors import CollectionNotFound, StoreError
 from tests.snapshots import make_payload, make_snapshot
 
@@ -238,6 +239,25 @@ def labels(world: World) -> Result:
     found = world.filled(60).labels()
     assert list(found.items()) == [("cat", 20), ("Käse 芝士", 10), ("a/b", 10), ("dog", 10)]
     return list(found.items())
+
+
+@reading
+def folders(world: World) -> Result:
+    found = world.filled(60).folders()
+    paths = [point.payload["path"] for point in make_points(60)]
+    assert list(found) == sorted(found)
+    assert found == {folder: sum(path.startswith(f"{folder}/") for path in paths) for folder in found}
+    assert len(found) == 10
+    return list(found.items())
+
+
+@reading
+def scrolling_under_a_filter(world: World) -> Result:
+    collection = world.filled(60)
+    found = list(collection.scroll(page=7, filter=Filter(labels=("cat",), under="top")))
+    wanted = [p.id for p in make_points(60) if p.payload["label"] == "cat" and p.payload["path"].startswith("top/")]
+    assert [point.id for page in found for point in page] == sorted(wanted)
+    return found
 
 
 @reading

@@ -1,0 +1,165 @@
+"""`ingest run --watch`: a collection kept in step with its folder.
+
+    bring up to date -> wait for a change -> wait until it is quiet -> bring up to date -> ...
+
+What the system tells of a change only says when to look: each look is a whole `ingest run`, which passes over
+unchanged files. So nothing is missed that was not told, and network disks, which tell nothing of what other
+machines change, are looked at every so often. Between looks the collection belongs to whoever wants it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.report import tell_run, what_changed
+from ingest.run import Options, Report, run_folder
+from ingest.store import Store
+from model.dataset import dataset_root
+from model.errors import CacheError, DatasetError, StoreError
+from model.pair import AUTO
+from model.picture import is_picture_name
+from model.terminal import note
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
+
+DEFAULT_POLL_SECONDS = 600
+"""How often to look although nothing was told."""
+
+QUIET_SECONDS = 1.0
+"""No change for so long, and those before are taken together: a file is seldom written more slowly."""
+
+TOGETHER_SECONDS = 30.0
+"""Where it is never quiet, changes are taken together for so long."""
+
+TICK_SECONDS = 2.0
+"""How often to see whether the folder is still the same one: a disk may be unmounted and mounted again."""
+
+AGAIN_SECONDS = 30.0
+"""After a look that failed for a passing cause, such as a store in use."""
+
+
+def watch_folder(
+    store: Store,
+    folder: Path,
+    name: str,
+    options: Options,
+    *,
+    poll_seconds: float = DEFAULT_POLL_SECONDS,
+) -> Report:
+    """Bring a collection up to date with ``folder`` again and again, until Ctrl-C.
+
+    Args:
+        poll_seconds: look so often, whatever is told.
+
+    Returns:
+        What the last look did, or was doing.
+
+    Raises:
+        What `run_folder` raises, from the first look. Later ones are noted and tried again.
+    """
+    root = dataset_root(folder)
+    changes = Changes(root, _places(store), poll_seconds)  # before the first look, so that none is missed in between
+    report = run_folder(store, folder, name, options)
+    tell_run(report)
+    if report.interrupted:
+        return report
+    note(f"watching {root}: Ctrl-C ends it")
+    options = replace(options, retry=False, projection=AUTO)  # what was asked for is done
+    failure = ""
+    try:
+        while not report.interrupted:
+            changes.wait(AGAIN_SECONDS if failure else poll_seconds)
+            try:
+                report = run_folder(store, folder, report.collection, options)
+            except (DatasetError, StoreError, CacheError) as error:
+                if str(error) != failure:
+                    note(f"{_now()} {error}; trying again")
+                failure = str(error)
+            else:
+                if changed := what_changed(report) or (failure and "in step again"):
+                    note(f"{_now()} {report.collection}: {report.total} pictures; {changed}")
+                failure = ""
+    except KeyboardInterrupt:
+        report.interrupted = True
+    return report
+
+
+def _places(store: Store) -> list[str]:
+    """What changes because of ourselves, where the store lies in the folder."""
+    return [str(Path(store.where).resolve())] if Path(store.where).is_dir() else []
+
+
+def _now() -> str:
+    return datetime.now().strftime("%H:%M:%S")
+
+
+class Changes:
+    """Waits until pictures below ``root`` change, or may have.
+
+    Args:
+        without: folders whose changes say nothing.
+    """
+
+    def __init__(self, root: Path, without: list[str], poll_seconds: float) -> None:
+        self._root = root
+        self._without = tuple(f"{place}{os.sep}" for place in without)
+        self._poll_seconds = poll_seconds
+        self._identity = _identity(root)
+        self._listener = self._listen()
+
+    def wait(self, seconds: float) -> None:
+        """Return when pictures changed and it is quiet again, when the folder is another, or after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._told(min(TICK_SECONDS, left)):
+                return
+            identity = _identity(self._root)
+            if identity != self._identity:  # gone, or another disk: what was listened to says nothing of it
+                self._identity = identity
+                self._listener = self._listen()
+                return
+
+    def _listen(self) -> RustNotify | None:
+        """What the system tells from now on; None where it cannot."""
+        from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+
+        if self._identity is None:
+            return None
+        try:
+            return RustNotify([str(self._root)], False, False, 0, True, True)
+        except (OSError, WatchfilesRustInternalError) as error:  # more folders than it watches for one user
+            note(f"the system tells of no changes in {self._root} ({error}): looking every {self._poll_seconds:.0f} s")
+            return None
+
+    def _told(self, seconds: float) -> bool:
+        """Whether pictures changed within ``seconds``; then it has become quiet."""
+        if self._listener is None:
+            time.sleep(seconds)
+            return False
+        together, quiet = (int(1000 * span) for span in (TOGETHER_SECONDS, QUIET_SECONDS))
+        told = self._listener.watch(together, quiet, int(1000 * seconds) or 1, None)
+        if told == "signal":
+            raise KeyboardInterrupt
+        return isinstance(told, set) and any(self._counts(path) for _, path in told)
+
+    def _counts(self, path: str) -> bool:
+        """Whether a change of that path can matter: a picture's, or one of what may have been a folder of them."""
+        relative = os.path.relpath(path, self._root)
+        hidden = any(part.startswith(".") for part in Path(relative).parts if relative != ".")
+        if hidden or path.startswith(self._without):
+            return False
+        return is_picture_name(path) or not os.path.isfile(path)
+
+
+def _identity(root: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        status = root.stat()
+        return status.st_dev, status.st_ino
+    return None

@@ -1,0 +1,62 @@
+"""What goes to a Qdrant server and comes back: its types and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from qdrant_client import models
+
+from ingest.store import SEARCH_WIDTH, Filter, Point, is_for_graph
+
+LINKS = 16
+BUILD_WIDTH = 100
+"""HNSW's m and ef_construct, as in the embedded store."""
+
+
+def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
+    """No graph: every answer is that of a full comparison."""
+    exact = models.HnswConfigDiff(m=0)
+    cosine = models.Distance.COSINE
+    return {
+        name: models.VectorParams(size=width, distance=cosine, hnsw_config=exact, on_disk=width >= on_disk_width)
+        for name, width in vectors.items()
+    }
+
+
+def graph_params(vectors: Mapping[str, int]) -> dict[str, models.VectorParamsDiff]:
+    """A graph of each vector, which the server builds by and by."""
+    graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH)
+    return {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
+
+
+def has_graph(info: models.CollectionInfo) -> bool:
+    vectors = info.config.params.vectors
+    named = vectors.values() if isinstance(vectors, dict) else ()
+    return any(params.hnsw_config is not None and params.hnsw_config.m for params in named)
+
+
+def search_params(limit: int, *, exact: bool) -> models.SearchParams:
+    """Without a graph every search is exact."""
+    if exact or not is_for_graph(limit):
+        return models.SearchParams(exact=True)
+    return models.SearchParams(hnsw_ef=max(SEARCH_WIDTH, 2 * limit))
+
+
+def to_filter(filter: Filter) -> models.Filter | None:
+    must: list[Any] = []
+    if filter.labels:
+        must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
+    if filter.under:
+        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
+    ids: list[Any] = [str(id) for id in filter.without]
+    must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
+    return models.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def to_point(record: models.Record) -> Point:
+    named = record.vector if isinstance(record.vector, dict) else {}
+    vectors = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
+    return Point(UUID(str(record.id)), vectors, record.payload or {})

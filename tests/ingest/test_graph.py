@@ -1,0 +1,210 @@
+"""The search graph of a large collection: its answers, what comes after it, and a kill while it is built."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest import graph, shard
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.record import Picture
+from ingest.store import SEMANTIC, VISUAL, Collection, Filter, Point
+from model.projection import unit
+
+WIDTHS = {VISUAL: 256, SEMANTIC: 50}
+COUNT = 3000
+FACTS = Facts("pictures", WIDTHS, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, "conse", root="/made-up")
+
+BUILD = """
+import sys
+from pathlib import Path
+from ingest import graph
+from ingest.embedded import EmbeddedStore
+graph.GRAPH_FROM = 1000
+with EmbeddedStore(Path(sys.argv[1])).open("many", write=True) as collection:
+    collection.index()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "GRAPH_FROM", 1000)
+
+
+def points(numbers: range, seed: int = 0) -> list[Point]:
+    """Clusters of pictures; the same number and seed are the same picture."""
+    centres = {name: np.random.default_rng(7).standard_normal((40, width)) for name, width in WIDTHS.items()}
+    made = []
+    for number in numbers:
+        random = np.random.default_rng((number, seed))
+        path = f"{'even' if number % 2 == 0 else 'odd'}/{number}.jpg"
+        picture = Picture(path, f"{number:064x}", 640, 480, 1000, 1, 1.0)
+        vectors = {
+            name: unit((centre[number % 40] + random.standard_normal(width)).astype(np.float32)[None])[0]
+            for (name, width), centre in zip(WIDTHS.items(), centres.values(), strict=True)
+        }
+        made.append(Point(picture.id, vectors, picture.to_payload()))
+    return made
+
+
+def recall(collection: Collection, asked: list[Point]) -> float:
+    found = 0
+    for point in asked:
+        for using in WIDTHS:
+            exact = collection.search(using, point.vectors[using], 10, exact=True)
+            near = collection.search(using, point.vectors[using], 10)
+            found += len({hit.id for hit in exact} & {hit.id for hit in near})
+    return found / (len(asked) * len(WIDTHS) * 10)
+
+
+def make(store: EmbeddedStore) -> None:
+    with store.create("many", FACTS) as collection:
+        collection.upsert(points(range(COUNT)))
+
+
+def left_over(store: EmbeddedStore) -> list[Path]:
+    return [path for path in store.root.rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_a_graph_answers_as_a_full_comparison_and_what_comes_later_is_found(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    make(store)
+    assert store.summary("many").graph == 0
+    asked = points(range(0, COUNT, 100), seed=1)
+    with store.open("many", write=True) as collection:
+        collection.index()
+        assert recall(collection, asked) >= 0.99
+        changed, gone, new = points(range(10), seed=5), points(range(10, 20)), points(range(COUNT, COUNT + 10))
+        collection.upsert([*changed, *new])
+        collection.delete([point.id for point in gone])
+        for point in [*changed, *new]:
+            assert collection.search(VISUAL, point.vectors[VISUAL], 1)[0].id == point.id
+        for point in gone:
+            assert collection.search(VISUAL, point.vectors[VISUAL], 1)[0].id != point.id
+        collection.index()  # so little is not worth another
+    assert store.summary("many").graph == COUNT
+    assert not left_over(store)
+    with store.open("many") as collection:
+        assert collection.count() == COUNT
+        assert recall(collection, asked) >= 0.99
+        found = collection.search(VISUAL, asked[0].vectors[VISUAL], 700, Filter(labels=("odd",)))
+        assert len(found) == 700
+        assert {hit.payload["label"] for hit in found} == {"odd"}
+        assert len(collection.search(SEMANTIC, asked[0].vectors[SEMANTIC], COUNT + 5)) == COUNT
+        old = {hit.id: hit.payload["path"] for hit in collection.search(VISUAL, asked[1].vectors[VISUAL], 50)}
+        assert all(
+            Picture.from_payload(point.payload).path == old[id] for id, point in collection.retrieve([*old]).items()
+        )
+
+
+def test_the_graph_is_built_anew_where_much_was_written_or_deleted(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    make(store)
+    with store.open("many", write=True) as collection:
+        collection.index()
+        collection.upsert(points(range(1100), seed=2))  # as many points as before
+        collection.index()
+    with store.open("many", write=True) as collection:
+        assert store.summary("many").graph == COUNT
+        before = (store.root / "collections/many" / shard.SHARD).stat().st_ino
+        collection.delete([point.id for point in points(range(1000))])
+        collection.index()
+        assert (store.root / "collections/many" / shard.SHARD).stat().st_ino != before
+        assert collection.count() == COUNT - 1000
+    assert store.summary("many").graph == COUNT - 1000
+    with store.open("many") as collection:
+        assert recall(collection, points(range(1000, COUNT, 100), seed=1)) >= 0.99
+
+
+def test_asked_while_it_is_built_and_killed_then_whole_and_built_by_the_next_run(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    make(store)
+    building = subprocess.Popen([sys.executable, "-c", BUILD, tmp_path])
+    deadline = time.monotonic() + 60
+    while not any(path.name.startswith(".shard.") for path in (tmp_path / "collections/many").iterdir()):
+        assert building.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    point = points(range(1))[0]
+    with store.open("many") as collection:
+        assert collection.search(VISUAL, point.vectors[VISUAL], 1)[0].id == point.id
+    os.kill(building.pid, signal.SIGKILL)
+    building.wait()
+    assert store.summary("many").graph == 0
+    with store.open("many", write=True) as collection:
+        assert collection.count() == COUNT
+        assert collection.search(VISUAL, point.vectors[VISUAL], 1)[0].id == point.id
+        collection.index()
+    assert store.summary("many").graph == COUNT
+    assert not left_over(store)
+
+
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    from qdrant_client import QdrantClient, models
+
+    from ingest import server
+
+    told: list[dict[str, models.VectorParamsDiff]] = []
+    asked: list[models.SearchParams] = []
+    client = QdrantClient(":memory:")
+    update, query = client.update_collection, client.query_points
+
+    def watch_update(name: str, **options: object) -> bool:
+        if "vectors_config" in options:
+            told.append(options["vectors_config"])  # type: ignore[arg-type]
+        return update(name, **options)  # type: ignore[arg-type]
+
+    def watch_query(*args: object, **options: object) -> object:
+        asked.append(options["search_params"])  # type: ignore[arg-type]
+        return query(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client, "update_collection", watch_update)
+    monkeypatch.setattr(client, "query_points", watch_query)
+    monkeypatch.setattr(server, "GRAPH_FROM", 100)
+    monkeypatch.setattr(server, "has_graph", lambda _: bool(told))  # which local mode never has
+    store = server.ServerStore(client, "memory")
+    with store.create("many", FACTS) as collection:
+        collection.upsert(points(range(100)))
+        collection.index()
+        assert told == []
+        collection.upsert(points(range(100, 120)))
+        collection.index()
+        assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in told] == [
+            {VISUAL: 16, SEMANTIC: 16}
+        ]
+        row = points(range(1))[0].vectors[VISUAL]
+        collection.search(VISUAL, row, 10)
+        collection.search(VISUAL, row, 10, Filter(labels=("even",)))
+        collection.search(VISUAL, row, 10, Filter(under="even"))
+        collection.search(VISUAL, row, 2000)
+        collection.search(VISUAL, row, 10, exact=True)
+    assert [bool(params.exact) for params in asked] == [False, True, True, True, True]
+    assert (asked[0].hnsw_ef or 0) >= 10
+    store.close()
+
+
+def test_a_build_that_dies_leaves_the_collection_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from model.errors import StoreError
+
+    store = EmbeddedStore(tmp_path)
+    make(store)
+
+    def die(*_: object) -> None:
+        raise StoreError("it was killed")
+
+    monkeypatch.setattr(shard, "build_graph_apart", die)
+    with store.open("many", write=True) as collection:
+        with pytest.raises(StoreError, match="killed"):
+            collection.index()
+        assert collection.count() == COUNT
+    assert not left_over(store)
+    assert store.summary("many").graph == 0

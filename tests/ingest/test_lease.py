@@ -1,0 +1,69 @@
+"""The mark that keeps a second run out of a server's collection."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from qdrant_client import QdrantClient
+
+from ingest.facts import Facts
+from ingest.server import WRITER_KEY, ServerStore
+from ingest.store import VISUAL
+from model.errors import StoreInUse
+
+
+@pytest.fixture
+def store() -> Iterator[ServerStore]:
+    store = ServerStore(QdrantClient(":memory:"), "memory")
+    store.create("a", Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00"))
+    yield store
+    store.close()
+
+
+def mark(store: ServerStore, **held: Any) -> None:
+    store.client.update_collection("a", metadata={WRITER_KEY: {"token": "other", "at": time.time(), **held}})
+
+
+def test_a_second_run_is_told_who_writes_and_comes_next(store: ServerStore) -> None:
+    told = f"'a' is being written by another process, {os.getpid()} on "
+    with store.writing("a"), pytest.raises(StoreInUse, match=told):
+        store.writing("a").__enter__()
+    with store.writing("a"):
+        pass
+
+
+def test_a_run_that_was_killed_here_is_in_nobodys_way(store: ServerStore) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mark(store, host=socket.gethostname(), pid=dead.pid)
+    with store.writing("a"):
+        pass
+
+
+@pytest.mark.parametrize(("age", "refused"), [(10, True), (1000, False)])
+def test_a_run_on_another_machine_counts_while_it_renews_its_mark(store: ServerStore, age: int, refused: bool) -> None:
+    mark(store, host="elsewhere", pid=1, at=time.time() - age)
+    if refused:
+        with pytest.raises(StoreInUse, match="1 on elsewhere: wait until that ends"):
+            store.writing("a").__enter__()
+    else:
+        with store.writing("a"):
+            pass
+
+
+def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.lease.RENEW_SECONDS", 0.01)
+    with store.writing("a"):
+        first = store.metadata("a")[WRITER_KEY]["at"]
+        deadline = time.monotonic() + 10
+        while store.metadata("a")[WRITER_KEY]["at"] == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert not store.metadata("a").get(WRITER_KEY)

@@ -1,0 +1,198 @@
+"""A store kept open: threads share it, other processes get their turn, and what changes is noticed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ingest import resident, shard
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.record import stable_id
+from ingest.resident import ResidentStore
+from ingest.shard import EmbeddedCollection
+from ingest.store import SEMANTIC, VISUAL, Point
+from model.errors import CollectionNotFound, StoreInUse
+from tests.snapshots import make_facts, make_payload
+
+FACTS = make_facts(8, 4)
+
+
+def make_points(*numbers: int) -> list[Point]:
+    rng = np.random.default_rng(numbers[0])
+    return [
+        Point(
+            stable_id(f"cat/{number}.jpg"),
+            {VISUAL: rng.standard_normal(8, np.float32), SEMANTIC: rng.standard_normal(4, np.float32)},
+            make_payload(f"cat/{number}.jpg", "cat"),
+        )
+        for number in numbers
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddedStore:
+    store = EmbeddedStore(tmp_path / "store")
+    with store.create("a", FACTS) as collection:
+        collection.upsert(make_points(*range(10)))
+    return store
+
+
+@pytest.fixture
+def kept(store: EmbeddedStore) -> Iterator[ResidentStore]:
+    """The same folder, as the server's process has it open."""
+    kept = ResidentStore(EmbeddedStore(store.root))
+    yield kept
+    kept.close()
+
+
+def count(kept: ResidentStore) -> int:
+    with kept.asking("a") as collection:
+        return len(collection.search(VISUAL, np.ones(8, np.float32), 100))
+
+
+@contextmanager
+def asking_all_the_time(ask: Callable[[], Any], threads: int = 4) -> Iterator[list[float]]:
+    """Gives the time of each answer; an ask that fails fails the test."""
+    times: list[float] = []
+    errors: list[BaseException] = []
+    end = threading.Event()
+
+    def loop() -> None:
+        try:
+            while not end.is_set():
+                ask()
+                times.append(time.monotonic())
+        except BaseException as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    running = [threading.Thread(target=loop) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    try:
+        yield times
+    finally:
+        end.set()
+        for thread in running:
+            thread.join()
+    assert not errors, errors
+
+
+def test_a_collection_stays_open_and_is_given_up_when_somebody_waits(store: EmbeddedStore, kept: ResidentStore) -> None:
+    assert count(kept) == 10
+    with kept.asking("a") as first, kept.asking("a") as second:
+        assert first is second
+    started = time.monotonic()
+    with store.open("a", write=True) as writer:  # waits for its turn, which the door gives it
+        writer.upsert(make_points(10))
+    with store.open("a") as reader:
+        assert reader.count() == 11
+    assert time.monotonic() - started < shard.READER_WAIT_SECONDS / 2
+    assert count(kept) == 11
+
+
+@pytest.mark.parametrize("door", [True, False], ids=["with the door", "where it never finds a pause"])
+def test_a_writer_is_not_starved_by_questions_nor_they_by_it(
+    store: EmbeddedStore, kept: ResidentStore, door: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_door = EmbeddedCollection._keep_door
+    if not door:
+        monkeypatch.setattr(EmbeddedCollection, "_keep_door", lambda one: one._writer and keep_door(one))
+    with asking_all_the_time(lambda: count(kept)) as times, store.open("a", write=True) as writer:
+        for number in range(10, 15):
+            before = len(times)
+            writer.upsert(make_points(number))
+            deadline = time.monotonic() + shard.READER_WAIT_SECONDS
+            while len(times) < before + 10 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert len(times) >= before + 10
+    assert count(kept) == 15
+
+
+def test_questions_that_wait_together_give_up_together(
+    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not one after the other, each after a wait of its own."""
+    monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 1.0)
+    refused: list[float] = []
+
+    def ask() -> None:
+        with pytest.raises(StoreInUse):
+            count(kept)
+        refused.append(time.monotonic() - started)
+
+    count(kept)
+    with store.open("a"):  # keeps it until it has ended
+        started = time.monotonic()
+        threads = [threading.Thread(target=ask) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(refused) == 10
+    assert max(refused) < 3.0
+    assert count(kept) == 10
+
+
+def test_a_collection_dropped_or_made_anew_is_noticed(
+    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "FRESH_SECONDS", 0.0)
+    assert count(kept) == 10
+    store.drop("a")
+    with pytest.raises(CollectionNotFound):
+        count(kept)
+    with store.create("a", make_facts(8, 4, root="elsewhere")) as collection:
+        collection.upsert(make_points(1, 2))
+    assert count(kept) == 2
+    with kept.asking("a") as collection:
+        assert collection.facts.root == "elsewhere"
+
+
+def test_names_that_nothing_has_take_no_memory(kept: ResidentStore) -> None:
+    for number in range(10):
+        with pytest.raises(CollectionNotFound), kept.asking(f"no {number}"):
+            pass
+    assert not kept._places
+
+
+def test_a_collection_in_use_is_closed_after_its_last_user(
+    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "FRESH_SECONDS", 0.0)
+    with kept.asking("a") as old:
+        with store.open("a", write=True) as writer:
+            writer.save(make_facts(8, 4, updated="later"))
+        monkeypatch.setattr(old, "facts", FACTS)  # as if it had not been opened since
+        with kept.asking("a") as new:
+            assert new is not old
+        assert old.count() == 10
+    with pytest.raises(ValueError, match="closed"):
+        old.count()
+
+
+def test_models_are_loaded_once_whatever_the_number_of_threads(kept: ResidentStore) -> None:
+    loaded: list[str] = []
+
+    class Loading(EmbeddedStore):
+        def words(self, facts: Facts) -> Any:
+            loaded.append("words")
+            time.sleep(0.1)
+            return object()
+
+    slow = ResidentStore(Loading(Path(kept.where)))
+    got: list[object] = []
+    threads = [threading.Thread(target=lambda: got.append(slow.words(FACTS))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loaded == ["words"]
+    assert len(set(map(id, got))) == 1
