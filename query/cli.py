@@ -11,15 +11,20 @@ from typing import Annotated
 import typer
 
 from ingest.connect import choose_collection, open_store
-from ingest.store import Store
+from ingest.store import SEMANTIC, Filter, Store
 from model import terminal
 from model.errors import UsageError
 from model.picture import DEFAULT_MAX_MEGAPIXELS
-from model.terminal import NothingFoundError, note
+from model.tagging import read_vocabulary
+from model.terminal import NothingFoundError, note, progress
 from model.words import Words
 from query import render
+from query.cutoff import Cutoff
+from query.duplicates import DEFAULT_THRESHOLD, find_duplicates
 from query.expression import Direction, Term, direction, parse
-from query.search import Search, Space, collection_words
+from query.search import Found, Search, Space, collection_words
+from query.serve import serve
+from query.show import Show, ask_in_words, ask_with_picture
 from query.source import Source
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
@@ -39,16 +44,27 @@ SnapshotDir = Annotated[Path | None, typer.Option("--snapshot", help="Ask a snap
 Check = Annotated[bool, typer.Option("--check", help="Take the checksums of the snapshot's files again.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Only pictures with this label; repeatable.")]
 Under = Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")]
+AutoScore = Annotated[
+    str,
+    typer.Option("--min-score", help="Leave out lower scores; auto: all that do not stand out.", metavar="S|auto"),
+]
 MinScore = Annotated[float, typer.Option("--min-score", help="Leave out lower scores.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 PathsOnly = Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line.")]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Only the paths, each ending in NUL, for xargs -0.")]
+Html = Annotated[
+    str,
+    typer.Option("--html", help="Write the answers as a page too; - for standard output.", metavar="FILE"),
+]
+Open = Annotated[bool, typer.Option("--open", help="Show that page in a browser.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Draw thumbnails in the terminal, where it can.")]
 Megapixels = Annotated[int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")]
 Picture = Annotated[str, typer.Argument(help="A file, a URL, or - for standard input.", metavar="PICTURE")]
 Text = Annotated[
     list[str], typer.Argument(help='Words: "ocean", "a red fire truck", "beach + sunset - people".', metavar="WORDS...")
 ]
 ANY_SCORE = -math.inf
+AUTO = "auto"
 
 
 @app.command()
@@ -63,11 +79,14 @@ def similar(
     limit: Limit = 10,
     label: Label = None,
     under: Under = "",
-    min_score: MinScore = ANY_SCORE,
+    min_score: AutoScore = "",
     collection: CollectionName = "",
     json: Json = False,
     paths_only: PathsOnly = False,
     null: Null = False,
+    html: Html = "",
+    open_page: Open = False,
+    preview: Preview = False,
     max_megapixels: Megapixels = DEFAULT_MAX_MEGAPIXELS,
     store: StoreDir = None,
     url: Url = "",
@@ -78,18 +97,27 @@ def similar(
     """Pictures like a picture."""
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
-    style = _style(json, paths_only, null)
-    _check_score(min_score)
-    with _search(
-        open_store(store, url, api_key, snapshot, check=check), collection, source.path, max_megapixels
-    ) as search:
+    show = Show(_style(json, paths_only, null), html, open_page, preview)
+    least = _least(min_score)
+    place = open_store(store, url, api_key, snapshot, check=check)
+    with _search(place, collection, source.path, max_megapixels) as search:
         chosen = search.filter(label or (), under)
         asked = search.ask_about(source)
         if terms:
-            _tell_unknown(direction(terms, search.words, asked.semantic), search.words)
-        found = search.similar(asked, terms=terms, space=vector, limit=limit, filter=chosen, min_score=min_score)
+            _tell_unknown(search.towards(terms, asked.semantic), search.words)
+        cutoff = search.cutoff(search.aims(asked, terms, vector), asked.ids) if min_score == AUTO else None
+
+        def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
+            return search.similar(
+                asked, terms=terms, space=vector, limit=limit, filter=chosen, min_score=least, cutoff=cutoff
+            )
+
+        found, told = _answers(ask, limit, cutoff)
         _need(found, lambda: search.why_nothing(chosen))
-    render.write_found(found, style)
+        question = None
+        if show.page:
+            question = ask_with_picture(search, place, source, asked, terms, _told(search, chosen, found, told))
+    show.found(found, question, place)
 
 
 @app.command()
@@ -98,11 +126,14 @@ def text(
     limit: Limit = 10,
     label: Label = None,
     under: Under = "",
-    min_score: MinScore = ANY_SCORE,
+    min_score: AutoScore = "",
     collection: CollectionName = "",
     json: Json = False,
     paths_only: PathsOnly = False,
     null: Null = False,
+    html: Html = "",
+    open_page: Open = False,
+    preview: Preview = False,
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
@@ -111,15 +142,22 @@ def text(
 ) -> None:
     """Pictures for words."""
     terms = parse(" ".join(words))
-    style = _style(json, paths_only, null)
-    _check_score(min_score)
-    with _search(open_store(store, url, api_key, snapshot, check=check), collection) as search:
-        asked = direction(terms, search.words)
+    show = Show(_style(json, paths_only, null), html, open_page, preview)
+    least = _least(min_score)
+    place = open_store(store, url, api_key, snapshot, check=check)
+    with _search(place, collection) as search:
+        asked = search.towards(terms)
         _tell_unknown(asked, search.words)
         chosen = search.filter(label or (), under)
-        found = search.text(asked, limit=limit, filter=chosen, min_score=min_score)
+        cutoff = search.cutoff({SEMANTIC: asked.vector}) if min_score == AUTO else None
+
+        def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
+            return search.text(asked, limit=limit, filter=chosen, min_score=least, cutoff=cutoff)
+
+        found, told = _answers(ask, limit, cutoff)
         _need(found, lambda: search.why_nothing(chosen))
-    render.write_found(found, style)
+        question = ask_in_words(terms, _told(search, chosen, found, told)) if show.page else None
+    show.found(found, question, place)
 
 
 @app.command()
@@ -130,9 +168,14 @@ def tags(
     own_labels: Annotated[
         bool, typer.Option("--own-labels", help="Choose among the collection's own labels only.")
     ] = False,
+    vocabulary: Annotated[
+        Path | None, typer.Option("--vocabulary", help="Choose among the words in this file, one a line.")
+    ] = None,
     min_score: MinScore = ANY_SCORE,
     collection: CollectionName = "",
     json: Json = False,
+    html: Html = "",
+    open_page: Open = False,
     max_megapixels: Megapixels = DEFAULT_MAX_MEGAPIXELS,
     store: StoreDir = None,
     url: Url = "",
@@ -141,19 +184,53 @@ def tags(
     check: Check = False,
 ) -> None:
     """Words for a picture."""
-    if labels and own_labels:
-        raise UsageError("--labels and --own-labels exclude each other: choose one")
+    if bool(labels) + own_labels + bool(vocabulary) > 1:
+        raise UsageError("--labels, --own-labels and --vocabulary exclude each other: choose one")
     source = Source(picture)
-    with _search(
-        open_store(store, url, api_key, snapshot, check=check), collection, source.path, max_megapixels
-    ) as search:
+    show = Show(_style(json), html, open_page)
+    place = open_store(store, url, api_key, snapshot, check=check)
+    with _search(place, collection, source.path, max_megapixels) as search:
         asked = search.ask_about(source)
-        closed = [part.strip() for part in labels.split(",") if part.strip()] if labels else None
-        found = search.tags(
-            asked, limit=limit, min_score=min_score, labels=search.own_labels() if own_labels else closed
-        )
-    _need(found, lambda: "no word found")
-    render.write_tags(found, _style(json))
+        closed = _closed(search, labels, own_labels, vocabulary)
+        found = search.tags(asked, limit=limit, min_score=min_score, labels=closed)
+        _need(found, lambda: "no word found")
+        told = f"the words nearest to this picture, in collection {search.name}"
+        question = ask_with_picture(search, place, source, asked, (), told) if show.page else None
+    show.tags(found, question)
+
+
+@app.command()
+def duplicates(
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="How near to the first of its group, as a cosine.")
+    ] = DEFAULT_THRESHOLD,
+    collection: CollectionName = "",
+    json: Json = False,
+    paths_only: Annotated[
+        bool, typer.Option("--paths-only", help="Only the paths, without the first of each group.")
+    ] = False,
+    null: Null = False,
+    store: StoreDir = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    snapshot: SnapshotDir = None,
+    check: Check = False,
+) -> None:
+    """Groups of pictures that look the same, the best first; nothing is changed."""
+    style = _style(json, paths_only, null)
+    if not 0 < threshold <= 1:  # which NaN is not either
+        raise UsageError(f"--threshold {threshold}: a cosine above 0, up to 1, is wanted")
+    opened = open_store(store, url, api_key, snapshot, check=check)
+    try:
+        with (
+            opened.open(choose_collection(opened, collection)) as pictures,
+            progress("comparing", pictures.count(), unit="pictures") as shown,
+        ):
+            groups = find_duplicates(pictures, threshold, shown.advance)
+    finally:
+        opened.close()
+    _need(groups, lambda: f"no picture looks like another: none reaches {threshold}")
+    render.write_duplicates(groups, style)
 
 
 @app.command()
@@ -180,9 +257,55 @@ def words(
     render.write_words(found, _style(json))
 
 
-def _check_score(min_score: float) -> None:
-    if math.isnan(min_score):
-        raise UsageError("--min-score must be a number")
+app.command()(serve)
+
+
+def _closed(search: Search, labels: str, own_labels: bool, vocabulary: Path | None) -> list[str] | None:
+    """The words to choose among, None for the tag vocabulary."""
+    if own_labels:
+        return search.own_labels()
+    if vocabulary:
+        known, unknown = read_vocabulary(vocabulary, search.words)
+        if unknown:
+            note(f"{len(unknown)} of the words in {vocabulary} have no vector: {', '.join(unknown[:5])}; left out")
+        return known
+    return [part.strip() for part in labels.split(",") if part.strip()] if labels else None
+
+
+def _least(min_score: str) -> float:
+    """The score that the user typed, if any."""
+    if min_score in ("", AUTO):
+        return ANY_SCORE
+    try:
+        score = float(min_score)
+    except ValueError:
+        score = math.nan
+    if math.isnan(score):
+        raise UsageError(f"--min-score takes a number or {AUTO!r}, not {min_score!r}")
+    return score
+
+
+def _answers(
+    ask: Callable[[int, Cutoff | None], list[Found]], limit: int, cutoff: Cutoff | None
+) -> tuple[list[Found], str]:
+    """What stands out, and what was told of the rest; all answers where there is no cutoff."""
+    found, told = ask(limit, cutoff), ""
+    if cutoff and len(found) < limit:
+        nearest = found or ask(1, None)
+        told = cutoff.told(len(found), limit, nearest[0].score if nearest else None)
+        if told and not found:
+            raise NothingFoundError(f"{told}; without --min-score {AUTO} the nearest are shown")
+        if told:
+            note(told)
+    return found, told
+
+
+def _told(search: Search, chosen: Filter, found: Sequence[Found], cut: str) -> str:
+    """For the head of a page: how much of what was found, and what was cut off."""
+    kind = f" labelled {' or '.join(chosen.labels)}" if chosen.labels else ""
+    under = f" under {chosen.under}" if chosen.under else ""
+    searched = f"{search.count(chosen)} pictures{kind}{under} in collection {search.name}"
+    return f"{cut} ({searched})" if cut else f"{len(found)} of {searched}"
 
 
 def _style(json: bool, paths_only: bool = False, null: bool = False) -> render.Style:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +57,17 @@ def _term(sign: str, phrase: str) -> Term:
     return Term(phrase, weight if sign == "+" else -weight)
 
 
-def direction(terms: Iterable[Term], words: Words, start: NDArray[np.float32] | None = None) -> Direction:
+def direction(
+    terms: Iterable[Term],
+    words: Words,
+    start: NDArray[np.float32] | None = None,
+    *,
+    learnt: Mapping[str, NDArray[np.float32]] | None = None,
+) -> Direction:
     """Add the terms' phrases up, to ``start`` where there is one (a picture's vector), to one unit vector.
+
+    Args:
+        learnt: vectors that stand for a phrase instead of its own, by its known words.
 
     Raises:
         UsageError: only negative terms, which say where not to look.
@@ -70,7 +79,7 @@ def direction(terms: Iterable[Term], words: Words, start: NDArray[np.float32] | 
     phrases: list[tuple[Term, Phrase]] = [(term, words.phrase(term.text)) for term in terms]
     total = np.zeros(words.width, np.float64) if start is None else start.astype(np.float64)
     for term, phrase in phrases:
-        total += term.weight * phrase.vector
+        total += term.weight * (learnt or {}).get(" ".join(phrase.known), phrase.vector)
     length = float(np.linalg.norm(total))
     if length < 1e-6:
         raise WordsError("the words asked for cancel each other out: ask for fewer")

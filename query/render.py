@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.record import shown
+from model.name import one_line, shown
+from model.tagging import Tag
 from model.terminal import results
 from model.words import NearWord
-from query.search import Found, Tag
+from query.duplicates import Group, Member
+from query.search import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,38 @@ class Style:
 def write_found(found: Sequence[Found], style: Style) -> None:
     """Pictures: score, label, path. Paths are relative where they lie below this folder."""
     if style.paths_only or style.null:
-        end = b"\0" if style.null else b"\n"
-        with results():
-            sys.stdout.buffer.write(b"".join(os.fsencode(_near(answer.file)) + end for answer in found))
+        _write_paths((answer.file for answer in found), style)
     elif style.json:
         _write_json(_picture_json(answer) for answer in found)
     else:
-        rows = [(f"{answer.score:.4f}", answer.picture.label or "", _one_line(_near(answer.file))) for answer in found]
+        rows = [
+            (f"{answer.score:.4f}", one_line(answer.picture.label or ""), one_line(_near(answer.file)))
+            for answer in found
+        ]
         _write_rows(("score", "label", "picture"), rows)
+
+
+def write_duplicates(groups: Sequence[Group], style: Style) -> None:
+    """Groups, their best picture first: number, score, what it is, path. Bare paths leave out those best ones."""
+    if style.paths_only or style.null:
+        _write_paths((member.file for group in groups for member in group.members[1:]), style)
+    elif style.json:
+        _write_json({"group": i, "pictures": [_member_json(m) for m in g.members]} for i, g in enumerate(groups, 1))
+    else:
+        rows = [
+            (str(i), f"{member.score:.4f}", _kind(group, member), one_line(_near(member.file)))
+            for i, group in enumerate(groups, 1)
+            for member in group.members
+        ]
+        _write_rows(("group", "score", "", "picture"), rows)
+
+
+def _kind(group: Group, member: Member) -> str:
+    return "first" if member is group.members[0] else "exact copy" if member.is_copy else "alike"
+
+
+def _member_json(member: Member) -> dict[str, Any]:
+    return {**_picture_json(member), "exact_copy": member.is_copy}
 
 
 def write_tags(tags: Sequence[Tag], style: Style) -> None:
@@ -55,7 +81,13 @@ def write_words(words: Sequence[NearWord], style: Style) -> None:
         _write_rows(("score", "word"), [(f"{near.score:.4f}", near.word) for near in words])
 
 
-def _picture_json(answer: Found) -> dict[str, Any]:
+def _write_paths(files: Iterable[str], style: Style) -> None:
+    end = b"\0" if style.null else b"\n"
+    with results():
+        sys.stdout.buffer.write(b"".join(os.fsencode(_near(file)) + end for file in files))
+
+
+def _picture_json(answer: Found | Member) -> dict[str, Any]:
     picture = answer.picture
     raw = os.fsencode(answer.file)
     exact = {} if shown(answer.file) == answer.file else {"file_base64": base64.b64encode(raw).decode()}
@@ -81,11 +113,6 @@ def _write_json(records: Iterable[dict[str, Any]]) -> None:
 def _near(file: str) -> str:
     here = os.getcwd()
     return os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
-
-
-def _one_line(path: str) -> str:
-    """A name that cannot break the line or steer the terminal: control characters and raw bytes escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown(path))
 
 
 def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -14,18 +16,24 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ingest.connect import choose_collection
+from ingest.facts import Facts
 from ingest.record import Picture, stable_id
 from ingest.semantics import features_of, read_collection_projection
-from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Facts, Filter, Hit, Store
+from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Store
 from ingest.tags import need_tags
 from model.encoder import Encoder
-from model.errors import PictureError, UsageError, WordsError
+from model.errors import PictureError, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
-from model.picture import DEFAULT_MAX_MEGAPIXELS, frame, open_picture
+from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, frame, open_framed
+from model.projection import Projection, Reading, unit
+from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
 from model.words import NearWord, Words
+from query.asked import Asked
+from query.cutoff import Cutoff, Sample, picture_floor, word_floor
 from query.expression import Direction, Term, direction
 from query.source import Source
 
@@ -72,28 +80,6 @@ class Found:
         return os.path.join(self.root, self.picture.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A word for a picture. ``trained``: the collection's projection was trained on it."""
-
-    word: str
-    score: float
-    trained: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The picture asked about, as vectors at unit length.
-
-    ``id``: its point, where it is in the collection. ``stored``: whether no model had to look at it.
-    """
-
-    visual: Vector
-    semantic: Vector
-    id: UUID | None
-    stored: bool
-
-
 def collection_words(store: Store, name: str) -> Words:
     """The word vectors of a collection; where there is no collection yet, those a new one would get offline."""
     if not name and not store.collections():
@@ -108,9 +94,15 @@ class Search:
     """Questions to one open collection."""
 
     def __init__(self, store: Store, collection: Collection, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
+        self._samples: dict[str, Sample] = {}
         self._store = store
         self._collection = collection
         self._max_megapixels = max_megapixels
+
+    @property
+    def name(self) -> str:
+        """The collection's."""
+        return self._collection.name
 
     @property
     def facts(self) -> Facts:
@@ -123,6 +115,10 @@ class Search:
     @cached_property
     def encoder(self) -> Encoder:
         return self._store.encoder(self.facts)
+
+    @cached_property
+    def projection(self) -> Projection:
+        return read_collection_projection(self._collection)
 
     def filter(self, labels: Sequence[str] = (), under: str = "") -> Filter:
         """A filter as the user writes it: ``under`` is a folder relative to the dataset, or an absolute path in it.
@@ -160,13 +156,58 @@ class Search:
             return indexed
         own_id = self._id_of(source.path) if source.path else None
         try:
-            image = open_picture(source.read(), name=source.text, max_megapixels=self._max_megapixels)
+            data, framing = source.read(), self.encoder.spec.framing
+            framed = open_framed(data, framing, name=source.text, max_megapixels=self._max_megapixels)
         except PictureError as error:
             message = str(error)
             raise PictureError(message if source.text in message else f"{source.text}: {message}") from error
-        features = self.encoder.encode(frame(image, self.encoder.spec.framing)[None])
-        semantic = read_collection_projection(self._collection).project(features)[0]
-        return Asked(features[0], semantic, own_id, stored=False)
+        return self.ask_with(self._encode(framed.pixels), own_id)
+
+    def features(self, image: Image.Image) -> Vector:
+        """What the collection's encoder sees in an upright RGB picture: (width,) float32, of any length."""
+        return self._encode(frame(image, self.encoder.spec.framing))
+
+    def _encode(self, pixels: Pixels) -> Vector:
+        features: Vector = self.encoder.encode(pixels[None])[0]
+        return features
+
+    def ask_with(self, features: Vector, id: UUID | None = None) -> Asked:
+        """A picture that is not stored, by its `features`."""
+        return Asked(features, self.projection.project(features[None])[0], id, stored=False)
+
+    def ask_stored(self, ids: Sequence[UUID]) -> list[Asked]:
+        """Pictures of the collection, in the order asked for.
+
+        Raises:
+            UsageError: one is not, or no longer, in the collection.
+        """
+        points = self._collection.retrieve(list(ids), [VISUAL, SEMANTIC])
+        if missing := [str(id) for id in ids if id not in points]:
+            raise UsageError(f"no picture {missing[0]} in the collection: it may have been removed since")
+        return [Asked(features_of(points[id]), points[id].vectors[SEMANTIC], id, stored=True) for id in ids]
+
+    def picture(self, id: UUID) -> Picture | None:
+        """The picture with that id, if the collection has it."""
+        point = self._collection.retrieve([id]).get(id)
+        return Picture.from_payload(point.payload) if point else None
+
+    def browse(self, limit: int, offset: int = 0, filter: Filter = Filter()) -> list[Picture]:
+        """Pictures in the order of ids, which is as good as shuffled, whatever is asked."""
+        page = min(SCROLL_PAGE, offset + limit)
+        points = itertools.chain.from_iterable(self._collection.scroll(page=page, filter=filter))
+        return [Picture.from_payload(point.payload) for point in itertools.islice(points, offset, offset + limit)]
+
+    def count(self, filter: Filter = Filter()) -> int:
+        """How many pictures the filter lets through."""
+        return self._collection.count(filter)
+
+    def labels(self) -> dict[str, int]:
+        """Every label with its number of pictures, the most frequent first."""
+        return self._collection.labels()
+
+    def folders(self) -> dict[str, int]:
+        """Every folder of the dataset with the number of pictures below it."""
+        return self._collection.folders()
 
     def _id_of(self, path: Path) -> UUID | None:
         """The id that a file has or would have in this collection; none for files elsewhere."""
@@ -202,32 +243,75 @@ class Search:
         limit: int,
         filter: Filter = Filter(),
         min_score: float = -math.inf,
+        cutoff: Cutoff | None = None,
     ) -> list[Found]:
         """Pictures like a picture, itself left out; with ``terms``, moved towards or away from words.
 
-        ``space`` is visual by default, and semantic with terms: words have no visual vector.
+        ``space`` is visual by default, and semantic with terms: words have no visual vector. ``cutoff``, of
+        the same question, leaves out what does not stand out.
 
         Raises:
             UsageError: terms with the visual vector alone.
             WordsError: a term that is not known.
         """
+        aims = self.aims(asked, terms, space)
+        without = Filter(filter.labels, filter.under, asked.ids)
+        if len(aims) > 1:
+            return self._fused(aims, limit, without, min_score, cutoff)
+        return self._nearest(aims, limit, without, min_score, cutoff)
+
+    def aims(self, asked: Asked, terms: Sequence[Term] = (), space: Space | None = None) -> dict[str, Vector]:
+        """What `similar` looks for, by the vector it compares: one, or two that are fused.
+
+        Raises:
+            UsageError, WordsError: as `similar`.
+        """
         space = space or (Space.SEMANTIC if terms else Space.VISUAL)
         if terms and space is Space.VISUAL:
             raise UsageError("words can only be added to the semantic vector: leave out --vector visual")
-        without = Filter(filter.labels, filter.under, (asked.id,) if asked.id else ())
-        semantic = direction(terms, self.words, asked.semantic).vector if terms else asked.semantic
-        if space is Space.BOTH:
-            return self._fused(asked.visual, semantic, limit, without, min_score)
-        vector = asked.visual if space is Space.VISUAL else semantic
-        return self._found(self._collection.search(space, vector, limit, without, min_score=min_score))
+        semantic = self.towards(terms, asked.semantic).vector if terms else asked.semantic
+        both = {VISUAL: asked.visual, SEMANTIC: semantic}
+        return both if space is Space.BOTH else {str(space): both[space]}
 
-    def _fused(self, visual: Vector, semantic: Vector, limit: int, filter: Filter, min_score: float) -> list[Found]:
+    def cutoff(self, aims: Mapping[str, Vector], without: Sequence[UUID] = ()) -> Cutoff:
+        """Where the answers to a question end, see `query.cutoff`.
+
+        Args:
+            aims: the question's vectors by name: of `aims`, or ``{SEMANTIC: direction.vector}`` for words.
+            without: the pictures asked about, as far as they are in the collection.
+        """
+        floors = {using: picture_floor(self._sample(using), vector, without) for using, vector in aims.items()}
+        if SEMANTIC in aims:
+            floors[SEMANTIC] = max(floors[SEMANTIC], word_floor(self._sample(WORD), aims[SEMANTIC]))
+        return Cutoff(floors)
+
+    def _sample(self, using: str) -> Sample:
+        if using not in self._samples:
+            if using == WORD:
+                with self._vocabulary() as vocabulary:
+                    self._samples[using] = Sample.of(vocabulary, using)
+            else:
+                self._samples[using] = Sample.of(self._collection, using)
+        return self._samples[using]
+
+    def _nearest(
+        self, aims: Mapping[str, Vector], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
+    ) -> list[Found]:
+        ((using, vector),) = aims.items()
+        floor = max(min_score, cutoff.floors[using]) if cutoff else min_score
+        return self._found(self._collection.search(using, vector, limit, filter, min_score=floor))
+
+    def _fused(
+        self, aims: Mapping[str, Vector], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
+    ) -> list[Found]:
         """Reciprocal rank fusion of what is near by either vector; ``min_score`` is of the fused score."""
         depth = max(RRF_DEPTH, 2 * limit)
         hits: dict[UUID, Hit] = {}
         scores: dict[UUID, float] = {}
-        for using, vector in ((VISUAL, visual), (SEMANTIC, semantic)):
-            for rank, hit in enumerate(self._collection.search(using, vector, depth, filter), start=1):
+        for using, vector in aims.items():
+            floor = cutoff.floors[using] if cutoff else -1.0
+            near = self._collection.search(using, vector, depth, filter, min_score=floor)
+            for rank, hit in enumerate(near, start=1):
                 hits[hit.id] = hit
                 scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (RRF_K + rank)
         ranked = sorted(hits, key=lambda id: (-scores[id], id))
@@ -241,9 +325,10 @@ class Search:
         limit: int,
         filter: Filter = Filter(),
         min_score: float = -math.inf,
+        cutoff: Cutoff | None = None,
     ) -> list[Found]:
-        """Pictures for words."""
-        return self._found(self._collection.search(SEMANTIC, asked.vector, limit, filter, min_score=min_score))
+        """Pictures for words. ``cutoff``, of the same words, leaves out what does not stand out."""
+        return self._nearest({SEMANTIC: asked.vector}, limit, filter, min_score, cutoff)
 
     def _found(self, hits: Iterable[Hit]) -> list[Found]:
         return [Found(Picture.from_payload(hit.payload), hit.score, self.facts.root) for hit in hits]
@@ -251,39 +336,57 @@ class Search:
     def tags(
         self, asked: Asked, *, limit: int, min_score: float = -math.inf, labels: Sequence[str] | None = None
     ) -> list[Tag]:
-        """Words for a picture: of ``labels`` where given, else of the tag vocabulary and what was trained.
+        """Words for a picture: of the tag vocabulary and what was trained, as the projection reads them off it; or
+        of ``labels``, ranked as a text query for each would rank this picture.
 
         Raises:
             WordsError: a label without a vector.
         """
-        candidates = self._label_scores(self.facts.trained if labels is None else labels, asked.semantic)
         if labels is None:
-            for near in self._near_tags(asked.semantic, limit):
-                candidates.setdefault(near.word, near.score)
-        trained = self._as_words(self.facts.trained)
-        ranked = sorted(candidates.items(), key=lambda item: (-item[1], item[0]))
-        tags = [Tag(word, round(score, 6), word in trained) for word, score in ranked]
+            reading = self._reading(asked)
+            near = self._near_tags(reading.vector, max(limit, TAG_DEPTH))
+            tags = ranked(reading, {**known_vectors(reading.named, self.words), **self.trained}, near, self.trained)
+        else:
+            chosen = label_vectors(labels, self.words)
+            learnt = self._learnt(chosen)
+            directions = {word: learnt.get(word, vector) for word, vector in chosen.items()}
+            tags = ranked(_placed(asked), directions, [], self.trained)
         return [tag for tag in tags if tag.score >= min_score][:limit]
+
+    def _reading(self, asked: Asked) -> Reading:
+        return _placed(asked) if asked.is_sum else self.projection.read(asked.visual)
 
     def own_labels(self) -> list[str]:
         """The collection's labels that have a vector."""
-        return [label for label in self._collection.labels() if self._as_words([label])]
+        return [label for label in self._collection.labels() if known_vectors([label], self.words)]
 
-    def _label_scores(self, labels: Iterable[str], semantic: Vector) -> dict[str, float]:
-        phrases = [self.words.phrase(label) for label in labels]
-        return {" ".join(phrase.known): float(phrase.vector @ semantic) for phrase in phrases}
+    @cached_property
+    def trained(self) -> dict[str, Vector]:
+        """The labels the projection was trained on, as words, with their vectors."""
+        return label_vectors(self.facts.trained, self.words)
 
-    def _as_words(self, labels: Iterable[str]) -> set[str]:
-        known: set[str] = set()
-        for label in labels:
-            try:
-                known.add(" ".join(self.words.phrase(label).known))
-            except WordsError:
-                continue
-        return known
+    def towards(self, terms: Sequence[Term], start: Vector | None = None) -> Direction:
+        """Where words lead: to where the pictures of a trained label are, for such a label.
 
-    def _near_tags(self, semantic: Vector, limit: int) -> list[NearWord]:
-        name = need_tags(self._store, self.facts.words, self.facts.words_sha256)
-        with self._store.open(name) as vocabulary:
-            hits = vocabulary.search(WORD, semantic, limit)
+        Raises:
+            UsageError, WordsError: as `query.expression.direction`.
+        """
+        phrases = label_vectors((term.text for term in terms), self.words)
+        return direction(terms, self.words, start, learnt=self._learnt(phrases))
+
+    def _learnt(self, phrases: Iterable[str]) -> Mapping[str, Vector]:
+        """Where the pictures of trained labels are; the projection is read only if one is asked for."""
+        return {} if self.trained.keys().isdisjoint(phrases) else self.projection.learnt
+
+    def _near_tags(self, vector: Vector, limit: int) -> list[NearWord]:
+        with self._vocabulary() as vocabulary:
+            hits = vocabulary.search(WORD, vector, limit)
         return [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
+
+    def _vocabulary(self) -> AbstractContextManager[Collection]:
+        return self._store.asking(need_tags(self._store, self.facts.words, self.facts.words_sha256))
+
+
+def _placed(asked: Asked) -> Reading:
+    """Words by the place in word space alone."""
+    return Reading(unit(asked.semantic[None])[0], {})

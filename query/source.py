@@ -7,11 +7,12 @@ import stat
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from model.cache import in_mb
-from model.embedding import MAX_FILE_BYTES
 from model.errors import PictureError, UsageError
+from model.picture import MAX_FILE_BYTES
 
 STDIN = "-"
 MAX_DOWNLOAD_BYTES = 50 << 20
@@ -21,7 +22,7 @@ DEADLINE_SECONDS = 60.0
 """For the whole of a URL: a server that sends a byte now and then is not waited for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """Where the query picture comes from, as the user wrote it."""
 
@@ -39,12 +40,16 @@ class Source:
         return Path(os.path.abspath(os.path.expanduser(self.text)))
 
     def read(self) -> bytes:
-        """The picture file's content.
+        """The picture file's content; read once, since standard input cannot be read again.
 
         Raises:
             UsageError: no such file, or nothing on standard input.
             PictureError: a URL that does not answer, or a source that is too large.
         """
+        return self._data
+
+    @cached_property
+    def _data(self) -> bytes:
         if self.is_url:
             return _fetch(self.text)
         if self.text == STDIN:

@@ -7,17 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ingest.connect import choose_collection
 from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
 from ingest.record import Picture, stable_id
-from ingest.store import SEMANTIC, VISUAL, WORD, Facts, Point
+from ingest.store import SEMANTIC, VISUAL, WORD, Point
 from ingest.tags import tags_name
+from model.encoder import Features
 from model.errors import CollectionNotFound, UsageError
+from model.header import Header, Projection, Reading, unit
 from model.words import Words
+from query.asked import Asked, combine
 from query.expression import Term, direction, parse
-from query.search import Asked, Search, Space
+from query.search import Search, Space
 from query.source import Source
 
 # path, angle of the visual vector in degrees, phrase of the semantic one
@@ -74,10 +79,34 @@ def point(words: Words, path: str, angle: float, phrase: str) -> Point:
     return Point(picture.id, {VISUAL: visual(angle), SEMANTIC: words.phrase(phrase).vector}, picture.to_payload())
 
 
+class AsStored(Projection):
+    """Reads off a picture the phrase of `PICTURES`, and a class that calls it a house."""
+
+    kind = "as stored"
+    width = 4
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(Header("", "", "", "", ""), {})
+        self._words = words
+
+    def project(self, features: Features) -> NDArray[np.float32]:
+        near = [max(PICTURES, key=lambda picture: visual(picture[1]) @ row) for row in features]
+        return np.stack([self._words.phrase(picture[2]).vector for picture in near])
+
+    def read(self, features: Features) -> Reading:
+        return Reading(self.project(features[None])[0], {"house": 0.5, "qwxyzzy": 0.9})
+
+    @property
+    def learnt(self) -> dict[str, NDArray[np.float32]]:
+        return {"cat": unit((self._words.phrase("cat").vector - self._words.phrase("car").vector)[None])[0]}
+
+
 @pytest.fixture
-def search(store: EmbeddedStore) -> Iterator[Search]:
+def search(store: EmbeddedStore, words: Words) -> Iterator[Search]:
     with store.open("pictures") as collection:
-        yield Search(store, collection)
+        asking = Search(store, collection)
+        asking.projection = AsStored(words)
+        yield asking
 
 
 def asked_about(search: Search, root: Path, path: str) -> Asked:
@@ -116,7 +145,8 @@ def test_words_move_a_picture_in_word_space(search: Search, root: Path, words: W
     asked = asked_about(search, root, "cat/1.jpg")
     found = search.similar(asked, terms=[Term("ocean", 2.0), Term("cat", -1.0)], limit=1)
     assert paths(found) == ["sea/old/1.jpg"]
-    expected = direction([Term("ocean", 2.0), Term("cat", -1.0)], words, asked.semantic).vector
+    terms = [Term("ocean", 2.0), Term("cat", -1.0)]
+    expected = direction(terms, words, asked.semantic, learnt=AsStored(words).learnt).vector
     assert found[0].score == pytest.approx(float(expected @ words.phrase("ocean").vector), abs=2e-6)
 
 
@@ -162,19 +192,41 @@ def test_nothing_found_says_which_filter_left_nothing(search: Search) -> None:
     assert "lies under horse" in search.why_nothing(search.filter(under="horse"))
 
 
+def test_a_trained_label_is_looked_for_where_its_pictures_are(search: Search, words: Words) -> None:
+    learnt = AsStored(words).learnt["cat"]
+    assert np.allclose(search.towards([Term("cat")]).vector, learnt, atol=1e-6)
+    assert np.allclose(search.towards([Term("dog")]).vector, words.phrase("dog").vector, atol=1e-6)
+    both = search.towards([Term("cat"), Term("dog")]).vector
+    assert np.allclose(both, unit((learnt + words.phrase("dog").vector)[None])[0], atol=1e-6)
+
+
 def test_tags_are_the_nearest_words_and_say_which_were_trained(search: Search, root: Path, words: Words) -> None:
-    tags = search.tags(asked_about(search, root, "cat/1.jpg"), limit=3)
-    assert [(tag.word, tag.trained) for tag in tags] == [("cat", True), ("dog", False), ("kitten", False)] or [
-        (tag.word, tag.trained) for tag in tags
-    ] == [("cat", True), ("kitten", False), ("dog", False)]
-    assert tags[0].score == pytest.approx(1.0, abs=1e-5)
-    assert tags[1].score >= tags[2].score
+    tags = {tag.word: tag for tag in search.tags(asked_about(search, root, "cat/1.jpg"), limit=9)}
+    near = {word: float(words.phrase(word).vector @ words.phrase("cat").vector) for word in tags}
+    assert [word for word, tag in tags.items() if tag.trained] == ["cat"]
+    assert "qwxyzzy" not in tags
+    assert {word: tag.score for word, tag in tags.items()} == pytest.approx(
+        near | {"house": near["house"] + 0.5}, abs=1e-5
+    )
+    assert [tag.score for tag in tags.values()] == sorted((tag.score for tag in tags.values()), reverse=True)
+
+
+def test_pictures_added_up_are_read_by_their_place_in_word_space_alone(
+    search: Search, root: Path, words: Words
+) -> None:
+    cat, dog = (asked_about(search, root, path) for path in ("cat/1.jpg", "dog/1.jpg"))
+    tags = {tag.word: tag.score for tag in search.tags(combine([cat, dog], []), limit=9)}
+    middle = unit((words.phrase("cat").vector + words.phrase("dog").vector)[None])[0]
+    assert tags["house"] == pytest.approx(float(words.phrase("house").vector @ middle), abs=1e-4)
 
 
 def test_tags_choose_among_given_labels_only(search: Search, root: Path, words: Words) -> None:
     tags = search.tags(asked_about(search, root, "dog/1.jpg"), limit=9, labels=["red_car", "cat"])
-    assert [tag.word for tag in tags] == ["cat", "red car"]
-    assert tags[0].score == pytest.approx(float(words.phrase("cat").vector @ words.phrase("dog").vector), abs=1e-5)
+    dog = words.phrase("dog").vector
+    scores = {tag.word: tag.score for tag in tags}
+    wanted = {"cat": AsStored(words).learnt["cat"] @ dog, "red car": words.phrase("red car").vector @ dog}
+    assert scores == pytest.approx({word: float(score) for word, score in wanted.items()}, abs=1e-5)
+    assert tags[0].score >= tags[1].score
 
 
 def test_own_labels_are_those_with_a_vector(search: Search) -> None:

@@ -1,0 +1,54 @@
+"""What is asked about: a picture, or several added up, as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import UsageError
+from model.projection import unit
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The picture asked about: ``visual`` as the encoder gave it, ``semantic`` at unit length.
+
+    ``id``: its point, where it is in the collection. ``stored``: whether no model had to look at it.
+    ``others``: the points of further pictures, where it is a sum of several.
+    """
+
+    visual: Vector
+    semantic: Vector
+    id: UUID | None
+    stored: bool
+    others: tuple[UUID, ...] = ()
+    is_sum: bool = False
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """What is left out of its answers."""
+        return ((self.id,) if self.id else ()) + self.others
+
+
+def combine(plus: Sequence[Asked], minus: Sequence[Asked]) -> Asked:
+    """Pictures added up, and others taken away, each counting as much as a word does.
+
+    Raises:
+        UsageError: they cancel out.
+    """
+    if len(plus) == 1 and not minus:
+        return plus[0]
+    pictures = [*plus, *minus]
+    signs = np.array([1] * len(plus) + [-1] * len(minus), np.float32)
+    visual = signs @ unit(np.stack([asked.visual for asked in pictures]))
+    semantic = signs @ unit(np.stack([asked.semantic for asked in pictures]))
+    if min(np.linalg.norm(visual), np.linalg.norm(semantic)) < 1e-6:
+        raise UsageError("the pictures asked for cancel each other out: ask for fewer")
+    ids = tuple(id for asked in pictures for id in asked.ids)
+    return Asked(visual, semantic, None, all(asked.stored for asked in pictures), ids, is_sum=True)

@@ -1,0 +1,155 @@
+"""What the API answers, and its documentation."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field
+
+from ingest.record import Picture
+from ingest.store import Summary
+from model.name import shown
+from query.search import Found
+
+
+class PictureRecord(BaseModel):
+    """A picture of a collection."""
+
+    id: str = Field(description="By which it is asked about, and its files are fetched")
+    path: str = Field(description="In the dataset")
+    label: str | None
+    width: int = Field(description="Pixels, upright")
+    height: int
+    bytes: int
+    sha256: str
+    thumbnail: str = Field(description="Address of a JPEG of at most 256 pixels a side; `size` asks for 512 or 1024")
+    original: str = Field(description="Address of the file itself")
+
+
+class FoundPicture(PictureRecord):
+    """A picture found."""
+
+    score: float = Field(description="Cosine; with `vector=both` a sum of reciprocal ranks")
+
+
+class Answer(BaseModel):
+    """Pictures, best first."""
+
+    collection: str
+    total: int = Field(description="Pictures that the filter lets through")
+    cutoff: dict[str, float] | None = Field(
+        description="With `min_score=auto`: the least cosine that stands out, by the vector compared; either is enough"
+    )
+    left_out: str = Field(description="On the last page: what the cut-off left out; empty where nothing was")
+    note: str = Field(description="What was passed over, such as words that are not known; empty mostly")
+    results: list[FoundPicture]
+    next: int | None = Field(description="`offset` of the answers that follow, if there are any")
+
+
+class Pictures(BaseModel):
+    """Pictures in no order of meaning."""
+
+    collection: str
+    total: int
+    results: list[PictureRecord]
+    next: int | None
+
+
+class TagRecord(BaseModel):
+    """A word for a picture."""
+
+    word: str
+    score: float
+    trained: bool = Field(description="Whether the collection's projection was trained on it")
+
+
+class Tags(BaseModel):
+    collection: str
+    results: list[TagRecord]
+
+
+class WordRecord(BaseModel):
+    word: str
+    score: float
+
+
+class NearWords(BaseModel):
+    collection: str
+    note: str
+    results: list[WordRecord]
+
+
+class CollectionRecord(BaseModel):
+    """A collection of pictures."""
+
+    name: str
+    default: bool = Field(description="Whether it is meant where none is named")
+    pictures: int
+    encoder: str
+    words: str
+    projection: str
+    updated: str
+
+
+class Count(BaseModel):
+    name: str
+    pictures: int
+
+
+class CollectionDetail(CollectionRecord):
+    labels: list[Count] = Field(description="The most frequent first")
+    folders: list[Count] = Field(description="Each with what lies below it")
+
+
+class Uploaded(BaseModel):
+    """A picture to ask about, kept for an hour."""
+
+    id: str
+    width: int
+    height: int
+    thumbnail: str
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Problem(BaseModel):
+    """Every error."""
+
+    error: str = Field(description="A sentence: what, which value, what to do")
+
+
+def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
+    address = f"/api/pictures/{picture.id}"
+    which = f"collection={quote(collection, safe='')}&v={picture.sha256[:12]}"
+    return {
+        "id": str(picture.id),
+        "path": shown(picture.path),
+        "label": picture.label,
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": picture.size,
+        "sha256": picture.sha256,
+        "thumbnail": f"{address}/thumbnail?{which}",
+        "original": f"{address}/original?{which}",
+    }
+
+
+def found_picture(found: Found, collection: str) -> FoundPicture:
+    return FoundPicture.model_validate({"score": found.score, **picture_fields(found.picture, collection)})
+
+
+def collection_fields(summary: Summary, default: str) -> dict[str, object]:
+    facts = summary.facts
+    return {
+        "name": summary.name,
+        "default": summary.name == default,
+        "pictures": summary.points,
+        "encoder": facts.encoder,
+        "words": facts.words,
+        "projection": facts.projection,
+        "updated": facts.updated,
+    }

@@ -1,0 +1,180 @@
+"""The API: the questions of the command line over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
+
+from model import __version__
+from model.thumbnail import MEDIA_TYPE
+from query.asked import Asked, combine
+from query.search import Search
+from query.web import answers
+from query.web.files import media_type, open_original
+from query.web.questions import (
+    Collection,
+    SimilarQuestion,
+    StoredQuestion,
+    StoredTagsQuestion,
+    TagsQuestion,
+    TextQuestion,
+    Which,
+    WordsQuestion,
+    asked_about,
+)
+from query.web.service import Service
+
+FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""For addresses that hold a checksum of what they give."""
+
+CHUNK_BYTES = 1 << 18
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": answers.Problem}, "5XX": {"model": answers.Problem}}
+
+
+def make_router(service: Service) -> APIRouter:
+    """The routes below ``/api``."""
+    api = APIRouter(prefix="/api", responses=PROBLEMS)
+    library = service.library
+
+    @api.get("/text", tags=["ask"])
+    def text(asked: Annotated[TextQuestion, Query()]) -> answers.Answer:
+        """Pictures for words."""
+        return service.text(asked)
+
+    @api.get("/similar", tags=["ask"])
+    def similar(asked: Annotated[StoredQuestion, Query()]) -> answers.Answer:
+        """Pictures like a picture, or like several, moved towards or away from words."""
+        return service.similar(asked, lambda s: asked_about(s, service.uploads, asked.id, asked.minus_id))
+
+    @api.post("/similar", tags=["ask"], openapi_extra=PICTURE_BODY)
+    async def similar_to_sent(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> answers.Answer:
+        """Pictures like the one in the body."""
+        image = await service.sent_picture(request)
+
+        def about(search: Search) -> Asked:
+            sent = search.ask_with(search.features(image))
+            minus = [asked_about(search, service.uploads, [id], []) for id in asked.minus_id]
+            return combine([sent], minus)
+
+        return await run_in_threadpool(service.similar, asked, about)
+
+    @api.get("/tags", tags=["ask"])
+    def tags(asked: Annotated[StoredTagsQuestion, Query()]) -> answers.Tags:
+        """Words for a picture."""
+        return service.tags(asked, lambda s: asked_about(s, service.uploads, [asked.id], []))
+
+    @api.post("/tags", tags=["ask"], openapi_extra=PICTURE_BODY)
+    async def tags_of_sent(request: Request, asked: Annotated[TagsQuestion, Query()]) -> answers.Tags:
+        """Words for the picture in the body."""
+        image = await service.sent_picture(request)
+        return await run_in_threadpool(service.tags, asked, lambda s: s.ask_with(s.features(image)))
+
+    @api.get("/words", tags=["ask"])
+    def words(asked: Annotated[WordsQuestion, Query()]) -> answers.NearWords:
+        """Words near a word, or near a sum of words."""
+        return service.words(asked)
+
+    @api.post("/uploads", tags=["ask"], status_code=201, openapi_extra=PICTURE_BODY)
+    async def upload(request: Request, collection: Collection = "") -> answers.Uploaded:
+        """Keep the picture in the body for an hour, to ask about it by its id."""
+        image = await service.sent_picture(request)
+
+        def add() -> answers.Uploaded:
+            with library.search(collection) as search:
+                kept = service.uploads.add(image, search)
+            return answers.Uploaded(
+                id=kept.id,
+                width=kept.width,
+                height=kept.height,
+                thumbnail=f"/api/pictures/{kept.id}/thumbnail",
+            )
+
+        return await run_in_threadpool(add)
+
+    @api.get("/collections", tags=["look"])
+    def collections() -> list[answers.CollectionRecord]:
+        """The collections served."""
+        return [
+            answers.CollectionRecord.model_validate(answers.collection_fields(summary, library.default))
+            for summary in library.summaries()
+        ]
+
+    @api.get("/collections/{name}", tags=["look"])
+    def collection(name: str) -> answers.CollectionDetail:
+        """A collection with its labels and folders."""
+        fields = answers.collection_fields(library.store.summary(library.name(name)), library.default)
+        with library.search(name) as search:
+            labels, folders = search.labels(), search.folders()
+            fields["pictures"] = search.count()
+        counts = {"labels": _counts(labels), "folders": _counts(folders)}
+        return answers.CollectionDetail.model_validate({**fields, **counts})
+
+    @api.get("/pictures", tags=["look"])
+    def pictures(asked: Annotated[Which, Query()]) -> answers.Pictures:
+        """Pictures of a collection, in no order of meaning."""
+        with library.search(asked.collection) as search:
+            name = library.name(asked.collection)
+            total = search.count(asked.filter)
+            found = search.browse(asked.limit, asked.offset, asked.filter)
+        end = asked.offset + asked.limit
+        return answers.Pictures(
+            collection=name,
+            total=total,
+            results=[answers.PictureRecord.model_validate(answers.picture_fields(one, name)) for one in found],
+            next=end if end < total else None,
+        )
+
+    @api.get("/pictures/{id}", tags=["look"])
+    def picture(id: str, collection: Collection = "") -> answers.PictureRecord:
+        """What is known of a picture."""
+        found, _ = service.find(collection, id)
+        return answers.PictureRecord.model_validate(answers.picture_fields(found, library.name(collection)))
+
+    @api.get("/pictures/{id}/thumbnail", tags=["look"], response_class=Response)
+    def picture_thumbnail(
+        id: str, collection: Collection = "", size: Literal["256", "512", "1024"] = "256", v: str = ""
+    ) -> Response:
+        """A small JPEG, upright, made anew without what the original says of itself."""
+        data = service.thumbnail(collection, id, int(size))
+        return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
+
+    @api.get("/pictures/{id}/original", tags=["look"], response_class=Response)
+    def picture_original(id: str, collection: Collection = "") -> Response:
+        """The file itself."""
+        found, root = service.find(collection, id)
+        file = open_original(root, found)
+        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        return StreamingResponse(_chunks(file), media_type=media_type(found), headers=headers)
+
+    @api.get("/health", tags=["look"])
+    def health() -> answers.Health:
+        """Whether the server lives."""
+        return answers.Health(version=__version__)
+
+    return api
+
+
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The picture's file; or, where the server runs with --fetch-urls, its address",
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": {"type": "object", "properties": {"url": {"type": "string"}}}},
+        },
+    }
+}
+
+
+def _counts(counts: dict[str, int]) -> list[answers.Count]:
+    return [answers.Count(name=name, pictures=number) for name, number in counts.items()]
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,111 @@
+"""The application: page, API, and errors as answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp
+
+from model import __version__
+from model.errors import (
+    CollectionNotFound,
+    PictureError,
+    PictureGone,
+    PictureOutside,
+    PictureTooLarge,
+    StoreInUse,
+    StoreUnreachable,
+    UsageError,
+    WordsError,
+    WordsightError,
+)
+from query.web.api import make_router
+from query.web.assets import ASSETS
+from query.web.security import Access, Guard, refusal
+from query.web.service import Service
+
+log = logging.getLogger("wordsight")
+
+STATUSES: dict[type[WordsightError], int] = {
+    UsageError: 400,
+    WordsError: 400,
+    PictureError: 415,
+    PictureTooLarge: 413,
+    PictureOutside: 403,
+    PictureGone: 404,
+    CollectionNotFound: 404,
+    StoreInUse: 503,
+    StoreUnreachable: 503,
+}
+"""The nearest class up the tree counts; what is not named is the server's own trouble."""
+
+RETRY = {"Retry-After": "5"}
+
+
+def make_app(service: Service, access: Access) -> ASGIApp:
+    """The whole application, guarded. It closes the service's library when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.library.close()
+
+    app = FastAPI(
+        title="wordsight",
+        version=__version__,
+        description="Pictures like a picture, pictures for words, words for a picture: the questions of `query`.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(make_router(service))
+    app.add_exception_handler(WordsightError, _tell)
+    app.add_exception_handler(StarletteHTTPException, _tell_status)
+    app.add_exception_handler(RequestValidationError, _tell_invalid)
+    app.add_exception_handler(Exception, _tell_nothing)
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(ASSETS / "index.html")
+
+    @app.get("/api/docs", include_in_schema=False)
+    def documentation() -> FileResponse:
+        return FileResponse(ASSETS / "docs.html")
+
+    app.mount("/assets", StaticFiles(directory=ASSETS))
+    return Guard(app, access)
+
+
+def _tell(_: Request, error: Exception) -> Response:
+    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+    if status == 500:  # paths of this machine are for its owner
+        log.error("error: %s", error)
+        return refusal(500, "the server has trouble of its own: its messages say which")
+    if isinstance(error, StoreUnreachable):
+        log.error("error: %s", error)
+        return refusal(status, "the Qdrant server behind this one does not answer: try again soon", RETRY)
+    return refusal(status, str(error), RETRY if status == 503 else None)
+
+
+def _tell_status(_: Request, error: Exception) -> Response:
+    told = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
+    return refusal(told.status_code, str(told.detail), dict(told.headers or {}))
+
+
+def _tell_invalid(_: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}" for problem in problems]
+    return refusal(422, "; ".join(told))
+
+
+def _tell_nothing(_: Request, error: Exception) -> Response:
+    log.error("error: %s: %s", type(error).__name__, error)
+    return refusal(500, "the server has trouble of its own: its messages say which")

@@ -1,0 +1,57 @@
+// The calls to the API. A failure is an Error whose message is the server's sentence.
+
+async function call(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer: is it still running?");
+  }
+  if (answer.ok) return answer.json();
+  if (answer.status === 401) location.reload(); // the token is asked for
+  const told = await answer.json().catch(() => ({}));
+  throw new Error(sentence(told.error ?? `The server answers ${answer.status}`));
+}
+
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.?]$/.test(text) ? "" : ".");
+}
+
+export const collections = () => call("/api/collections");
+export const collection = (name) => call(`/api/collections/${encodeURIComponent(name)}`);
+
+// One page of answers; without a question, of all pictures.
+export function find(question, offset, limit, signal) {
+  const parameters = new URLSearchParams(question.parameters);
+  parameters.set("offset", offset);
+  parameters.set("limit", limit);
+  parameters.delete("all");
+  if (!question.showsAll) parameters.set("min_score", "auto");
+  const kind = question.isEmpty ? "pictures" : question.hasPictures ? "similar" : "text";
+  return call(`/api/${kind}?${parameters}`, { signal });
+}
+
+// Words for the first picture asked about, or near the words asked for.
+export function words(question, signal) {
+  const parameters = new URLSearchParams({ limit: 8 });
+  if (question.collection) parameters.set("collection", question.collection);
+  if (question.ids.length) parameters.set("id", question.ids[0]);
+  else parameters.set("q", question.text);
+  return call(`/api/${question.ids.length ? "tags" : "words"}?${parameters}`, { signal });
+}
+
+export function thumbnail(id, collection) {
+  return `/api/pictures/${id}/thumbnail` + (collection ? `?collection=${encodeURIComponent(collection)}` : "");
+}
+
+// Keeps a picture on the server for a while; `source` is a file, or an address.
+export function upload(source, collection) {
+  const isFile = source instanceof Blob;
+  const type = isFile ? (/^image\//.test(source.type) ? source.type : "application/octet-stream") : "application/json";
+  return call(`/api/uploads?collection=${encodeURIComponent(collection)}`, {
+    method: "POST",
+    headers: { "Content-Type": type },
+    body: isFile ? source : JSON.stringify({ url: source }),
+  });
+}

@@ -1,0 +1,223 @@
+// The page: what is asked, from the address and back into it.
+
+import * as api from "./api.js";
+import * as filters from "./filters.js";
+import * as grid from "./grid.js";
+import { Question } from "./state.js";
+
+const one = (selector) => document.querySelector(selector);
+const form = one(".search");
+const text = form.elements.q;
+const file = one("input[type=file]");
+const collections = one(".collections");
+const problem = one(".problem");
+const told = one(".told");
+const askedList = one(".asked");
+const words = one(".words");
+const vector = one(".vector");
+const drop = one(".drop");
+const help = one(".help");
+const askedPicture = one("#asked-picture").content.firstElementChild;
+const word = one("#word").content.firstElementChild;
+
+let question = new Question();
+let filled = null; // the collection the filter shows
+let wordsBusy = null;
+
+// Asks another question: a new entry of the history, from which one comes back to where one was.
+function ask(next) {
+  history.replaceState({ count: grid.shown(), top: scrollY }, "");
+  history.pushState(null, "", next.address);
+  scrollTo(0, 0);
+  render();
+}
+
+async function render(back = null) {
+  question = new Question();
+  tellProblem("");
+  text.value = question.text;
+  document.title = question.text ? `${question.text} · wordsight` : "wordsight";
+  collections.value = question.collection || collections.dataset.default || "";
+  showAsked();
+  filters.reflect(question);
+  showWords();
+  fillFilter();
+  try {
+    await grid.show(question, back?.count);
+    if (back) scrollTo(0, back.top);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error) {
+  told.textContent = "";
+  tellProblem(error.message);
+}
+
+function tellProblem(sentence) {
+  problem.textContent = sentence;
+  problem.hidden = !sentence;
+}
+
+async function fillFilter() {
+  const name = question.collection || collections.dataset.default;
+  if (!name || name === filled) return;
+  filled = name;
+  try {
+    filters.fill(await api.collection(name));
+    filters.reflect(question);
+  } catch (error) {
+    filled = null;
+    fail(error);
+  }
+}
+
+async function fillCollections() {
+  const there = await api.collections();
+  collections.replaceChildren(...there.map(({ name, pictures }) => new Option(`${name} (${pictures})`, name)));
+  collections.dataset.default = there.find((record) => record.default)?.name ?? "";
+  collections.value = question.collection || collections.dataset.default;
+  collections.hidden = there.length < 2;
+  await fillFilter();
+}
+
+function showAsked() {
+  const item = (id, sign) => {
+    const li = askedPicture.cloneNode(true);
+    const [turn, remove] = li.querySelectorAll("button");
+    const other = sign === "plus" ? "minus" : "plus";
+    li.classList.add(sign);
+    li.querySelector("img").src = api.thumbnail(id, question.collection);
+    li.querySelector("img").alt = sign === "plus" ? "Picture looked for" : "Picture turned away from";
+    turn.textContent = sign === "plus" ? "+" : "−";
+    turn.setAttribute("aria-label", sign === "plus" ? "Take this picture away instead" : "Add this picture instead");
+    turn.addEventListener("click", () => ask(question.withPicture(id, other)));
+    remove.setAttribute("aria-label", "Leave this picture out");
+    remove.addEventListener("click", () => ask(question.withoutPicture(id)));
+    return li;
+  };
+  askedList.replaceChildren(
+    ...question.ids.map((id) => item(id, "plus")),
+    ...question.minusIds.map((id) => item(id, "minus")),
+  );
+  askedList.hidden = !question.hasPictures;
+  vector.hidden = !question.hasPictures || Boolean(question.text);
+  for (const choice of vector.querySelectorAll("input")) choice.checked = choice.value === (question.vector || "visual");
+}
+
+// Words as chips: of the picture asked about, or near the words asked for.
+async function showWords() {
+  wordsBusy?.abort();
+  wordsBusy = new AbortController();
+  if (!question.ids.length && !question.text) return void (words.hidden = true);
+  const about = question;
+  try {
+    const { results } = await api.words(about, wordsBusy.signal);
+    one(".words-title").textContent = about.ids.length ? "In this picture" : "Near words";
+    words.querySelector("ul").replaceChildren(...results.map(makeWord));
+    words.hidden = !results.length;
+  } catch (error) {
+    if (error.name !== "AbortError") words.hidden = true; // the pictures matter; their answer tells what is wrong
+  }
+}
+
+function makeWord({ word: text }) {
+  const li = word.cloneNode(true);
+  const [only, plus, minus] = li.querySelectorAll("button");
+  only.textContent = text;
+  only.title = "Search for this word (Shift and click adds it)";
+  only.addEventListener("click", (event) =>
+    ask(event.shiftKey ? withWord(event.altKey ? "-" : "+", text) : question.about({ q: text })),
+  );
+  plus.setAttribute("aria-label", `Add ${text} to the search`);
+  minus.setAttribute("aria-label", `Take ${text} away from the search`);
+  for (const more of [plus, minus]) more.addEventListener("click", () => ask(withWord(more.dataset.sign, text)));
+  return li;
+}
+
+function withWord(sign, text) {
+  const before = question.text || (sign === "-" ? "" : null);
+  return question.with({ q: before === null ? text : `${before} ${sign} ${text}`.trim(), vector: "" });
+}
+
+async function uploadAndAsk(source) {
+  tellProblem("");
+  told.textContent = "Looking at the picture…";
+  document.body.classList.add("busy");
+  try {
+    const { id } = await api.upload(source, question.collection);
+    ask(question.about({ id }));
+  } catch (error) {
+    fail(error);
+  } finally {
+    document.body.classList.remove("busy");
+  }
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  text.blur();
+  const asked = text.value.trim();
+  ask(question.hasPictures ? question.with({ q: asked, vector: asked ? "" : question.vector }) : question.about({ q: asked }));
+});
+
+file.addEventListener("change", () => {
+  if (file.files.length) uploadAndAsk(file.files[0]);
+  file.value = "";
+});
+
+collections.addEventListener("change", () => {
+  // Ids and labels are of the other collection; words and uploads can be asked of any.
+  const mine = (ids) => ids.filter((id) => id.startsWith("upload-"));
+  const changes = { label: [], under: "", id: mine(question.ids), minus_id: mine(question.minusIds) };
+  ask(question.with({ collection: collections.value, ...changes }));
+});
+
+vector.addEventListener("change", (event) => ask(question.with({ vector: event.target.value })));
+filters.on.change = (changes) => ask(question.with({ ...changes, all: question.showsAll ? "1" : "" }));
+grid.on.ask = ask;
+grid.on.fail = fail;
+addEventListener("popstate", (event) => render(event.state));
+
+one("[data-home]").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  ask(new Question(new URLSearchParams({ collection: question.collection })));
+});
+
+document.addEventListener("paste", (event) => {
+  const picture = [...event.clipboardData.files].find((item) => item.type.startsWith("image/"));
+  if (!picture) return;
+  event.preventDefault();
+  uploadAndAsk(picture);
+});
+
+const carries = (event) => ["Files", "text/uri-list"].some((type) => event.dataTransfer.types.includes(type));
+document.addEventListener("dragover", (event) => {
+  if (!carries(event)) return;
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget ?? drop.classList.remove("over"));
+document.addEventListener("drop", (event) => {
+  drop.classList.remove("over");
+  if (!carries(event)) return;
+  event.preventDefault();
+  const source = event.dataTransfer.files[0] ?? event.dataTransfer.getData("text/uri-list").split("\n")[0];
+  if (source) uploadAndAsk(source);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") text.focus();
+  else if (event.key === "?") help.showModal();
+  else return;
+  event.preventDefault();
+});
+one(".help-button").addEventListener("click", () => help.showModal());
+
+history.scrollRestoration = "manual";
+addEventListener("pagehide", () => history.replaceState({ count: grid.shown(), top: scrollY }, ""));
+fillCollections().catch(fail);
+render(history.state);

@@ -1,0 +1,158 @@
+// The pictures found: cards, more of them while one scrolls, and the keyboard.
+
+import { find, sentence } from "./api.js";
+
+const PAGE = 48;
+const grid = document.querySelector(".grid");
+const rest = document.querySelector(".rest");
+const end = document.querySelector(".end");
+const told = document.querySelector(".told");
+const card = document.querySelector("#card").content.firstElementChild;
+const number = new Intl.NumberFormat("en");
+
+let question = null;
+let next = null; // where the following page begins, or null
+let busy = null; // the AbortController of the page that is on its way
+
+// Shows the answers to another question, at least `count` of them.
+export async function show(asked, count = PAGE) {
+  busy?.abort();
+  question = asked;
+  next = 0;
+  rest.hidden = true;
+  grid.setAttribute("aria-busy", "true");
+  try {
+    const answer = await load(Math.min(200, Math.max(PAGE, count)));
+    if (answer) tell(answer);
+    return answer;
+  } finally {
+    grid.removeAttribute("aria-busy");
+  }
+}
+
+export const shown = () => grid.childElementCount;
+
+async function load(limit = PAGE) {
+  const asked = question;
+  const offset = next;
+  busy = new AbortController();
+  next = null;
+  let answer;
+  try {
+    answer = await find(asked, offset, limit, busy.signal);
+  } catch (error) {
+    if (error.name === "AbortError") return null;
+    if (offset === 0) grid.replaceChildren();
+    throw error;
+  }
+  if (asked !== question) return null;
+  const cards = answer.results.map(makeCard);
+  if (offset === 0) grid.replaceChildren(...cards);
+  else grid.append(...cards);
+  next = answer.next;
+  if (answer.left_out) tellRest(answer.left_out);
+  return answer;
+}
+
+function makeCard(found) {
+  const one = card.cloneNode(true);
+  const name = found.label ?? found.path.split("/").at(-1);
+  const link = one.querySelector("a");
+  const picture = one.querySelector("img");
+  one.dataset.id = found.id;
+  link.href = question.about({ id: found.id }).address;
+  link.setAttribute("aria-label", `${found.path}: search by this picture`);
+  link.title = `${found.path}\n${found.width} × ${found.height}`;
+  picture.src = found.thumbnail;
+  picture.srcset = `${found.thumbnail} 256w, ${found.thumbnail}&size=512 512w`;
+  picture.sizes = "(max-width: 40rem) 45vw, 220px";
+  picture.addEventListener("error", () => one.classList.add("gone"), { once: true });
+  one.querySelector(".label").textContent = name;
+  if (found.score !== undefined) one.querySelector(".score").textContent = found.score.toFixed(2);
+  const [plus, minus] = one.querySelectorAll("button");
+  plus.setAttribute("aria-label", `Add ${found.path} to the search`);
+  minus.setAttribute("aria-label", `Take ${found.path} away from the search`);
+  plus.title = "Add to the search (Shift and click)";
+  minus.title = "Take away from the search (Shift, Alt and click)";
+  const open = one.querySelector(".open");
+  open.href = found.original;
+  open.title = "Open the file";
+  open.setAttribute("aria-label", `Open the file ${found.path}`);
+  return one;
+}
+
+function tell(answer) {
+  const note = answer.note ? ` ${sentence(answer.note)}` : "";
+  const total = `${number.format(answer.total)} ${answer.total === 1 ? "picture" : "pictures"}`;
+  if (question.isEmpty) {
+    told.textContent = answer.total ? `${total}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
+  } else if (!answer.results.length) {
+    told.textContent = (answer.left_out ? sentence(answer.left_out) : "No picture found.") + note;
+  } else if (answer.left_out) {
+    const matches = answer.results.length;
+    told.textContent = `${matches} of ${total} ${matches === 1 ? "stands" : "stand"} out.${note}`;
+  } else if (answer.cutoff && answer.next) {
+    told.textContent = `Those of ${total} that stand out, the nearest first.${note}`;
+  } else {
+    told.textContent = `${total}, the nearest first.${note}`;
+  }
+}
+
+function tellRest(why) {
+  rest.querySelector("p").textContent = grid.childElementCount ? sentence(why) : "";
+  rest.querySelector("button").textContent = grid.childElementCount ? "Show the rest" : "Show the nearest";
+  rest.hidden = false;
+}
+
+// Set by the page: called with a new question, or with an error.
+export const on = { ask: () => {}, fail: () => {} };
+
+rest.querySelector("button").addEventListener("click", () => on.ask(question.with({ all: "1" })));
+
+new IntersectionObserver(
+  (entries) => {
+    if (next && entries.some((entry) => entry.isIntersecting)) load().then(fill, on.fail);
+  },
+  { rootMargin: "600px" },
+).observe(end);
+
+// A page of answers may be too short to push the end out of sight, and then nothing would call for the next one.
+function fill() {
+  if (next && end.getBoundingClientRect().top < innerHeight + 600) load().then(fill, on.fail);
+}
+
+grid.addEventListener("click", (event) => {
+  const one = event.target.closest(".card");
+  if (!one || event.target.closest(".open")) return;
+  const sign = event.target.closest("button")?.dataset.sign;
+  if (!sign && (event.ctrlKey || event.metaKey)) return; // a new tab
+  event.preventDefault();
+  const id = one.dataset.id;
+  if (sign) on.ask(question.withPicture(id, sign));
+  else if (event.shiftKey) on.ask(question.withPicture(id, event.altKey ? "minus" : "plus"));
+  else on.ask(question.about({ id }));
+});
+
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: "up", ArrowDown: "down" };
+
+grid.addEventListener("keydown", (event) => {
+  const one = event.target.closest(".card");
+  if (!one || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "+" || event.key === "-") {
+    on.ask(question.withPicture(one.dataset.id, event.key === "+" ? "plus" : "minus"));
+  } else if (event.key === "o") {
+    one.querySelector(".open").click();
+  } else if (event.key in STEPS) {
+    step(one, STEPS[event.key]);
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+
+function step(one, by) {
+  const cards = [...grid.children];
+  const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+  const steps = by === "up" ? -columns : by === "down" ? columns : by;
+  cards[cards.indexOf(one) + steps]?.querySelector("a").focus();
+}

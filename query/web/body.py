@@ -1,0 +1,89 @@
+"""A picture that a client sends: received within limits of size and time, decoded a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from fastapi import HTTPException, Request
+from PIL import Image
+
+from model.cache import in_mb
+from model.errors import PictureError, UsageError
+from model.picture import open_picture
+from query.source import Source
+from query.web.files import decoding
+
+BODY_SECONDS = 60.0
+"""A client that sends slower is not waited for."""
+
+IN_MEMORY_BYTES = 1 << 20
+"""What is larger waits in a temporary file that has no name."""
+
+MAX_JSON_BYTES = 4096
+
+
+async def receive(request: Request, limit: int) -> IO[bytes]:
+    """The body, as a file at its beginning.
+
+    Raises:
+        HTTPException: 413 over the limit, 408 too slow, 400 empty.
+    """
+    announced = request.headers.get("content-length", "0")
+    too_large = HTTPException(413, f"over {in_mb(limit)}: send a smaller picture, or raise --max-upload")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise too_large
+                file.write(part)
+        if not size:
+            raise HTTPException(400, "no picture in the body: send its file, as in `curl --data-binary @photo.jpg`")
+    except TimeoutError:
+        file.close()
+        raise HTTPException(408, f"the picture did not arrive within {BODY_SECONDS:.0f} s: try again") from None
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def media_type(request: Request) -> str:
+    """What the client says it sends. Raises HTTPException, 415, for what a form of another site could send."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind in ("application/octet-stream", "application/json"):
+        return kind
+    raise HTTPException(415, f"{kind or 'no content type'}: send a picture as image/jpeg, image/png and so on")
+
+
+def decode(body: IO[bytes], kind: str, max_megapixels: int) -> Image.Image:
+    """Upright, RGB. Raises PictureError."""
+    with body, decoding:
+        name = "upload.heic" if kind in ("image/heic", "image/heif") else "upload"
+        return open_picture(body.read(), name=name, max_megapixels=max_megapixels)
+
+
+def fetch(body: IO[bytes], max_megapixels: int) -> Image.Image:
+    """The picture at the address in a JSON body, ``{"url": ...}``. Raises PictureError, UsageError."""
+    with body:
+        text = body.read(MAX_JSON_BYTES + 1)
+    try:
+        source = Source(json.loads(text)["url"])
+        if not source.is_url:
+            raise ValueError
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise UsageError('no address in the body: send {"url": "https://..."}') from None
+    data = source.read()
+    with decoding:
+        try:
+            return open_picture(data, max_megapixels=max_megapixels)
+        except PictureError as error:
+            raise type(error)(f"{source.text}: {error}") from error

@@ -1,0 +1,97 @@
+"""The collections that are served, open for as long as the server runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ingest.facts import Facts
+from ingest.resident import ResidentStore
+from ingest.store import Collection, Store, Summary
+from model.errors import CollectionNotFound, WordsightError
+from query.search import Search
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """One `Search` for all threads, as long as its collection and its facts are these."""
+
+    collection: Collection
+    facts: Facts
+    search: Search
+
+
+class Library:
+    """What a client may ask: the collections of a store, or only one of them.
+
+    A name that a client gives is compared with those there are, and never made a path.
+
+    Args:
+        default: the collection meant where a client names none.
+        only: whether no other is served.
+    """
+
+    def __init__(self, store: Store, default: str, *, only: bool, max_megapixels: int) -> None:
+        self.store = ResidentStore(store)
+        self.default = default
+        self.max_megapixels = max_megapixels
+        self._only = only
+        self._known: frozenset[str] = frozenset([default])
+        self._shared: dict[str, _Shared] = {}
+        self._lock = threading.Lock()
+
+    def summaries(self) -> list[Summary]:
+        """The collections served, by name."""
+        names = [self.default] if self._only else sorted(self.store.collections())
+        self._known |= frozenset(names)
+        return [self.store.summary(name) for name in names]
+
+    def name(self, asked: str) -> str:
+        """The collection meant by what a client wrote.
+
+        Raises:
+            CollectionNotFound: none that is served.
+        """
+        name = asked or self.default
+        if name not in self._known and not self._only:
+            self._known |= frozenset(self.store.collections())
+        if name not in self._known:
+            raise CollectionNotFound(f"no collection {name!r} is served here")
+        return name
+
+    @contextmanager
+    def search(self, asked: str) -> Iterator[Search]:
+        """Questions to a collection, by the name a client gave or none.
+
+        Raises:
+            CollectionNotFound: none that is served.
+        """
+        with self.store.asking(self.name(asked)) as collection:
+            yield self._share(collection)
+
+    def _share(self, collection: Collection) -> Search:
+        with self._lock:
+            shared = self._shared.get(collection.name)
+            if shared is None or shared.collection is not collection or shared.facts != collection.facts:
+                search = Search(self.store, collection, max_megapixels=self.max_megapixels)
+                shared = self._shared[collection.name] = _Shared(collection, collection.facts, search)
+            return shared.search
+
+    def warm_up(self) -> str:
+        """Load what the default collection's questions need, so that the first is answered as fast as the others.
+
+        Returns:
+            What cannot be asked, and why; empty where all can.
+        """
+        with self.search("") as search:
+            search.words.phrase("picture")
+            try:
+                _ = search.projection, search.encoder
+            except WordsightError as error:
+                return f"only pictures of the collection can be asked about: {error}"
+        return ""
+
+    def close(self) -> None:
+        self.store.close()

@@ -1,0 +1,192 @@
+"""Who may ask, from where, and what a browser may do with the answers. One guard around the whole application.
+
+Against a page of another site open in the same browser: a request whose Host names another machine (DNS
+rebinding) or that comes from another origin is refused, and no answer may be read or embedded elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from model.errors import UsageError
+from query.web.assets import ASSETS
+
+MIN_TOKEN = 12
+COOKIE_SECONDS = 30 * 86_400
+OPEN_TO_ALL = ("/assets/", "/api/health")
+"""Paths that need no token: the login page's style sheet, and whether the server lives."""
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound there is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """``token``: empty where none is wanted. ``names``: the host names by which this server may be called.
+
+    ``addresses``: whether it may be called by any IP address too, which a rebound name never is.
+    """
+
+    token: str
+    names: frozenset[str]
+    addresses: bool
+
+    @classmethod
+    def decide(cls, host: str, token: str, no_token: bool, allowed: Sequence[str]) -> Access:
+        """Raises UsageError where others could ask and nothing was said about that."""
+        if token and no_token:
+            raise UsageError("--token and --no-token exclude each other: choose one")
+        if token and len(token) < MIN_TOKEN:
+            raise UsageError(f"a token of {len(token)} characters can be guessed: give at least {MIN_TOKEN}")
+        if token and not token.isascii():
+            raise UsageError("a token of other than ASCII characters cannot be sent in a header: choose another")
+        local = is_loopback(host)
+        if not (local or token or no_token):
+            raise UsageError(
+                f"at {host} others can reach the pictures: give --token (or WORDSIGHT_TOKEN), which they must know "
+                "then, or say --no-token"
+            )
+        names = {"localhost", *(name.lower() for name in allowed)}
+        if not local:
+            own = socket.gethostname().lower()
+            names |= {host.lower(), own, f"{own}.local"}
+        return cls(token, frozenset(names), addresses=not local)
+
+    def knows(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return name in self.names
+        return address.is_loopback or self.addresses or name in self.names
+
+    def is_token(self, given: str) -> bool:
+        """Compared in constant time, so that its duration tells nothing of the token."""
+        return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+
+    @property
+    def pass_key(self) -> str:
+        """What the cookie holds: made of the token, which it does not tell."""
+        return hmac.new(self.token.encode(), b"wordsight cookie", hashlib.sha256).hexdigest()
+
+
+class Guard:
+    """ASGI middleware: the checks before, and the headers after."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "private, no-cache")
+            await send(message)
+
+        answer = self._answer(scope) or self._app
+        await answer(scope, receive, send_with_headers)
+
+    def _answer(self, scope: Scope) -> Response | None:
+        """The guard's own answer, where the application gets no say."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._access.knows(host):
+            return refusal(
+                421, f"this server is not called {host!r}: --allow-host {host.partition(':')[0]} makes it so"
+            )
+        if not _is_own_page(scope, headers, host):
+            return refusal(403, "asked by another site's page: that is refused")
+        if self._access.token and not scope["path"].startswith(OPEN_TO_ALL):
+            return self._check_token(scope, headers)
+        return None
+
+    def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
+        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self._access.is_token(bearer.strip()):
+            return None
+        cookies = cookie_parser(headers.get("cookie", ""))
+        if hmac.compare_digest(cookies.get(cookie_name(scope), "").encode(), self._access.pass_key.encode()):
+            return None
+        if scope["path"] == "/" and scope["method"] == "GET":
+            return self._log_in(scope)
+        return refusal(
+            401, "a token is wanted: send it as `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"}
+        )
+
+    def _log_in(self, scope: Scope) -> Response:
+        """The page asks for the token, or takes the one in its address, and then keeps it in a cookie."""
+        fields = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if not any(name == "token" and self._access.is_token(value) for name, value in fields):
+            return FileResponse(ASSETS / "login.html", status_code=401)
+        rest = urlencode([(name, value) for name, value in fields if name != "token"])
+        answer = RedirectResponse("/?" + rest if rest else "/", status_code=303)
+        answer.set_cookie(
+            cookie_name(scope), self._access.pass_key, max_age=COOKIE_SECONDS, httponly=True, samesite="lax"
+        )
+        return answer
+
+
+def cookie_name(scope: Scope) -> str:
+    """With the port: cookies of two servers on one machine would overwrite each other."""
+    server = scope.get("server")
+    return f"wordsight-{server[1] if server else 0}"
+
+
+def _is_own_page(scope: Scope, headers: Headers, host: str) -> bool:
+    """Whether a request comes from this server's own page, or from no page at all (a person, a program)."""
+    site = headers.get("sec-fetch-site")
+    if site in ("cross-site", "same-site"):  # a link to the page may be followed from anywhere
+        is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        return is_link and scope["path"] == "/" and scope["method"] == "GET"
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    """An error as every error of the API looks."""
+    return Response(json.dumps({"error": sentence}), status, headers, "application/json")

@@ -1,0 +1,102 @@
+"""The server process: its socket, its start, its end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import webbrowser
+from dataclasses import dataclass
+
+import uvicorn
+
+from ingest.store import Store
+from model.errors import UsageError
+from model.terminal import note
+from query.web.app import make_app
+from query.web.files import Thumbnails
+from query.web.library import Library
+from query.web.security import Access
+from query.web.service import Service
+from query.web.uploads import Uploads
+
+MAX_CONNECTIONS = 500
+"""Beyond, clients are told to come again: each may hold a megabyte of a picture it sends."""
+
+BACKLOG = 128
+KEEP_ALIVE_SECONDS = 30
+END_SECONDS = 3
+"""So long a request that is being answered may take when the server is told to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``max_upload``: bytes."""
+
+    host: str
+    port: int
+    open_page: bool
+    fetch_urls: bool
+    max_upload: int
+    max_megapixels: int
+
+
+def run(store: Store, collection: str, only: bool, access: Access, settings: Settings) -> None:
+    """Serve until told to end.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
+    listening = listen(settings.host, settings.port)
+    library = Library(store, collection, only=only, max_megapixels=settings.max_megapixels)
+    with listening:
+        if missing := library.warm_up():
+            note(missing)
+        service = Service(library, settings.max_upload, settings.fetch_urls, Uploads(), Thumbnails())
+        config = uvicorn.Config(
+            make_app(service, access),
+            log_config=None,
+            log_level="warning",
+            access_log=False,  # addresses hold what people search for, and once the token
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=END_SECONDS,
+            h11_max_incomplete_event_size=1 << 16,
+        )
+        address = _address(listening, settings.host)
+        note(f"serving {_told(library)} at {address}; Ctrl-C ends it")
+        if settings.open_page:
+            page = f"{address}?token={access.token}" if access.token else address
+            threading.Timer(0.5, webbrowser.open, [page]).start()
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _told(library: Library) -> str:
+    summaries = library.summaries()
+    if len(summaries) == 1:
+        return f"{summaries[0].name} ({summaries[0].points} pictures)"
+    return f"{len(summaries)} collections"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that accepts connections. Raises UsageError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named, or asyncio does not turn Nagle's algorithm off, and every answer takes 40 ms longer.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host.strip("[]"), port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"cannot listen at {host}, port {port}: {error.strerror or error}; try another --port"
+        ) from error
+    return listening
+
+
+def _address(listening: socket.socket, host: str) -> str:
+    """What to type into a browser on this machine."""
+    port = listening.getsockname()[1]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}/"

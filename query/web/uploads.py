@@ -1,0 +1,85 @@
+"""Pictures that clients asked about: kept for a while, so that an address with one can be reloaded and shared."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.errors import UsageError
+from model.thumbnail import thumbnail
+from query.asked import Asked
+from query.search import Search
+
+PREFIX = "upload-"
+KEPT = 200
+"""So many at most, the longest unused going first: 40 MB, since not the file is kept but a small copy."""
+
+KEPT_SECONDS = 3600.0
+COPY_PIXELS = 768
+"""Longer side of the copy: an encoder sees some 256 of it."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """``copy``: a JPEG file, small and without metadata. ``features``: by encoder and its checksum."""
+
+    id: str
+    copy: bytes
+    width: int
+    height: int
+    expires: float
+    features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+
+    def asked(self, search: Search) -> Asked:
+        """The picture as a question to a collection, which may have another encoder than the last one asked."""
+        encoder = (search.facts.encoder, search.facts.encoder_sha256)
+        if encoder not in self.features:
+            self.features[encoder] = search.features(Image.open(io.BytesIO(self.copy)).convert("RGB"))
+        return search.ask_with(self.features[encoder])
+
+
+class Uploads:
+    """The pictures kept, in memory only."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, image: Image.Image, search: Search) -> Upload:
+        """Look at an upright RGB picture once, and keep what was seen."""
+        features = search.features(image)
+        upload = Upload(
+            id=PREFIX + secrets.token_urlsafe(12),
+            copy=thumbnail(image, longest=COPY_PIXELS),
+            width=image.width,
+            height=image.height,
+            expires=time.monotonic() + KEPT_SECONDS,
+            features={(search.facts.encoder, search.facts.encoder_sha256): features},
+        )
+        with self._lock:
+            self._kept[upload.id] = upload
+            self._forget()
+        return upload
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        while self._kept and (len(self._kept) > KEPT or next(iter(self._kept.values())).expires < now):
+            self._kept.popitem(last=False)
+
+    def get(self, id: str) -> Upload:
+        """Raises UsageError where it is kept no longer."""
+        with self._lock:
+            upload = self._kept.get(id)
+            if upload is None or upload.expires < time.monotonic():
+                raise UsageError("that picture was kept for an hour and is gone: drop it once more")
+            self._kept.move_to_end(id)
+            upload.expires = time.monotonic() + KEPT_SECONDS
+            return upload

@@ -1,0 +1,136 @@
+"""Near duplicates: who is in a group, who is first, what is said of them, in all three stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.record import Picture
+from ingest.store import SEMANTIC, VISUAL, Point
+from query import duplicates
+from query.duplicates import find_duplicates
+from tests.commands import command, refused
+from tests.photographs import sample
+
+FACTS = Facts("pictures", {VISUAL: 2, SEMANTIC: 2}, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, root="/r")
+
+
+def point(path: str, degrees: float, *, sha256: str = "", side: int = 100, size: int = 1000, time: int = 1) -> Point:
+    picture = Picture(path, (sha256 or path).ljust(64, "0"), side, side, size, time, 1.0)
+    direction = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], np.float32)
+    return Point(picture.id, {VISUAL: direction, SEMANTIC: direction}, picture.to_payload())
+
+
+def groups_of(tmp_path: Path, points: list[Point], threshold: float) -> list[list[str]]:
+    with EmbeddedStore(tmp_path).create("made", FACTS) as collection:
+        collection.upsert(points)
+        found = find_duplicates(collection, threshold)
+    return [[member.picture.path for member in group.members] for group in found]
+
+
+def test_a_chain_is_not_one_group_and_nobody_is_in_two(tmp_path: Path) -> None:
+    """Steps of 10 degrees: each is near the next, the ends are strangers."""
+    chain = [point(f"{i}.jpg", 10 * i, side=100 - i) for i in range(7)]
+    assert groups_of(tmp_path, chain, float(np.cos(np.radians(15)))) == [
+        ["0.jpg", "1.jpg"],
+        ["2.jpg", "3.jpg"],
+        ["4.jpg", "5.jpg"],
+    ]
+
+
+def test_the_first_has_the_most_pixels_then_bytes_then_age(tmp_path: Path) -> None:
+    points = [
+        point("old.jpg", 0, time=1),
+        point("new.jpg", 0, time=9),
+        point("heavy.jpg", 1, size=2000),
+        point("large.jpg", 2, side=200),
+        point("other.jpg", 90),
+    ]
+    assert groups_of(tmp_path, points, 0.99) == [["large.jpg", "heavy.jpg", "old.jpg", "new.jpg"]]
+
+
+def test_more_copies_than_are_asked_for_at_once_are_all_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "NEIGHBOURS", 4)
+    monkeypatch.setattr(duplicates, "PAGE", 5)
+    near = [point(f"{i:02}.jpg", i / 10, side=200 - i) for i in range(40)]
+    exact = [point(f"copy-{i}.jpg", 60, sha256="same", side=50, time=i) for i in range(9)]
+    groups = groups_of(tmp_path, [*exact, *near], 0.99)
+    assert groups == [[f"{i:02}.jpg" for i in range(40)], [f"copy-{i}.jpg" for i in range(9)]]
+
+
+def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path: Path) -> None:
+    photos = sample(tmp_path / "photos")
+    cat, rocket = photos / "cat/chelsea.png", photos / "rocket/rocket.jpg"
+    shutil.copyfile(cat, photos / "again.png")
+    os.utime(photos / "again.png", ns=(2_000_000_000 * 10**9,) * 2)
+    ImageEnhance.Brightness(Image.open(rocket)).enhance(1.05).save(photos / "small.jpg", quality=60)
+    before = sorted(photos.rglob("*"))
+    assert command("ingest", "run", photos, "--offline", "--projection", "conse").status == 0
+    store = tmp_path / "store"
+    here = EmbeddedStore(store)
+    assert here.names()
+
+    ran = command("query", "duplicates", "--json", cwd=photos)
+    assert ran.status == 0, ran.err
+    told = {row["pictures"][0]["path"]: [(p["path"], p["exact_copy"]) for p in row["pictures"][1:]] for row in ran.json}
+    assert told["cat/chelsea.png"] == [("again.png", True)]
+    assert told["rocket/rocket.jpg"] == [("small.jpg", False)]
+    rows = command("query", "duplicates", cwd=photos).rows
+    assert {row[2] for row in rows} == {"first", "exact copy", "alike"}
+    bare = command("query", "duplicates", "--paths-only", cwd=photos).out.splitlines()
+    assert {"again.png", "small.jpg"} <= set(bare)
+    assert not {"cat/chelsea.png", "rocket/rocket.jpg"} & set(bare)  # what a reader might remove
+    assert command("query", "duplicates", "-0", cwd=photos).out == "".join(path + "\0" for path in bare)
+
+    assert command("ingest", "export", tmp_path / "snapshot").status == 0
+    carried = command("query", "duplicates", "--json", "--snapshot", tmp_path / "snapshot", cwd=photos)
+    assert [json.dumps(row) for row in carried.json] == [json.dumps(row) for row in ran.json]
+
+    only_exact = command("query", "duplicates", "--threshold", "1", "--json", cwd=photos).json
+    assert [row["pictures"][1]["exact_copy"] for row in only_exact] == [True]
+    refused(command("query", "duplicates", "--threshold", "0"), "--threshold")
+    refused(command("query", "duplicates", "--threshold", "nan"), "--threshold")
+    refused(command("query", "duplicates", "--json", "-0"), "--json")
+    (photos / "again.png").unlink()
+    (photos / "small.jpg").unlink()
+    before = [path for path in before if path.name not in ("again.png", "small.jpg")]
+    assert command("ingest", "run", photos, "--offline").status == 0
+    nothing = command("query", "duplicates", "--threshold", "0.99", cwd=photos)
+    assert (nothing.status, nothing.out) == (1, "")
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_a_long_comparison_gives_way_to_a_writer(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    with store.create("made", FACTS) as collection:
+        collection.upsert([point(f"{i}.jpg", i) for i in range(20)])
+    with store.open("made") as reading:
+        seen = []
+
+        def write_at_the_fifth(_: int) -> None:
+            seen.append(1)
+            if len(seen) == 5:
+                import threading
+
+                def write() -> None:
+                    with store.open("made", write=True) as writing:
+                        writing.upsert([point("late.jpg", 3)])
+                    written.append(True)
+
+                written: list[bool] = []
+                thread = threading.Thread(target=write)
+                thread.start()
+                while not written:
+                    reading.give_way()
+                thread.join()
+
+        assert find_duplicates(reading, 0.9999, write_at_the_fifth) == []
+        assert reading.count() == 21

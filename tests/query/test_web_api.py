@@ -1,0 +1,236 @@
+"""The HTTP API: the same questions as the command line's, and the same answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from ingest.export import ExportOptions, export
+from ingest.snapshot import SnapshotStore
+from query.web import uploads
+from tests.commands import command
+from tests.query.conftest import Photos
+from tests.serving import serving
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def get(client: httpx.Client, path: str, **parameters: Any) -> Any:
+    answer = client.get(f"/api/{path}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def problem(answer: httpx.Response, status: int, *told: str) -> None:
+    """An error as all of them are: one sentence, naming all of ``told``."""
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"error"}
+    for text in told:
+        assert text in answer.json()["error"]
+
+
+def picture(client: httpx.Client, path: str) -> dict[str, Any]:
+    return next(one for one in get(client, "pictures", limit=100)["results"] if one["path"] == path)
+
+
+def upload(client: httpx.Client, data: bytes) -> str:
+    answer = client.post("/api/uploads", content=data, headers=JPEG)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def unseen(photos: Photos) -> bytes:
+    """A crop of a motorcycle that is not in the collection."""
+    file = io.BytesIO()
+    image = Image.open(photos.folder / "motorcycle" / "motorcycle_left.png").convert("RGB")
+    image.crop((60, 40, image.width, image.height)).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "parameters"),
+    [
+        (["text", "vehicle", "-n", "5"], "text", {"q": "vehicle", "limit": 5}),
+        (["text", "beach + sunset - people", "-n", "3"], "text", {"q": "beach + sunset - people", "limit": 3}),
+        (["text", "animal", "--label", "cat", "--label", "moon"], "text", {"q": "animal", "label": ["cat", "moon"]}),
+        (["text", "animal", "--under", "cat"], "text", {"q": "animal", "under": "cat"}),
+        (["text", "animal", "--min-score", "0.4"], "text", {"q": "animal", "min_score": 0.4}),
+    ],
+    ids=["limit", "arithmetic", "labels", "folder", "score"],
+)
+def test_words_are_answered_as_on_the_command_line(
+    client: httpx.Client, photos: Photos, arguments: list[str], path: str, parameters: dict[str, Any]
+) -> None:
+    asked = command("query", *arguments, "--json", "--store", photos.store.root)
+    answer = get(client, path, **parameters)
+    told = [{"id": one["id"], "score": one["score"]} for one in answer["results"]]
+    assert told == [{"id": one["id"], "score": one["score"]} for one in asked.json]
+    assert told
+
+
+def test_a_picture_is_answered_as_on_the_command_line(client: httpx.Client, photos: Photos) -> None:
+    store = ["--json", "--store", photos.store.root]
+    left = picture(client, "motorcycle/motorcycle_left.png")["id"]
+    file = photos.folder / "motorcycle" / "motorcycle_left.png"
+    for options, parameters in [
+        ([], {}),
+        (["--vector", "both"], {"vector": "both"}),
+        (["--plus", "snow", "--minus", "road"], {"plus": "snow", "minus": "road"}),
+    ]:
+        asked = command("query", "similar", file, *options, *store).json
+        answer = get(client, "similar", id=left, **parameters)["results"]
+        assert [(one["id"], one["score"]) for one in answer] == [(one["id"], one["score"]) for one in asked]
+    tags = command("query", "tags", file, *store).json
+    assert get(client, "tags", id=left)["results"] == tags
+    words = command("query", "words", "ocean", *store).json
+    assert get(client, "words", q="ocean")["results"] == words
+
+
+def test_a_picture_that_is_sent_is_asked_about_at_once_or_by_its_id(client: httpx.Client, photos: Photos) -> None:
+    data = unseen(photos)
+    sent = client.post("/api/similar", params={"limit": 4}, content=data, headers=JPEG).json()
+    assert {one["label"] for one in sent["results"][:2]} == {"motorcycle"}
+    kept = upload(client, data)
+    assert get(client, "similar", id=kept, limit=4) == sent
+    tags = client.post("/api/tags", content=data, headers=JPEG).json()
+    assert get(client, "tags", id=kept) == tags
+    small = client.get(f"/api/pictures/{kept}/thumbnail")
+    assert max(Image.open(io.BytesIO(small.content)).size) <= 256
+
+
+def test_pages_are_one_answer_in_pieces(client: httpx.Client) -> None:
+    whole = get(client, "text", q="animal", limit=50)
+    assert whole["next"] is None
+    assert len(whole["results"]) == whole["total"] == 16
+    pieces, offset = [], 0
+    while offset is not None:
+        page = get(client, "text", q="animal", limit=5, offset=offset)
+        pieces += page["results"]
+        offset = page["next"]
+    assert pieces == whole["results"]
+
+
+def test_pictures_are_added_up_and_taken_away(client: httpx.Client) -> None:
+    cat, moon = picture(client, "cat/chelsea.png")["id"], picture(client, "moon/moon.png")["id"]
+    both = [one["id"] for one in get(client, "similar", id=[cat, moon], limit=50)["results"]]
+    assert cat not in both
+    assert moon not in both
+    moved = get(client, "similar", id=cat, q="moon", minus_id=moon)["results"]
+    assert {one["id"] for one in moved}.isdisjoint({cat, moon})
+    problem(client.get("/api/similar", params={"id": cat, "minus_id": cat}), 400, "cancel")
+
+
+def test_what_does_not_stand_out_is_left_out_and_told(client: httpx.Client) -> None:
+    every = get(client, "text", q="cat", limit=50)
+    best = get(client, "text", q="cat", limit=50, min_score="auto")
+    floor = best["cutoff"]["semantic"]
+    assert best["results"] == [one for one in every["results"] if one["score"] >= floor]
+    assert 0 < len(best["results"]) < every["total"]
+    assert "left out" in best["left_out"]
+    assert every["cutoff"] is None
+    assert every["left_out"] == ""
+
+
+def test_collections_tell_labels_and_folders_with_counts(client: httpx.Client) -> None:
+    (there,) = get(client, "collections")
+    assert (there["name"], there["default"], there["pictures"]) == ("photos", True, 16)
+    detail = get(client, "collections/photos")
+    assert detail["labels"][0] == {"name": "coffee", "pictures": 2}
+    assert {"name": "motorcycle", "pictures": 2} in detail["folders"]
+    shown = get(client, "pictures", label="coffee")
+    assert (shown["total"], {one["label"] for one in shown["results"]}) == (2, {"coffee"})
+
+
+def test_errors_are_sentences(client: httpx.Client) -> None:
+    problem(client.get("/api/text", params={"q": "motorcycl xqzvw"}), 400, "motorcycl", "did you mean")
+    problem(client.get("/api/text", params={"q": "- people"}), 400, "at least one to look for")
+    problem(client.get("/api/text"), 422, "q")
+    problem(client.get("/api/text", params={"q": "cat", "min_score": "nan"}), 422, "min_score")
+    problem(client.get("/api/text", params={"q": "cat", "collection": "nothere"}), 404, "nothere")
+    problem(client.get("/api/similar"), 400, "no picture")
+    problem(client.get("/api/similar", params={"id": "upload-gone"}), 400, "once more")
+    problem(client.get("/api/tags", params={"id": "00000000-0000-0000-0000-000000000000"}), 400, "no picture")
+    problem(client.post("/api/similar", content=b"no picture", headers=JPEG), 415, "not a picture")
+    problem(client.post("/api/similar", content=b"", headers=JPEG), 400, "no picture in the body")
+    problem(client.get("/api/nothing"), 404)
+    assert get(client, "text", q="motorcycle xqzvw")["note"].startswith("no vector for 'xqzvw'")
+
+
+def test_the_documentation_describes_every_question(client: httpx.Client) -> None:
+    paths = get(client, "openapi.json")["paths"]
+    questions = {"similar", "text", "tags", "words", "collections", "pictures/{id}", "health", "uploads"}
+    assert {f"/api/{name}" for name in questions} <= paths.keys()
+    assert {f"/api/pictures/{{id}}/{kind}" for kind in ("thumbnail", "original")} <= paths.keys()
+    assert "docs.js" in client.get("/api/docs").text
+    assert get(client, "health")["status"] == "ok"
+
+
+def test_thumbnails_and_originals(client: httpx.Client, photos: Photos) -> None:
+    turned = picture(client, "coffee/turned.jpg")
+    original = client.get(turned["original"])
+    assert original.content == (photos.folder / "coffee" / "turned.jpg").read_bytes()
+    assert original.headers["content-type"] == "image/jpeg"
+    small = Image.open(io.BytesIO(client.get(turned["thumbnail"]).content))
+    assert small.size == (256, 171)
+    large = Image.open(io.BytesIO(client.get(turned["thumbnail"] + "&size=512").content))
+    assert large.size == (512, 341)
+
+
+def test_fifty_questions_at_once_are_all_answered(client: httpx.Client, photos: Photos) -> None:
+    data = unseen(photos)
+    asks = [
+        lambda: client.get("/api/text", params={"q": "vehicle", "min_score": "auto"}),
+        lambda: client.post("/api/similar", content=data, headers=JPEG),
+        lambda: client.post("/api/tags", content=data, headers=JPEG),
+        lambda: client.get("/api/words", params={"q": "ocean"}),
+        lambda: client.get(picture(client, "moon/moon.png")["thumbnail"]),
+    ]
+    statuses: list[int] = []
+    start = threading.Barrier(50)
+
+    def ask(number: int) -> None:
+        start.wait()
+        statuses.append(asks[number % len(asks)]().status_code)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 50
+
+
+def test_uploads_are_kept_within_bounds(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "KEPT", 2)
+    with serving(photos.store, "photos") as client:
+        first, *others = (upload(client, unseen(photos)) for _ in range(3))
+        problem(client.get("/api/similar", params={"id": first}), 400, "once more")
+        for kept in others:
+            get(client, "similar", id=kept)
+    monkeypatch.setattr(uploads, "KEPT_SECONDS", -1.0)
+    with serving(photos.store, "photos") as client:
+        problem(client.get("/api/similar", params={"id": upload(client, unseen(photos))}), 400, "once more")
+
+
+def test_a_snapshot_is_served_with_what_it_carries(photos: Photos, tmp_path: Path) -> None:
+    """Its pictures were elsewhere: thumbnails are there, originals are not."""
+    export(photos.store, "photos", tmp_path / "snapshot", ExportOptions(with_thumbnails=True))
+    manifest = tmp_path / "snapshot" / "manifest.json"
+    assert json.loads(manifest.read_text())["facts"]["root"] == str(photos.folder)
+    aside = photos.folder.rename(tmp_path / "aside")
+    try:
+        with serving(SnapshotStore(tmp_path / "snapshot"), "photos") as client:
+            found = get(client, "text", q="vehicle", limit=2)["results"]
+            assert {one["label"] for one in found} <= {"rocket", "motorcycle"}
+            assert client.get(found[0]["thumbnail"]).headers["content-type"] == "image/jpeg"
+            problem(client.get(found[0]["original"]), 404, "cannot be read")
+    finally:
+        shutil.move(aside, photos.folder)
