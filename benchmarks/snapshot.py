@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
 from ingest.forest import Forest, exact_neighbours, recall, sample_rows
 from ingest.record import Picture
 from ingest.semantics import PROJECTION_FILE
 from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, Facts, Point, Store, Vector
+from ingest.store import SEMANTIC, VISUAL, Point, Store, Vector
 from ingest.tags import ensure_tags
 from model.encoder import STANDARD_ENCODER
 from model.glove import STANDARD_WORDS, convert, open_words, words_dir

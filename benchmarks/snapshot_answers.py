@@ -17,8 +17,9 @@ import numpy as np
 from ingest.connect import open_store
 from ingest.store import SEMANTIC, VISUAL
 from model.vocabulary import tag_vocabulary
+from query.asked import Asked
 from query.expression import direction, parse
-from query.search import Asked, Search, Space
+from query.search import Search, Space
 
 QUESTIONS = 200
 LIMIT = 10

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typer import Typer
+from typer.testing import CliRunner
+
+from model.errors import WordsightError
+from model.terminal import NothingFoundError
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -30,10 +37,19 @@ class Ran:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def command(*args: str | Path, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None) -> Ran:
-    """Run ``ingest``, ``query`` or ``model`` from the environment's scripts folder; no traceback is ever right."""
+def command(
+    *args: str | Path,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
+) -> Ran:
+    """Run ``ingest``, ``query`` or ``model`` from the environment's scripts folder; no traceback is ever right.
+
+    ``prefix``: a program, with its arguments, that runs the command.
+    """
     done = subprocess.run(
-        [SCRIPTS / str(args[0]), *map(str, args[1:])],
+        [*prefix, SCRIPTS / str(args[0]), *map(str, args[1:])],
         input=stdin,
         capture_output=True,
         cwd=cwd,
@@ -54,3 +70,14 @@ def refused(ran: Ran, *told: str) -> None:
     assert len(errors) == 1, ran.err
     for text in told:
         assert text in errors[0], errors[0]
+
+
+def asked(app: Typer, *words: str | Path) -> Ran:
+    """As `command`, in this process: hundreds of questions would take minutes to start."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(done.exception, WordsightError):
+        return Ran(2, done.stdout, f"{done.stderr}error: {done.exception}\n")
+    if isinstance(done.exception, NothingFoundError):
+        return Ran(1, done.stdout, f"{done.stderr}{done.exception}\n")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Ran(done.exit_code, done.stdout, done.stderr)

@@ -13,10 +13,11 @@ import numpy as np
 
 from ingest.embedded import EmbeddedStore
 from ingest.export import ExportOptions, export
+from ingest.facts import Facts
 from ingest.record import stable_id
 from ingest.semantics import PROJECTION_FILE
 from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, WORD, Facts, Point
+from ingest.store import SEMANTIC, VISUAL, WORD, Point
 from ingest.tags import tags_name
 from model.glove import convert
 from model.words import Words

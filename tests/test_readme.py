@@ -12,6 +12,7 @@ import pytest
 from tests.commands import SCRIPTS, Ran, command
 
 README = Path(__file__).parent.parent / "README.md"
+pytestmark = pytest.mark.xdist_group("readme")
 
 
 def block(marker: str) -> str:
@@ -32,15 +33,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("newcomer")
 
 
+@pytest.fixture(scope="module")
+def answers(place: Path, shared_cache: Path) -> list[Ran]:
+    """What the main command's parts said; the photos and their collection are there after it."""
+    ours = [words for words in parts(block("main command")) if words[0] in ("ingest", "query", "model")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
+        patch.setenv("WORDSIGHT_STORE", str(place / "store"))
+        patch.setenv("WORDSIGHT_OFFLINE", "1")
+        return [command(*words, cwd=place) for words in ours]
+
+
 @pytest.fixture
 def env(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORDSIGHT_STORE", str(place / "store"))
     monkeypatch.setenv("WORDSIGHT_OFFLINE", "1")
 
 
-def test_the_main_command_answers_all_three_questions(place: Path, env: None) -> None:
-    ours = [words for words in parts(block("main command")) if words[0] in ("ingest", "query", "model")]
-    answers = [command(*words, cwd=place) for words in ours]
+def test_the_main_command_answers_all_three_questions(answers: list[Ran]) -> None:
     assert [ran.status for ran in answers] == [0] * 5
     text, similar, tags = (ran.rows for ran in answers[2:])
     assert {row[1] for row in text} == {"rocket", "motorcycle"}
@@ -48,11 +58,11 @@ def test_the_main_command_answers_all_three_questions(place: Path, env: None) ->
     assert {"espresso", "coffee", "latte"} & {row[1] for row in tags}
 
 
-def test_every_command_shown_runs(place: Path, env: None) -> None:
-    """After the main command, which made the photos and their collection."""
+def test_every_command_shown_runs(place: Path, answers: list[Ran], env: None) -> None:
     shutil.copyfile(place / "photos/cat/chelsea.png", place / "new.jpg")
-    for line in block("commands").splitlines():
-        words = shlex.split(line, comments=True)
+    blocks = re.findall(r"<!-- commands -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    for line in "".join(blocks).splitlines():
+        words = shlex.split(line.partition(" > ")[0], comments=True)
         ran: Ran = command(*words, cwd=place)
         assert ran.status == (1 if words[:2] == ["ingest", "failures"] else 0), (line, ran.err)
 
@@ -66,9 +76,9 @@ def test_the_test_command_is_what_ci_runs() -> None:
 def test_every_command_and_option_is_documented_or_helps_itself() -> None:
     text = README.read_text()
     for program, commands in {
-        "ingest": ("run", "status", "failures", "drop", "sample", "export", "verify"),
-        "query": ("similar", "text", "tags", "words"),
-        "model": ("info", "fetch", "train"),
+        "ingest": ("run", "reproject", "status", "failures", "drop", "sample", "export", "verify"),
+        "query": ("similar", "text", "tags", "words", "duplicates", "serve"),
+        "model": ("info", "fetch", "train", "evaluate"),
     }.items():
         assert (SCRIPTS / program).exists()
         for name in commands:

@@ -14,14 +14,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer import Typer
-from typer.testing import CliRunner
 
 from ingest.cli import app as ingest_app
-from model.errors import WordsightError
-from model.terminal import NothingFoundError
 from query.cli import app as query_app
-from tests.commands import SCRIPTS, Ran, command, refused
+from tests.commands import SCRIPTS, Ran, asked, command, refused
 from tests.photographs import sample
 from tests.snapshots import signed
 
@@ -104,17 +100,6 @@ QUESTIONS = [
 
 def _with_cache(place: Path) -> dict[str, str]:
     return {**os.environ, "WORDSIGHT_CACHE": (place / "cache").read_text()}
-
-
-def asked(app: Typer, *words: str | Path) -> Ran:
-    """As `command`, in this process: hundreds of questions would take minutes to start."""
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(done.exception, WordsightError):
-        return Ran(2, done.stdout, f"{done.stderr}error: {done.exception}\n")
-    if isinstance(done.exception, NothingFoundError):
-        return Ran(1, done.stdout, f"{done.stderr}{done.exception}\n")
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return Ran(done.exit_code, done.stdout, done.stderr)
 
 
 def assert_same(left: Ran, right: Ran) -> None:

@@ -1,0 +1,141 @@
+"""What each ingredient of the best recipe gives: it is left out, and labels that were held out are judged.
+
+    python benchmarks/ablation.py FOLDER [--groups 4]
+
+FOLDER has one sub-folder a label. The labels are put into groups; each group in turn is never trained on (ten
+pictures of each of its labels are judged), a fifth of the others is held back. Printed are means over the groups, in
+percent: test hit@2 among the trained labels; unseen hit@10 among all; mean average precision of pictures for
+trained and for unseen words; unseen pictures whose very word is among ten tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import typer
+
+from model import classes, conse, fit, joint
+from model.dataset import LeftOut, dataset_root, scan
+from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
+from model.evaluation import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.glove import BUNDLED_WORDS, open_words
+from model.projection import Conse, Header, Joint, Projection
+from model.trainer import encode
+from model.training import BestRecipe, Labelled, Recipe, train
+from model.vocabulary import Vocabulary
+from model.words import Words
+
+UNSEEN_PICTURES = 10
+
+
+class Group:
+    """The labels but one group, trained; that group to be judged."""
+
+    def __init__(self, data: Labelled, held: set[str], encoder: Encoder, words: Words, vocabulary: Vocabulary) -> None:
+        self.encoder, self.words = encoder, words
+        self.header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
+        labels = np.array(data.labels)
+        seen = np.flatnonzero(~np.isin(labels, list(held)))
+        unseen = np.concatenate([np.flatnonzero(labels == label)[:UNSEEN_PICTURES] for label in sorted(held)])
+        self.lesson = _rows(data, seen)
+        self.best = self.trained(BestRecipe())
+        held_back = set(self.best.header.test)
+        rows = [*seen, *unseen]
+        samples = [
+            Sample(
+                "",
+                data.labels[row],
+                UNSEEN if data.labels[row] in held else TEST if data.sha256[row][:16] in held_back else TRAIN,
+                data.sha256[row],
+            )
+            for row in rows
+        ]
+        judged = [i for i, sample in enumerate(samples) if sample.part != TRAIN]
+        self.judge = Judge([samples[i] for i in judged], data.features[[rows[i] for i in judged]], words, vocabulary)
+
+    def trained(self, recipe: Recipe | BestRecipe) -> Projection:
+        return train(self.lesson, self.words, self.header, self.encoder.classifier, recipe=recipe)
+
+    def conse(self) -> Projection:
+        return Conse.build(self.encoder.classifier, self.header, self.words)
+
+    def changed(self, **tensors: np.ndarray) -> Projection:
+        return Joint(self.best.header, {**self.best.tensors, **tensors})
+
+    def without_names(self) -> Projection:
+        return Joint(replace(self.best.header, class_tags=[]), self.best.tensors)
+
+    def without_synonyms(self) -> Projection:
+        with patch.object(classes, "SYNONYMS_SHARE", 0.0):
+            return self.changed(**self.conse().tensors)
+
+    def without_roots(self) -> Projection:
+        return self.trained(BestRecipe())
+
+
+def _rows(data: Labelled, rows: np.ndarray) -> Labelled:
+    return Labelled(data.features[rows], [data.labels[i] for i in rows], [data.sha256[i] for i in rows])
+
+
+@contextmanager
+def constants(*changes: tuple[object, str, object]) -> Iterator[None]:
+    patches = [patch.object(module, name, value) for module, name, value in changes]
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in patches:
+            one.stop()
+
+
+def same(features: np.ndarray) -> np.ndarray:
+    return np.maximum(features, 0)
+
+
+CASES: list[tuple[str, Callable[[Group], Projection], list[tuple[object, str, object]]]] = [
+    ("best", lambda group: group.best, []),
+    ("- square roots of the features", Group.without_roots, [(fit, "rooted", same), (joint, "rooted", same)]),
+    ("- labels apart", lambda group: group.changed(directions=group.best.tensors["labels"]), []),
+    ("- the second guess (temperature 1)", lambda group: group.best, [(joint, "TEMPERATURE", 1.0)]),
+    ("- the labels' floor", lambda group: group.best, [(joint, "FLOOR", 0.0)]),
+    ("- leaning to the labels", lambda group: group.best, [(joint, "LEAN", 0.0)]),
+    ("- all classes beside the ten", lambda group: group.best, [(conse, "RELATED_SHARE", 0.0)]),
+    ("- synonyms in the class vectors", Group.without_synonyms, []),
+    ("- words that name a class, in tags", Group.without_names, []),
+    ("ConSE alone", Group.conse, []),
+    ("the document's head alone", lambda group: group.trained(Recipe()), []),
+]
+
+
+def figures(found: Evaluation) -> list[float]:
+    named, of = found.named
+    return [
+        found.hits[TEST, CLOSED][2].percent,
+        found.hits[UNSEEN, JOINT][10].percent,
+        found.mean_ap[TEST].percent,
+        found.mean_ap[UNSEEN].percent,
+        100 * named / of,
+    ]
+
+
+def main(folder: Path, groups: int = 4, document: bool = True) -> None:
+    encoder, words = open_encoder(BUNDLED_ENCODER), open_words(BUNDLED_WORDS)
+    data = encode([file for file in scan(dataset_root(folder), LeftOut()) if file.label], encoder)
+    vocabulary = Vocabulary(words, encoder.classifier.names)
+    labels = np.random.default_rng(7).permutation(sorted(set(data.labels)))
+    taught = [Group(data, set(labels[k::groups]), encoder, words, vocabulary) for k in range(groups)]
+    print("without\ttest hit@2\tunseen hit@10\tmAP trained\tmAP unseen\tvery word")
+    for name, made, changes in CASES if document else CASES[:-1]:
+        with constants(*changes):
+            rows = [figures(group.judge.evaluate(name, made(group))) for group in taught]
+        print(name, *(f"{number:.1f}" for number in np.mean(rows, axis=0)), sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

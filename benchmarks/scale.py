@@ -1,0 +1,148 @@
+"""Collections of synthetic pictures, written through the store: what size does to writing, opening and asking.
+
+    python benchmarks/scale.py [--width 4096] [--sizes 3000,30000,100000]
+
+Pictures are made up, image-like: 300 clusters, low-rank variation within each, ReLU for the visual vector. For each
+size, in processes of their own: cost of writing (with building the graph, where there is one), size on disk, then
+opening and the first search, warm searches in both spaces, recall@10 against a full comparison, and memory.
+Ratios to the first size are told at the end. 100,000 pictures 4096 wide need 6 GB of disk for the while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.record import Picture
+from ingest.store import SEMANTIC, VISUAL, Point, Vector
+from model.projection import unit
+
+CLUSTERS = 300
+RANK = 64
+WORD_WIDTH = 300
+BATCH = 64
+QUERIES = 200
+RECALL_QUERIES = 60
+NAME = "made-up"
+TIE = 2e-6
+
+
+def main(width: int, sizes: list[int]) -> None:
+    told = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
+            told[size] = {**part("write", place, width, size), **part("ask", place, width, size)}
+            print(json.dumps({"pictures": size, "width": width, **told[size]}), flush=True)
+    first = told[sizes[0]]
+    for size in sizes[1:]:
+        ratios = {name: round(told[size][name] / first[name], 2) for name in first if name.endswith(("_ms", "_us"))}
+        print(f"{size} pictures against {sizes[0]}: {ratios}")
+
+
+def part(what: str, place: str, width: int, size: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--part", what, "--place", place, "--width", str(width), "--sizes", str(size)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def made_up(width: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vector]]:
+    """Batches of visual and semantic vectors."""
+    fixed, random = np.random.default_rng(0), np.random.default_rng((1, seed))
+    centres = fixed.standard_normal((CLUSTERS, RANK)).astype(np.float32)
+    spread = fixed.standard_normal((RANK, width)).astype(np.float32) / 8
+    words = fixed.standard_normal((CLUSTERS, WORD_WIDTH)).astype(np.float32)
+    for start in range(0, size, BATCH):
+        cluster = random.integers(CLUSTERS, size=min(BATCH, size - start))
+        inner = centres[cluster] + 0.8 * random.standard_normal((len(cluster), RANK), np.float32)
+        visual = np.maximum(inner @ spread + 0.3 * random.standard_normal((len(cluster), width), np.float32), 0)
+        yield visual, unit(words[cluster] + 0.7 * random.standard_normal((len(cluster), WORD_WIDTH), np.float32))
+
+
+def write(place: Path, width: int, size: int) -> dict[str, float]:
+    facts = Facts("pictures", {VISUAL: width, SEMANTIC: WORD_WIDTH}, "w", "0", "e", "0", "conse", root="/made-up")
+    store, number, taken, cpu = EmbeddedStore(place), 0, 0.0, 0.0
+    with store.create(NAME, facts) as collection:
+        for visual, semantic in made_up(width, size):
+            points = []
+            for seen, meant in zip(visual, semantic, strict=True):
+                picture = Picture(f"{number % 100}/{number}.jpg", f"{number:064x}", 640, 480, 100_000, 1, 1.0)
+                points.append(Point(picture.id, {VISUAL: seen, SEMANTIC: meant}, picture.to_payload()))
+                number += 1
+            started, before = time.perf_counter(), time.process_time()
+            collection.upsert(points)
+            taken += time.perf_counter() - started
+            cpu += time.process_time() - before
+        own = time.process_time()
+        started = time.perf_counter()
+        collection.index()
+        built = time.perf_counter() - started
+    apart = os.times()
+    summary = store.summary(NAME)
+    each = 1e6 / size
+    return {
+        "upsert_us": taken * each,
+        "upsert_processor_us": cpu * each,
+        "graph_s": built,
+        "graph_processor_s": apart.children_user + apart.children_system + time.process_time() - own,
+        "upsert_and_graph_us": (taken + built) * each,
+        "disk_mb": (summary.size or 0) >> 20,
+        "graph": summary.graph,
+    }
+
+
+def ask(place: Path, width: int, size: int) -> dict[str, float]:
+    batches = made_up(width, min(2 * QUERIES, size), seed=1)  # near the same centres, other pictures
+    visual, semantic = (np.concatenate(rows)[:QUERIES] for rows in zip(*batches, strict=True))
+    told: dict[str, float] = {}
+    started = time.perf_counter()
+    with EmbeddedStore(place).open(NAME) as collection:
+        told["open_ms"] = 1000 * (time.perf_counter() - started)
+        collection.search(VISUAL, visual[0], 10)
+        told["open_and_first_search_ms"] = 1000 * (time.perf_counter() - started)
+        for using, asked in ((VISUAL, visual), (SEMANTIC, semantic)):
+            for _ in range(2):  # the first time round fetches pages
+                taken = []
+                for row in asked:
+                    started = time.perf_counter()
+                    collection.search(using, row, 10)
+                    taken.append(1000 * (time.perf_counter() - started))
+            told[f"{using}_p50_ms"] = statistics.median(taken)
+            told[f"{using}_p95_ms"] = statistics.quantiles(taken, n=20)[-1]
+            told[f"{using}_recall"] = recall(collection, using, asked[:RECALL_QUERIES])
+    memory = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    told["resident_mb"], told["own_mb"] = (int(memory[name].split()[0]) >> 10 for name in ("VmHWM", "RssAnon"))
+    return {name: round(value, 3) for name, value in told.items()}
+
+
+def recall(collection: object, using: str, asked: Vector) -> float:
+    found = 0
+    for row in asked:
+        exact = collection.search(using, row, 10, exact=True)  # type: ignore[attr-defined]
+        near = collection.search(using, row, 10)  # type: ignore[attr-defined]
+        found += sum(hit.score >= exact[-1].score - TIE for hit in near)
+    return found / (10 * len(asked))
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--width", type=int, default=4096)
+    arguments.add_argument("--sizes", default="3000,30000,100000")
+    arguments.add_argument("--part", default="", help=argparse.SUPPRESS)
+    arguments.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    sizes = [int(size) for size in given.sizes.split(",")]
+    if given.part:
+        print(json.dumps({"write": write, "ask": ask}[given.part](given.place, given.width, sizes[0])))
+    else:
+        main(given.width, sizes)
