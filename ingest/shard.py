@@ -37,6 +37,7 @@ from ingest.turn import (
     READER_WAIT_SECONDS,
     WRITER_WAIT_SECONDS,
     become_writer,
+    need_place,
     somebody_waits,
     take_turn,
 )
@@ -161,7 +162,7 @@ class EmbeddedCollection(Collection):
         if self._shard is None or not self._gives_way:
             return False
         had_long = self._writer is not None or time.monotonic() - self._opened > HOLD_SECONDS
-        return had_long and somebody_waits(self.folder)
+        return had_long and somebody_waits(self.folder, self.name)
 
     def _take_shard(self, new: bool, wait: float) -> edge.EdgeShard:
         self._turn = take_turn(self.folder, self.name, wait)
@@ -192,11 +193,13 @@ class EmbeddedCollection(Collection):
 
     def _keep_door(self) -> None:
         while not self._closed.wait(DOOR_SECONDS):
-            if self._shard is not None and somebody_waits(self.folder) and self._lock.acquire(timeout=DOOR_SECONDS):
-                try:
-                    self._let_go()
-                finally:
-                    self._lock.release()
+            with suppress(StoreError):  # whoever asks next meets it too, and tells
+                waits = self._shard is not None and somebody_waits(self.folder, self.name)
+                if waits and self._lock.acquire(timeout=DOOR_SECONDS):
+                    try:
+                        self._let_go()
+                    finally:
+                        self._lock.release()
 
     def _let_go(self) -> None:
         try:
@@ -294,15 +297,16 @@ class EmbeddedCollection(Collection):
 
     def _save_record(self, **changes: Any) -> None:
         self._record = {**self._record, **self.facts.to_json(), **changes}
-        try:
-            with replace_file(self.folder / FACTS_FILE) as file:
-                file.write(json.dumps(self._record, indent=1).encode())
-        except OSError as error:
-            raise StoreError(f"cannot write {self.folder / FACTS_FILE}: {error.strerror}") from error
+        self._replace(FACTS_FILE, json.dumps(self._record, indent=1).encode())
 
     def write_file(self, name: str, data: bytes) -> None:
+        need_space(self.folder, len(data))
+        self._replace(name, data)
+
+    def _replace(self, name: str, data: bytes) -> None:
+        if self._writer is not None:
+            need_place(self.folder, self.name, self._writer)
         try:
-            need_space(self.folder, len(data))
             with replace_file(self.folder / name) as file:
                 file.write(data)
         except OSError as error:
@@ -321,7 +325,7 @@ class EmbeddedCollection(Collection):
 
     def give_way(self) -> None:
         with self._lock:
-            if self._shard is not None and somebody_waits(self.folder):
+            if self._shard is not None and somebody_waits(self.folder, self.name):
                 self._let_go()
 
     def index(self) -> None:
@@ -350,11 +354,13 @@ class EmbeddedCollection(Collection):
         self._closed.set()
         if self._gives_way:
             self._door.join()
-        if self._writer is not None:
-            self._end_writing(self._writer)
-        with self._lock:
-            self._let_go()
-            self._ended = True
+        try:
+            if self._writer is not None:
+                self._end_writing(self._writer)
+        finally:
+            with self._lock:
+                self._ended = True
+                self._let_go()
 
     def _end_writing(self, writer: IO[str]) -> None:
         try:

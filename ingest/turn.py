@@ -44,17 +44,31 @@ def take_turn(folder: Path, name: str, wait: float) -> IO[str]:
                     f"collection {name!r} is in use by another process, for over {wait:.0f} s: try again later"
                 )
         if not _is_at(shard, folder / "shard.lock"):
-            raise CollectionNotFound(f"collection {name!r} was dropped by another process")
+            raise _gone(folder, name)
     except BaseException:
         shard.close()
         raise
     return shard
 
 
-def somebody_waits(folder: Path) -> bool:
-    """Whether another process would like the shard."""
-    with (folder / "turn.lock").open("a") as turn:
+def somebody_waits(folder: Path, name: str) -> bool:
+    """Whether another process would like the shard.
+
+    Raises:
+        CollectionNotFound: the folder was moved or removed.
+    """
+    with _open_lock(folder, name, "turn.lock") as turn:
         return not _is_locked(turn)
+
+
+def need_place(folder: Path, name: str, writer: IO[str]) -> None:
+    """Nothing may be written under the old name of a folder that was moved: it would look like a collection.
+
+    Raises:
+        CollectionNotFound: ``writer``, the writer's lock, is not in ``folder`` any more.
+    """
+    if not _is_at(writer, folder / "writer.lock"):
+        raise _gone(folder, name)
 
 
 def become_writer(folder: Path, name: str) -> IO[str]:
@@ -74,11 +88,20 @@ def become_writer(folder: Path, name: str) -> IO[str]:
 def _open_lock(folder: Path, name: str, lock: str) -> IO[str]:
     try:
         return (folder / lock).open("a")
+    except FileNotFoundError:
+        raise _gone(folder, name) from None
     except OSError as error:
         raise StoreError(
             f"cannot write in {folder}: {error.strerror}; collection {name!r} needs that even to be read: "
             "copy the store to a disk you may write to"
         ) from error
+
+
+def _gone(folder: Path, name: str) -> CollectionNotFound:
+    return CollectionNotFound(
+        f"collection {name!r} is no longer in {folder}, it was dropped or moved meanwhile: "
+        "--store names the new place of a store"
+    )
 
 
 def _lock_until(file: IO[str], deadline: float) -> bool:

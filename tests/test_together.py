@@ -105,6 +105,8 @@ def test_a_store_moved_away_under_a_running_ingest_ends_it_with_a_sentence(made:
     assert process.returncode == 2, told
     assert "Traceback" not in told
     assert told.splitlines()[-1].startswith("error: "), told
+    assert "--store names the new place" in told
+    assert EmbeddedStore(tmp_path / "store").names() == [], "nothing may be made under the old name"
     assert command("ingest", "run", more, "--offline", "--store", tmp_path / "moved").status == 0
     with EmbeddedStore(tmp_path / "moved").open("more") as collection:
         assert collection.count() == 130

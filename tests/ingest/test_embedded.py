@@ -587,6 +587,32 @@ def test_closing_twice_and_after_an_error(store: EmbeddedStore) -> None:
     store.open("a", write=True).close()
 
 
+CALLS: dict[str, Callable[[EmbeddedCollection], object]] = {
+    "upsert": lambda collection: collection.upsert(points(100, 1)),
+    "save": lambda collection: collection.save(FACTS),
+    "write_file": lambda collection: collection.write_file("projection", b"x"),
+    "count": lambda collection: collection.count(),
+    "close": lambda collection: collection.close(),
+}
+
+
+@pytest.mark.parametrize("first", CALLS)
+def test_a_store_moved_away_under_its_writer(store: EmbeddedStore, root: Path, first: str) -> None:
+    """Whatever is called first tells it, and nothing comes into being under the old name."""
+    with store.open("a") as collection:
+        there = collection.count()
+    moved = store.open("a", write=True)
+    root.rename(root.with_name("elsewhere"))
+    with pytest.raises(CollectionNotFound, match="--store names the new place"):
+        CALLS[first](moved)
+    if first != "close":
+        with pytest.raises(CollectionNotFound, match="--store names the new place"):
+            moved.close()
+    assert not root.exists()
+    with EmbeddedStore(root.with_name("elsewhere")).open("a", write=True) as found:
+        assert found.count() == there
+
+
 def test_dropping_leaves_nothing(store: EmbeddedStore, folder: Path) -> None:
     with store.open("a", write=True) as collection:
         collection.write_file("f", b"1")
