@@ -19,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import typer
 
-from model import classes, conse, fit, joint
+from model import classes, conse, fit, joint, tagging
 from model.dataset import LeftOut, dataset_root, scan
 from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
 from model.evaluation import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
@@ -108,6 +108,7 @@ CASES: list[tuple[str, Callable[[Group], Projection], list[tuple[object, str, ob
     ("- all classes beside the ten", lambda group: group.best, [(conse, "RELATED_SHARE", 0.0)]),
     ("- synonyms in the class vectors", Group.without_synonyms, []),
     ("- words that name a class, in tags", Group.without_names, []),
+    ("- the fourth root of that probability", lambda group: group.best, [(tagging, "NAMED_POWER", 1.0)]),
     ("ConSE alone", Group.conse, []),
     ("the document's head alone", lambda group: group.trained(Recipe()), []),
 ]

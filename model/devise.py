@@ -11,7 +11,7 @@ from torch import nn
 
 from model.encoder import Features
 from model.projection import HIDDEN, Tensors
-from model.training import Recipe
+from model.training import Project, Recipe
 
 
 class Head(nn.Module):
@@ -30,19 +30,25 @@ class Head(nn.Module):
         projected: torch.Tensor = self.second_norm(self.second(hidden))
         return projected
 
+    def project(self, features: Features) -> NDArray[np.float32]:
+        """Unit vectors (n, words' width), by what was learnt until now."""
+        self.eval()
+        with torch.no_grad():
+            return np.asarray(nn.functional.normalize(self(torch.from_numpy(features))).numpy())
+
 
 def train_head(
     features: Features,
     labels: NDArray[np.int64],
     targets: NDArray[np.float32],
     recipe: Recipe,
-    told: Callable[[float, Callable[[], Tensors]], None] = lambda _loss, _head: None,
+    told: Callable[[float, Project], None] = lambda _loss, _project: None,
 ) -> Tensors:
     """Teach a head to predict the word vector of each picture's label, by cosine.
 
     Args:
         features: (n, width). labels: (n,) rows of ``targets``. targets: (labels, words' width), unit.
-        told: called after each epoch with the loss and a function that gives the head as it is.
+        told: called after each epoch with the loss and the head as it is, to project with before the next.
 
     Returns:
         The head's parameters and running statistics; the same seed gives the same on the same machine.
@@ -61,7 +67,7 @@ def train_head(
         for _ in range(recipe.epochs):
             head.train()
             loss = _epoch(head, optimizer, pictures[learnt], wanted[learnt], recipe.batch_size)
-            told(loss, lambda: _tensors(head))
+            told(loss, head.project)
             if recipe.patience and best.is_over(_loss_on(head, pictures[watched], wanted[watched]), head):
                 break
     return best.tensors or _tensors(head)

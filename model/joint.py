@@ -15,13 +15,13 @@ from model.header import Header, Reading, Tensors, Vector, softmax, unit
 FLOOR = 0.3
 """What the labels weigh at least: enough to rank them among each other, too little to hide another thing."""
 
-LEAN = 1.0
+LEAN = 1.5
 """In doubt, for the labels: log-odds added to the calibrated ones where pictures are searched."""
 
-TEMPERATURE = 2.0
+TEMPERATURE = 3.0
 """Softens the labels' probabilities, so that the second guess is in the vector too."""
 
-RIDGE = 1.0
+RIDGE = 0.5
 
 
 class Joint(Conse):

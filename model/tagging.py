@@ -16,6 +16,9 @@ from model.words import NearWord, Words
 TAG_DEPTH = 50
 """Words near a picture that are ranked at least: one that a class names may overtake nearer ones."""
 
+NAMED_POWER = 0.25
+"""Of the probability of what a word names: a class of 1% is a better guess than most words that are only near."""
+
 Vector = NDArray[np.float32]
 
 
@@ -23,7 +26,8 @@ Vector = NDArray[np.float32]
 class Tag:
     """A word for a picture. ``trained``: the collection's projection was trained on it.
 
-    ``score``: its cosine to the picture, and the probability of the labels and classes that it names.
+    ``score``: its cosine to the picture, and the fourth root of the probability of the labels and classes that it
+    names.
     """
 
     word: str
@@ -41,7 +45,7 @@ def ranked(
     """
     cosines = {word.word: word.score for word in near}
     cosines.update((word, float(vector @ reading.vector)) for word, vector in candidates.items())
-    scores = {word: cosine + reading.named.get(word, 0.0) for word, cosine in cosines.items()}
+    scores = {word: cosine + reading.named.get(word, 0.0) ** NAMED_POWER for word, cosine in cosines.items()}
     best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Tag(word, round(score, 6), word in trained) for word, score in best_first]
 

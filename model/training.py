@@ -15,7 +15,7 @@ from model.encoder import Classifier, Features
 from model.errors import DatasetError, UsageError
 from model.header import HASH_DIGITS
 from model.joint import apart
-from model.projection import Conse, Devise, Header, Joint, Projection, Tensors
+from model.projection import Conse, Devise, Header, Joint, Projection
 from model.split import duplicate_groups, split
 from model.words import Words
 
@@ -74,6 +74,9 @@ class BestRecipe:
 
 
 AnyRecipe = Recipe | BestRecipe
+Project = Callable[[Features], NDArray[np.float32]]
+"""Features (n, width) to unit vectors in word space (n, words' width)."""
+
 TRAINED: dict[str, type[Recipe] | type[BestRecipe]] = {Joint.kind: BestRecipe, Devise.kind: Recipe}
 """What trains a projection of that kind."""
 
@@ -221,8 +224,8 @@ class Lesson:
 def _measured(projection: Projection, lesson: Lesson) -> Projection:
     """Write hit@k on both parts into the header."""
     figures = {
-        "train": hits(projection, lesson.train, lesson.train_labels, lesson.targets),
-        "test": hits(projection, lesson.test, lesson.test_labels, lesson.targets),
+        "train": hits(projection.project, lesson.train, lesson.train_labels, lesson.targets),
+        "test": hits(projection.project, lesson.test, lesson.test_labels, lesson.targets),
     }
     projection.header = replace(projection.header, figures=figures)
     return projection
@@ -233,8 +236,8 @@ def _document(lesson: Lesson, header: Header, recipe: Recipe, advance: Callable[
 
     history: list[dict[str, float]] = []
 
-    def told(loss: float, head: Callable[[], Tensors]) -> None:
-        measured = hits(Devise(header, head()), lesson.test, lesson.test_labels, lesson.targets)
+    def told(loss: float, project: Project) -> None:
+        measured = hits(project, lesson.test, lesson.test_labels, lesson.targets)
         history.append({"loss": loss, **({"hit@2": measured["2"]} if measured else {})})
         advance(f"loss {loss:.3f}" + (f", test hit@2 {measured['2']}%" if measured else ""))
 
@@ -267,7 +270,7 @@ def _best(
 
 
 def hits(
-    projection: Projection, features: Features, wanted: NDArray[np.int64], targets: NDArray[np.float32]
+    project: Project, features: Features, wanted: NDArray[np.int64], targets: NDArray[np.float32]
 ) -> dict[str, float]:
     """Flat hit@k in percent: the share of pictures whose label is among the k nearest label words."""
     if not len(features):
@@ -275,7 +278,7 @@ def hits(
     ranks = np.empty(len(features), np.int64)
     for start in range(0, len(features), HITS_ROWS):
         rows = slice(start, start + HITS_ROWS)
-        scores = projection.project(features[rows]) @ targets.T
+        scores = project(features[rows]) @ targets.T
         own = np.take_along_axis(scores, wanted[rows, None], axis=1)
         ranks[rows] = (~(scores <= own)).sum(axis=1)  # so written, a number that is none hits nothing
     return {str(k): round(float((ranks < k).mean()) * 100, 1) for k in HIT_AT}

@@ -174,20 +174,20 @@ def test_hit_at_k_is_counted_as_by_hand(rows_at_a_time: int, monkeypatch: pytest
         ],
         np.float32,
     )
-    figures = hits(Fixed(HEADER, {}), projected, np.array([0, 3, 2, 1, 2, 3]), targets)
+    figures = hits(Fixed(HEADER, {}).project, projected, np.array([0, 3, 2, 1, 2, 3]), targets)
     assert figures == {"1": 33.3, "2": 50.0, "3": 66.7, "5": 100.0, "10": 100.0}
     assert list(figures) == [str(k) for k in HIT_AT]
 
 
 def test_no_pictures_give_no_figures() -> None:
     empty = np.zeros((0, 4), np.float32)
-    assert hits(Fixed(HEADER, {}), empty, np.zeros(0, int), np.eye(4, dtype=np.float32)) == {}
+    assert hits(Fixed(HEADER, {}).project, empty, np.zeros(0, int), np.eye(4, dtype=np.float32)) == {}
 
 
 def test_numbers_that_are_none_hit_nothing() -> None:
     targets = np.eye(12, dtype=np.float32)
     broken = np.full((3, 12), np.nan, np.float32)
-    assert set(hits(Fixed(HEADER, {}), broken, np.array([0, 1, 2]), targets).values()) == {0.0}
+    assert set(hits(Fixed(HEADER, {}).project, broken, np.array([0, 1, 2]), targets).values()) == {0.0}
 
 
 # Learning
