@@ -40,13 +40,17 @@ class Rows:
         return round(float(((logits > own).sum(axis=1) < k).mean()) * 100, 1)
 
 
+Watch = Callable[[float, Rows], None]
+
+
 def fit_labels(
     features: Features,
     labels: NDArray[np.int64],
     count: int,
     classifier: Classifier,
     recipe: BestRecipe,
-    told: Callable[[float, Rows | None], None] = lambda _loss, _rows: None,
+    told: Callable[[float], None] = lambda _loss: None,
+    watch: Watch = lambda _loss, _rows: None,
 ) -> Tensors:
     """Rows for ``count`` labels, and the gate that says when they speak.
 
@@ -55,14 +59,15 @@ def fit_labels(
 
     Args:
         features: (n, width), not normalised. labels: (n,) below ``count``.
-        told: called after each of ``recipe.steps(count)`` fits with the loss, and first with the rows.
+        told: called after each of ``recipe.steps(count)`` fits with the loss.
+        watch: called at each evaluation of the first of them with the loss and the rows as they are.
 
     Returns:
         ``rows``, ``row_bias`` and ``gate`` of `model.joint.Joint`; the same on the same machine each time.
     """
     logits = classifier.logits(features)
-    whole = _fit(features, labels, count, logits, recipe)
-    told(whole.loss, whole)
+    whole = _fit(features, labels, count, logits, recipe, watch)
+    told(whole.loss)
     rng = np.random.default_rng(recipe.seed)
     group = rng.permutation(count) % recipe.groups(count)
     held = rng.random(len(labels)) < HELD_PICTURES
@@ -73,7 +78,7 @@ def fit_labels(
         kept = np.flatnonzero(group != left_out)
         rows = is_kept & ~held
         fitted = _fit(features[rows], np.searchsorted(kept, labels[rows]), len(kept), logits[rows], recipe)
-        told(fitted.loss, None)
+        told(fitted.loss)
         for of, known in ((is_kept & held, 1.0), (~is_kept, 0.0)):
             margins.append(margin(fitted.logits(features[of]), logits[of]))
             trained.append(np.full(int(of.sum()), known))
@@ -82,7 +87,12 @@ def fit_labels(
 
 
 def _fit(
-    features: Features, labels: NDArray[np.int64], count: int, logits: NDArray[np.float32], recipe: BestRecipe
+    features: Features,
+    labels: NDArray[np.int64],
+    count: int,
+    logits: NDArray[np.float32],
+    recipe: BestRecipe,
+    watch: Watch = lambda _loss, _rows: None,
 ) -> Rows:
     """Softmax regression over the labels and the classes; the classes' logits stay as they are (convex)."""
     pictures, others = torch.from_numpy(rooted(features)), torch.from_numpy(logits)
@@ -93,17 +103,23 @@ def _fit(
         [weight, bias], max_iter=recipe.iterations, history_size=10, line_search_fn="strong_wolfe"
     )
 
+    def fitting() -> torch.Tensor:
+        return nn.functional.cross_entropy(torch.cat([pictures @ weight.T + bias, others], dim=1), wanted)
+
+    def rows(loss: float) -> Rows:
+        return Rows(weight.detach().numpy(), bias.detach().numpy(), loss)
+
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        joint = torch.cat([pictures @ weight.T + bias, others], dim=1)
-        loss = nn.functional.cross_entropy(joint, wanted) + recipe.decay * weight.square().sum()
+        loss = fitting()
+        watch(loss.item(), rows(loss.item()))
+        loss = loss + recipe.decay * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        loss = float(nn.functional.cross_entropy(torch.cat([pictures @ weight.T + bias, others], dim=1), wanted))
-    return Rows(weight.detach().numpy(), bias.detach().numpy(), loss)
+        return rows(float(fitting()))
 
 
 def _calibrate(margins: NDArray[np.float32], trained: NDArray[np.float64]) -> NDArray[np.float32]:

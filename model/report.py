@@ -193,7 +193,7 @@ def _history(found: Evaluation, colour: int) -> Markup:
         points = [(step, at[what]) for step, at in enumerate(found.history, 1) if np.isfinite(at.get(what, np.nan))]
         if len(points) > 1:
             line = Series(one_line(found.name), points, colour, colour // charts.COLOURS)
-            drawn += charts.line_chart(caption, [line], across="step: an epoch, or a fit of labels", top=top)
+            drawn += charts.line_chart(caption, [line], across="epoch, or evaluation of the loss (L-BFGS)", top=top)
         elif points:
             told.append(f"After step {points[0][0]}, {caption}: {points[0][1]:.4g}")
     sentence = f"{'; '.join(told)}." if told else ""

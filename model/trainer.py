@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,10 @@ from model.pair import choose_pair
 from model.projection import Header, Projection
 from model.terminal import note, progress
 from model.training import AnyRecipe, Labelled, need_learnable, train
+
+VECTORS = "wordsight.vectors"
+"""Entry points that tell vectors of a folder's pictures, so that none is encoded twice: `ingest.stored`, upwards of
+this layer, which knows of no store."""
 
 
 def train_folder(
@@ -69,12 +74,19 @@ def _check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
 def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
     """Features and labels of picture files, one row a picture; bad files are told and left out.
 
+    What a store has of unchanged files is taken from there, and these are not opened.
+
     Raises:
         DatasetError: none can be read.
     """
+    stored = _stored(files, opened)
+    if stored:
+        note(f"{len(stored)} of {len(files)} pictures have their vectors in a collection")
+    encoded = embed([file for file in files if file not in stored], opened)
     good: list[Embedded] = []
     with progress("encoding", len(files), unit="pictures") as shown:
-        for result in embed(files, opened):
+        for file in files:
+            result = stored.get(file) or next(encoded)
             shown.advance()
             if isinstance(result, Embedded) and result.features is not None:
                 good.append(result)
@@ -89,6 +101,16 @@ def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
         [result.sha256 for result in good],
         [str(result.file.path) for result in good],
     )
+
+
+def _stored(files: list[PictureFile], opened: Encoder) -> dict[PictureFile, Embedded]:
+    """The unchanged ones among ``files`` whose vectors are known to what is installed beside this package."""
+    found: dict[PictureFile, Embedded] = {}
+    for known in entry_points(group=VECTORS):
+        for root in {file.root for file in files}:
+            there: Mapping[PictureFile, Embedded] = known.load()(root, opened.spec.name, opened.sha256)
+            found.update(there)
+    return {file: found[file] for file in files if file in found}
 
 
 def _tell(head: Projection, out: Path) -> None:

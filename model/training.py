@@ -258,12 +258,15 @@ def _best(
     conse = Conse.build(classifier, header, words)
     history: list[dict[str, float]] = []
 
-    def told(loss: float, rows: Rows | None) -> None:
-        hit = rows.hit(lesson.test, lesson.test_labels, 2) if rows and len(lesson.test) else None
-        history.append({"loss": loss, **({"hit@2": hit} if hit is not None else {})})
+    def watch(loss: float, rows: Rows) -> None:
+        hit = {"hit@2": rows.hit(lesson.test, lesson.test_labels, 2)} if len(lesson.test) else {}
+        history.append({"loss": loss, **hit})
+
+    def told(loss: float) -> None:
+        hit = history[-1].get("hit@2")
         advance(f"loss {loss:.4f}" + (f", test hit@2 {hit}%" if hit is not None else ""))
 
-    fitted = fit_labels(lesson.train, lesson.train_labels, len(lesson.labels), classifier, recipe, told)
+    fitted = fit_labels(lesson.train, lesson.train_labels, len(lesson.labels), classifier, recipe, told, watch)
     tensors = {**conse.tensors, **fitted, "labels": lesson.targets, "directions": apart(lesson.targets)}
     made = replace(conse.header, kind=Joint.kind, labels=lesson.counts(), spoken=lesson.spoken, history=history)
     return Joint(made, tensors)
