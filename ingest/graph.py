@@ -15,11 +15,7 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from ingest.engine import edge_errors
-from ingest.store import GRAPH_FROM, SEARCH_WIDTH, is_for_graph
-
-LINKS = 16
-BUILD_WIDTH = 100
-"""HNSW's m and ef_construct: recall@10 is 1.000 in both spaces at 12,000 made-up pictures (`benchmarks/scale.py`)."""
+from ingest.store import BUILD_WIDTH, GRAPH_FROM, LINKS, SEARCH_WIDTH, is_for_graph
 
 INDEXING_KB = 1000
 """Of vectors without a graph that are worth one to the engine: any that a build is begun for."""

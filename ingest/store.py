@@ -39,6 +39,10 @@ TIE_MARGIN = 16
 GRAPH_FROM = 10_000
 """Pictures from which a graph is built for searching; below, and for what has come since, search is exact."""
 
+LINKS = 16
+BUILD_WIDTH = 64
+"""HNSW's m and ef_construct: 100 takes 1.6 times as long to build and finds no more (`benchmarks/scale.py`)."""
+
 SEARCH_WIDTH = 128
 """Candidates a search of the graph keeps (HNSW's ef) for up to half as many answers."""
 

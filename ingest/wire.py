@@ -9,11 +9,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from ingest.store import SEARCH_WIDTH, Filter, Point, is_for_graph
-
-LINKS = 16
-BUILD_WIDTH = 100
-"""HNSW's m and ef_construct, as in the embedded store."""
+from ingest.store import BUILD_WIDTH, LINKS, SEARCH_WIDTH, Filter, Point, is_for_graph
 
 
 def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
