@@ -1,6 +1,6 @@
 """Collections of synthetic pictures, written through the store: what size does to writing, opening and asking.
 
-    python benchmarks/scale.py [--width 4096] [--sizes 3000,30000,100000]
+    python benchmarks/scale.py [--width 4096] [--sizes 3000,30000,100000] [--quantize]
 
 Pictures are made up, image-like: 300 clusters, low-rank variation within each, ReLU for the visual vector. For each
 size, in processes of their own: cost of writing (with building the graph, where there is one), size on disk, then
@@ -39,11 +39,11 @@ NAME = "made-up"
 TIE = 2e-6
 
 
-def main(width: int, sizes: list[int]) -> None:
+def main(width: int, sizes: list[int], quantize: bool) -> None:
     told = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
-            told[size] = {**part("write", place, width, size), **part("ask", place, width, size)}
+            told[size] = {**part("write", place, width, size, quantize), **part("ask", place, width, size, quantize)}
             print(json.dumps({"pictures": size, "width": width, **told[size]}), flush=True)
     first = told[sizes[0]]
     for size in sizes[1:]:
@@ -51,8 +51,9 @@ def main(width: int, sizes: list[int]) -> None:
         print(f"{size} pictures against {sizes[0]}: {ratios}")
 
 
-def part(what: str, place: str, width: int, size: int) -> dict[str, float]:
+def part(what: str, place: str, width: int, size: int, quantize: bool) -> dict[str, float]:
     command = [sys.executable, __file__, "--part", what, "--place", place, "--width", str(width), "--sizes", str(size)]
+    command += ["--quantize"] * quantize
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
@@ -69,7 +70,7 @@ def made_up(width: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vect
         yield visual, unit(words[cluster] + 0.7 * random.standard_normal((len(cluster), WORD_WIDTH), np.float32))
 
 
-def write(place: Path, width: int, size: int) -> dict[str, float]:
+def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float]:
     facts = Facts("pictures", {VISUAL: width, SEMANTIC: WORD_WIDTH}, "w", "0", "e", "0", "conse", root="/made-up")
     store, number, taken, cpu = EmbeddedStore(place), 0, 0.0, 0.0
     with store.create(NAME, facts) as collection:
@@ -85,7 +86,7 @@ def write(place: Path, width: int, size: int) -> dict[str, float]:
             cpu += time.process_time() - before
         own = time.process_time()
         started = time.perf_counter()
-        collection.index()
+        collection.index(quantize)
         built = time.perf_counter() - started
     apart = os.times()
     summary = store.summary(NAME)
@@ -101,7 +102,7 @@ def write(place: Path, width: int, size: int) -> dict[str, float]:
     }
 
 
-def ask(place: Path, width: int, size: int) -> dict[str, float]:
+def ask(place: Path, width: int, size: int, _: bool) -> dict[str, float]:
     batches = made_up(width, min(2 * QUERIES, size), seed=1)  # near the same centres, other pictures
     visual, semantic = (np.concatenate(rows)[:QUERIES] for rows in zip(*batches, strict=True))
     told: dict[str, float] = {}
@@ -138,11 +139,12 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--width", type=int, default=4096)
     arguments.add_argument("--sizes", default="3000,30000,100000")
+    arguments.add_argument("--quantize", action="store_true", help="int8 codes of the visual vectors")
     arguments.add_argument("--part", default="", help=argparse.SUPPRESS)
     arguments.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     if given.part:
-        print(json.dumps({"write": write, "ask": ask}[given.part](given.place, given.width, sizes[0])))
+        print(json.dumps({"write": write, "ask": ask}[given.part](given.place, given.width, sizes[0], given.quantize)))
     else:
-        main(given.width, sizes)
+        main(given.width, sizes, given.quantize)

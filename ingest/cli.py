@@ -62,6 +62,14 @@ def run(
         typer.Option("--max-seconds", min=0, help="Give a file up after this, plus 1 for each MB; 0 lifts the limit."),
     ] = DEFAULT_MAX_SECONDS,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = AUTO,
+    quantize: Annotated[
+        bool | None,
+        typer.Option(
+            "--quantize/--no-quantize",
+            help="Search more than 10,000 pictures by int8 codes first; else where memory is short.",
+            show_default=False,
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with what changes, until Ctrl-C.")] = False,
     poll: Annotated[
         int, typer.Option("--poll", min=1, help="With --watch, look every so many seconds whatever is told.")
@@ -84,6 +92,7 @@ def run(
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,
         device=device,
+        quantize=quantize,
     )
     opened = open_store(store, url, api_key)
     if watch:

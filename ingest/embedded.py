@@ -64,8 +64,8 @@ class EmbeddedStore(Store):
     def summary(self, name: str) -> Summary:
         record = self._record(name)
         size = folder_bytes(self._folder(name))
-        graph = int(record.get("graph", 0))
-        return Summary(name, Facts.from_json(record, name), int(record.get("points", 0)), size, graph)
+        graph, quantized = int(record.get("graph", 0)), bool(record.get("quantized", False))
+        return Summary(name, Facts.from_json(record, name), int(record.get("points", 0)), size, graph, quantized)
 
     def open(self, name: str, *, write: bool = False) -> EmbeddedCollection:
         return EmbeddedCollection(self._folder(name), name, self._record(name), write=write)

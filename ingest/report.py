@@ -79,6 +79,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "updated": facts.updated,
                 "bytes": summary.size,
                 "graph": summary.graph,
+                "quantized": summary.quantized,
             }
         )
     return rows
@@ -106,15 +107,16 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
-            f"  search      {_kind_of_search(row['graph'])}",
+            f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
             f"  updated     {row['updated'] or 'never to the end'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _kind_of_search(graph: int) -> str:
-    return f"by a graph (HNSW) over {graph} pictures, exact among newer ones" if graph else "exact"
+def _kind_of_search(graph: int, quantized: bool) -> str:
+    codes = ", followed by int8 codes" if quantized else ""
+    return f"by a graph (HNSW) over {graph} pictures{codes}, exact among newer ones" if graph else "exact"
 
 
 def names_of(store: Store, collection: str) -> list[str]:

@@ -58,7 +58,10 @@ SHOWN_FAILURES = 20
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to ingest. ``projection``: auto, a kind (conse, joint, devise), or a file's path."""
+    """How to ingest.
+
+    ``projection``: auto, a kind (conse, joint, devise), or a file's path. ``quantize``: as `Collection.index` takes it.
+    """
 
     encoder: str = AUTO
     words: str = AUTO
@@ -70,6 +73,7 @@ class Options:
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
     max_seconds: int = DEFAULT_MAX_SECONDS
     device: str = AUTO
+    quantize: bool | None = None
 
 
 @dataclass
@@ -217,10 +221,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def index(collection: Collection) -> None:
+def index(collection: Collection, quantize: bool | None = None) -> None:
     """Make a large collection quick to search again; where that fails, what was written is safe, and found."""
     try:
-        collection.index()
+        collection.index(quantize)
     except StoreError as error:
         note(f"no search graph this time: {error}; the next run tries again")
 
@@ -265,7 +269,7 @@ class Ingest:
             self.ledger.save()
         self._settle_projection()
         self.collection.save(replace(self.collection.facts, updated=_now()))
-        index(self.collection)
+        index(self.collection, self.options.quantize)
 
     def _known(self) -> dict[str, Known]:
         known: dict[str, Known] = {}

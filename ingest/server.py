@@ -29,10 +29,11 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from ingest.facts import Facts
 from ingest.fault import FOREIGN, TOO_LARGE, is_passing, reason_of, status_of, translated
+from ingest.hnsw import GRAPH_FROM
 from ingest.lease import lease
 from ingest.record import stable_id
-from ingest.store import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, Store, Summary, Vector, batches
-from ingest.wire import graph_params, has_graph, search_params, to_filter, to_point, vector_params
+from ingest.store import SCROLL_PAGE, Collection, Filter, Hit, Point, Store, Summary, Vector, batches
+from ingest.wire import graph_params, has_graph, is_quantized, search_params, to_filter, to_point, vector_params
 from model.errors import CollectionNotFound, StoreDamaged, StoreError, StoreUnreachable, UsageError
 from model.terminal import note
 
@@ -161,8 +162,8 @@ class ServerStore(Store):
     def summary(self, name: str) -> Summary:
         collection = self.open(name)
         points = collection.count()
-        graph = has_graph(self.ask(self.client.get_collection, name))
-        return Summary(name, collection.facts, points, None, points if graph else 0)
+        info = self.ask(self.client.get_collection, name)
+        return Summary(name, collection.facts, points, None, points if has_graph(info) else 0, is_quantized(info))
 
     def open(self, name: str, *, write: bool = False) -> ServerCollection:
         """Open a collection. A server takes several writers, so ``write`` keeps nobody out."""
@@ -331,12 +332,18 @@ class ServerCollection(Collection):
             texts.update((str(part.id), (part.payload or {})["data"]) for part in found)
         return b"".join(base64.b64decode(texts.get(id, "")) for id in ids)
 
-    def index(self) -> None:
-        """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later."""
-        is_large = self.facts.kind == "pictures" and self.count() > GRAPH_FROM
-        if is_large and not self._has_graph:
+    def index(self, quantize: bool | None = None) -> None:
+        """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later.
+
+        How much memory the server has is not known here, so it keeps codes only where ``quantize`` says so.
+        """
+        if self.facts.kind != "pictures" or self.count() <= GRAPH_FROM:
+            return
+        had = is_quantized(self._ask(self._client.get_collection, self.name))
+        if not self._has_graph or quantize not in (None, had):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
-            self._ask(self._client.update_collection, self.name, vectors_config=graph_params(self.facts.vectors))
+            params = graph_params(self.facts.vectors, quantize)
+            self._ask(self._client.update_collection, self.name, vectors_config=params)
             del self._has_graph
 
     def close(self) -> None:

@@ -31,8 +31,9 @@ from ingest.engine import (
     to_point,
 )
 from ingest.facts import Facts
-from ingest.graph import build_graph_apart, search_params, wants_graph
-from ingest.store import SCROLL_PAGE, Collection, Filter, Hit, Point, Vector
+from ingest.graph import build_graph_apart, search_params
+from ingest.hnsw import wants_codes, wants_graph
+from ingest.store import SCROLL_PAGE, VISUAL, Collection, Filter, Hit, Point, Vector
 from ingest.turn import (
     READER_WAIT_SECONDS,
     WRITER_WAIT_SECONDS,
@@ -328,7 +329,7 @@ class EmbeddedCollection(Collection):
             if self._shard is not None and somebody_waits(self.folder, self.name):
                 self._let_go()
 
-    def index(self) -> None:
+    def index(self, quantize: bool | None = None) -> None:
         """Build the graph over a copy of the shard, which then takes its place in one step."""
         if self.facts.kind != "pictures" or self._writer is None:
             return
@@ -336,17 +337,21 @@ class EmbeddedCollection(Collection):
             points, indexed = count_points(shard), int(shard.info().indexed_vectors_count) // len(self.facts.vectors)
         deleted = self._record.get("deleted", 0)
         is_loose = self._record.get("graph", 0) and deleted > COMPACT_SHARE * (points + deleted)
-        if not wants_graph(points, max(points - indexed, self._record.get("written", 0))) and not is_loose:
+        had = self._record.get("quantized", False)
+        is_other = self._record.get("graph", 0) and quantize not in (None, had)
+        if not (wants_graph(points, max(points - indexed, self._record.get("written", 0))) or is_loose or is_other):
             return
+        if quantize is None:
+            quantize = had or wants_codes(points, self.facts.vectors[VISUAL])
         need_space(self.folder, 3 * folder_bytes(self.folder / SHARD))  # the copy, and what the engine makes of it
         note(f"building the search graph of {points} pictures; questions are answered meanwhile")
         with self._lock, ExitStack() as until_swapped, replace_dir(self.folder / SHARD) as copy:
             self._let_go()
             with take_turn(self.folder, self.name, WRITER_WAIT_SECONDS):
                 shutil.copytree(self.folder / SHARD, copy, dirs_exist_ok=True)
-            build_graph_apart(copy, self.name, self.facts.vectors)
+            build_graph_apart(copy, self.name, self.facts.vectors, quantize)
             until_swapped.enter_context(take_turn(self.folder, self.name, WRITER_WAIT_SECONDS))
-        self._save_record(graph=points, written=0, deleted=0)
+        self._save_record(graph=points, quantized=quantize, written=0, deleted=0)
 
     def close(self) -> None:
         if self._closed.is_set():

@@ -36,19 +36,6 @@ SCROLL_PAGE = 1000
 TIE_MARGIN = 16
 """Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
 
-GRAPH_FROM = 10_000
-"""Pictures from which a graph is built for searching; below, and for what has come since, search is exact."""
-
-LINKS = 16
-BUILD_WIDTH = 64
-"""HNSW's m and ef_construct: 100 takes 1.6 times as long to build and finds no more (`benchmarks/scale.py`)."""
-
-SEARCH_WIDTH = 128
-"""Candidates a search of the graph keeps (HNSW's ef) for up to half as many answers."""
-
-MOST_BY_GRAPH = 1000
-"""For more answers than this, everything is compared."""
-
 SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
 
@@ -215,8 +202,12 @@ class Collection(ABC):
     def give_way(self) -> None:  # noqa: B027 - most keep nobody out
         """Let others have it who wait, as a long reading must between two questions; it may have changed after."""
 
-    def index(self) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
+    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
         """Build what makes a large collection quick to search, where it has grown; questions go on meanwhile.
+
+        Args:
+            quantize: keep int8 codes of the visual vectors beside them and follow the graph by those; None for
+                as it was before, or else by size.
 
         Raises:
             StoreError: it cannot be built now; the collection is as it was.
@@ -244,6 +235,7 @@ class Summary:
     """What can be said of a collection without searching it.
 
     ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
+    ``quantized``: whether it is followed by int8 codes.
     """
 
     name: str
@@ -251,6 +243,7 @@ class Summary:
     points: int
     size: int | None
     graph: int = 0
+    quantized: bool = False
 
 
 class Store(ABC):
@@ -350,11 +343,6 @@ class Store(ABC):
 
     def close(self) -> None:  # noqa: B027 - a store need not hold anything open
         """Let go of what the store itself holds."""
-
-
-def is_for_graph(limit: int) -> bool:
-    """Whether so many answers are asked of a graph; for more, comparing everything is no slower and misses none."""
-    return limit <= MOST_BY_GRAPH
 
 
 def _check_payload(payload: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from ingest.store import BUILD_WIDTH, LINKS, SEARCH_WIDTH, Filter, Point, is_for_graph
+from ingest.hnsw import BUILD_WIDTH, LINKS, OVERSAMPLED, is_for_graph, search_width
+from ingest.store import VISUAL, Filter, Point
 
 
 def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
@@ -22,10 +23,16 @@ def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, m
     }
 
 
-def graph_params(vectors: Mapping[str, int]) -> dict[str, models.VectorParamsDiff]:
-    """A graph of each vector, which the server builds by and by."""
+def graph_params(vectors: Mapping[str, int], quantize: bool | None) -> dict[str, models.VectorParamsDiff]:
+    """A graph of each vector, which the server builds by and by; int8 codes of the visual one, or none, where said."""
     graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH)
-    return {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
+    params = {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
+    if quantize is not None:
+        int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+        params[VISUAL].quantization_config = (
+            models.ScalarQuantization(scalar=int8) if quantize else models.Disabled.DISABLED
+        )
+    return params
 
 
 def has_graph(info: models.CollectionInfo) -> bool:
@@ -34,11 +41,18 @@ def has_graph(info: models.CollectionInfo) -> bool:
     return any(params.hnsw_config is not None and params.hnsw_config.m for params in named)
 
 
+def is_quantized(info: models.CollectionInfo) -> bool:
+    vectors = info.config.params.vectors
+    visual = vectors.get(VISUAL) if isinstance(vectors, dict) else None
+    return visual is not None and visual.quantization_config is not None
+
+
 def search_params(limit: int, *, exact: bool) -> models.SearchParams:
     """Without a graph every search is exact."""
-    if exact or not is_for_graph(limit):
-        return models.SearchParams(exact=True)
-    return models.SearchParams(hnsw_ef=max(SEARCH_WIDTH, 2 * limit))
+    if not is_for_graph(limit, exact=exact):
+        return models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
+    codes = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
+    return models.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
 
 
 def to_filter(filter: Filter) -> models.Filter | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import graph, shard
+from ingest import hnsw, shard
 from ingest.embedded import EmbeddedStore
 from ingest.facts import Facts
 from ingest.record import Picture
@@ -26,9 +26,9 @@ FACTS = Facts("pictures", WIDTHS, "glove-6b-50d", "0" * 64, "efficientnet-lite0"
 BUILD = """
 import sys
 from pathlib import Path
-from ingest import graph
+from ingest import hnsw
 from ingest.embedded import EmbeddedStore
-graph.GRAPH_FROM = 1000
+hnsw.GRAPH_FROM = 1000
 with EmbeddedStore(Path(sys.argv[1])).open("many", write=True) as collection:
     collection.index()
 """
@@ -36,7 +36,7 @@ with EmbeddedStore(Path(sys.argv[1])).open("many", write=True) as collection:
 
 @pytest.fixture(autouse=True)
 def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "GRAPH_FROM", 1000)
+    monkeypatch.setattr(hnsw, "GRAPH_FROM", 1000)
 
 
 def points(numbers: range, seed: int = 0) -> list[Point]:
@@ -124,6 +124,51 @@ def test_the_graph_is_built_anew_where_much_was_written_or_deleted(tmp_path: Pat
         assert recall(collection, points(range(1000, COUNT, 100), seed=1)) >= 0.99
 
 
+def codes(store: EmbeddedStore) -> list[Path]:
+    return list((store.root / "collections/many" / shard.SHARD).rglob("*quantized*"))
+
+
+def test_codes_are_followed_where_said_and_neither_answers_nor_scores_change(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    make(store)
+    asked = points(range(0, COUNT, 100), seed=1)
+    with store.open("many", write=True) as collection:
+        collection.index()
+        assert (store.summary("many").quantized, codes(store)) == (False, [])
+        collection.index(True)
+        assert store.summary("many").quantized
+        assert codes(store)
+        assert recall(collection, asked) >= 0.99
+        for point in asked:
+            vector = point.vectors[VISUAL]
+            exact = {hit.id: hit.score for hit in collection.search(VISUAL, vector, 50, exact=True)}
+            near = {hit.id: hit.score for hit in collection.search(VISUAL, vector, 10)}
+            assert [exact[id] for id in near] == pytest.approx(list(near.values()), abs=2e-6)
+        collection.upsert(points(range(1100), seed=2))
+        collection.index()  # anew, as it was
+        assert codes(store)
+        collection.index(False)
+        assert (store.summary("many").quantized, codes(store)) == (False, [])
+        assert collection.count() == COUNT
+    with store.open("many") as collection:
+        assert recall(collection, asked) >= 0.99
+
+
+def test_codes_come_by_size_where_the_vectors_would_fill_half_of_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not hnsw.wants_codes(10_000, 4096)
+    assert hnsw.wants_codes(10**10, 4096)
+    bytes_of_vectors = 4 * WIDTHS[VISUAL] * COUNT
+    told = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 2 * bytes_of_vectors - 2}
+    monkeypatch.setattr(hnsw.os, "sysconf", told.__getitem__, raising=False)
+    store = EmbeddedStore(tmp_path)
+    make(store)
+    with store.open("many", write=True) as collection:
+        collection.index()
+    assert store.summary("many").quantized
+
+
 def test_asked_while_it_is_built_and_killed_then_whole_and_built_by_the_next_run(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     make(store)
@@ -181,6 +226,10 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
         assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in told] == [
             {VISUAL: 16, SEMANTIC: 16}
         ]
+        assert told[0][VISUAL].quantization_config is None
+        collection.index(True)
+        assert told[1][VISUAL].quantization_config.scalar.type == "int8"  # type: ignore[union-attr]
+        assert told[1][SEMANTIC].quantization_config is None
         row = points(range(1))[0].vectors[VISUAL]
         collection.search(VISUAL, row, 10)
         collection.search(VISUAL, row, 10, Filter(labels=("even",)))
@@ -189,6 +238,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
         collection.search(VISUAL, row, 10, exact=True)
     assert [bool(params.exact) for params in asked] == [False, True, True, True, True]
     assert (asked[0].hnsw_ef or 0) >= 10
+    assert [params.quantization.rescore for params in asked if params.quantization] == [True, *[None] * 4]
     store.close()
 
 
