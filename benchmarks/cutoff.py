@@ -3,8 +3,8 @@
     python benchmarks/cutoff.py FOLDER [HEAD]
 
 FOLDER: one sub-folder a label. It is ingested with the bundled pair into a store that is thrown away, once with
-ConSE and once with DeViSE; HEAD is a head trained on some of the labels (`model train`), else one is trained on
-all. Each label is asked for in words, six pictures of each label are asked about, and 200 words that are near no
+ConSE and once with a trained projection; HEAD is one trained on some of the labels (`model train`), or a kind, joint
+if none is given, trained on all. Each label is asked for in words, six pictures of each label are asked about, and 200 words that are near no
 label are asked for, which should bring nothing. Labels are split in two halves: a rule chosen on one can be
 looked at on the other. F1 of an answer is 1 where nothing should come back and nothing does.
 """
@@ -25,7 +25,7 @@ from ingest.run import Options, run_folder
 from ingest.store import SEMANTIC, VISUAL, Collection
 from model.errors import WordsError
 from model.vocabulary import tag_vocabulary
-from query.expression import direction, parse
+from query.expression import parse
 from query.search import Search
 
 EACH = 6
@@ -98,7 +98,7 @@ def main(folder: Path, head: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         store = EmbeddedStore(Path(place))
         for projection in (head, "conse"):
-            name = "conse" if projection == "conse" else "devise"
+            name = "conse" if projection == "conse" else "trained"
             run_folder(store, folder, name, Options(offline=True, projection=projection))
             with store.open(name) as collection:
                 questions += ask(Search(store, collection), collection, name)
@@ -110,13 +110,13 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
     labels = np.array([str(point.payload["label"]) for point in points])
     spaces = {using: np.stack([point.vectors[using] for point in points]) for using in (VISUAL, SEMANTIC)}
     names = sorted(set(labels))
-    trained = {label.replace("_", " ") for label in search.facts.trained} or set(names)
+    trained = set(search.facts.trained) or set(names)
     rng = np.random.default_rng(0)
     asked = []
     for number, label in enumerate(names):
         kind = f"text, {projection}" + ("" if label in trained else ", unseen")
         try:
-            vector = direction(parse(label.replace("_", " ")), search.words).vector
+            vector = search.towards(parse(label.replace("_", " "))).vector
         except WordsError:
             continue
         asked.append(vector)
@@ -124,7 +124,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
         yield Question(kind, number % 2, spaces[SEMANTIC] @ vector, labels == label, cut)
         for row in rng.permutation(np.flatnonzero(labels == label))[:EACH]:
             others = np.arange(len(points)) != row
-            for using in (SEMANTIC, VISUAL) if projection == "devise" else (SEMANTIC,):
+            for using in (SEMANTIC, VISUAL) if projection == "trained" else (SEMANTIC,):
                 vector = spaces[using][row]
                 cut = search.cutoff({using: vector}, [points[row].id]).floors[using]
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
@@ -167,4 +167,4 @@ def table(questions: list[Question]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "devise")
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "joint")
