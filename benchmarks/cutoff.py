@@ -4,9 +4,9 @@
 
 FOLDER: one sub-folder a label. It is ingested with the bundled pair into a store that is thrown away, once with
 ConSE and once with a trained projection; HEAD is one trained on some of the labels (`model train`), or a kind, joint
-if none is given, trained on all. Each label is asked for in words, six pictures of each label are asked about, and 200 words that are near no
-label are asked for, which should bring nothing. Labels are split in two halves: a rule chosen on one can be
-looked at on the other. F1 of an answer is 1 where nothing should come back and nothing does.
+if none is given, trained on all. Each label is asked for in words, six pictures of each label are asked about, and
+200 words that are near no label are asked for, which should bring nothing. Labels are split in two halves: a rule
+chosen on one can be looked at on the other. F1 of an answer is 1 where nothing should come back and nothing does.
 """
 
 from __future__ import annotations
