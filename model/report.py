@@ -1,18 +1,10 @@
-"""`model evaluate --report`: one self-contained page of an evaluation.
-
-As the pages of `query --html`: no script, nothing fetched, and all that comes from outside (labels, words, names
-of files and projections) is escaped by `markupsafe` where it is put into markup.
-"""
+"""`model evaluate --report`: one self-contained page of an evaluation."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +16,7 @@ from model.charts import Series
 from model.errors import UsageError
 from model.evaluation import CLOSED, JOINT, OPEN, PARTS, Evaluation
 from model.name import one_line
+from model.page import asset, write_page
 from model.specimen import specimens
 
 FILE = "report.html"
@@ -35,7 +28,7 @@ MOST_CONFUSED = 60
 MOST_MISTAKES = 15
 """Confusions put in words."""
 
-_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src"
+_HEADER = Markup("<h1>{title}</h1>\n<p>{told}</p>\n")
 _SECTION = Markup("<section>\n<h2>{heading}</h2>\n{inner}</section>\n")
 _PART = Markup("<h3>{heading}</h3>\n{inner}")
 _TOLD = Markup("<p>{text}</p>\n")
@@ -80,11 +73,8 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
         *specimens(evaluations),
     )
     with _write_errors(page), replace_file(page) as file:
-        head, tail = _template("report.html").split("{sections}")
-        file.write(Markup(head).format(**_frame(evaluations)).encode())
-        for section in sections:
-            file.write(section.encode())
-        file.write(tail.encode())
+        style = asset("model", "report.css")
+        write_page(file, title=_title(evaluations), style=style, header=_header(evaluations), body=sections)
     return page
 
 
@@ -107,23 +97,15 @@ def _write_errors(page: Path) -> Iterator[None]:
         ) from error
 
 
-@cache
-def _template(name: str) -> str:
-    return files("model").joinpath(name).read_text("utf-8")
-
-
-def _frame(evaluations: Sequence[Evaluation]) -> dict[str, str]:
-    style = _template("report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    names = ", ".join(one_line(found.name) for found in evaluations)
+def _header(evaluations: Sequence[Evaluation]) -> Markup:
     amounts = [_amounts(found) for found in evaluations]
     apart = "; ".join(f"{one_line(found.name)}: {told}" for found, told in zip(evaluations, amounts, strict=True))
-    return {
-        "policy": f"{_POLICY} 'sha256-{digest}'",
-        "title": f"wordsight, judged: {names}",
-        "style": Markup(style),
-        "told": amounts[0] if len(set(amounts)) == 1 else apart,
-    }
+    return _HEADER.format(title=_title(evaluations), told=amounts[0] if len(set(amounts)) == 1 else apart)
+
+
+def _title(evaluations: Sequence[Evaluation]) -> str:
+    names = ", ".join(one_line(found.name) for found in evaluations)
+    return f"wordsight, judged: {names}"
 
 
 def _amounts(found: Evaluation) -> str:

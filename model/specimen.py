@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ from model.embedding import DEFAULT_MAX_SECONDS, decode_threads
 from model.errors import PictureError
 from model.evaluation import UNSEEN, Evaluation, Judged
 from model.name import one_line
-from model.thumbnail import LONGEST, MEDIA_TYPE, thumbnail
+from model.page import data_address
+from model.thumbnail import LONGEST, thumbnail
 
 MOST_LABELS = 40
 MOST_PICTURES = 12
@@ -35,7 +35,7 @@ _CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="path">{path}</span>'
     '<dl class="said">{said}</dl></figcaption></figure></li>\n'
 )
-_IMAGE = Markup('<span class="frame"><img src="data:{media};base64,{data}" alt="{name}"></span>')
+_IMAGE = Markup('<span class="frame"><img src="{source}" alt="{name}"></span>')
 _GONE = Markup('<span class="frame gone">not here, or not readable</span>')
 _SAID = Markup('<dt>{name}: <span class="{kind}">{told}</span></dt><dd>{tags}</dd>')
 _WORD = Markup("<mark>{word}</mark>")
@@ -128,7 +128,7 @@ def _card(specimen: Specimen, image: bytes | None) -> Markup:
     path = one_line("/".join(Path(specimen.path).parts[-2:]))
     picture = _GONE
     if image is not None:
-        picture = _IMAGE.format(media=MEDIA_TYPE, data=base64.b64encode(image).decode(), name=path)
+        picture = _IMAGE.format(source=data_address(image), name=path)
     said = Markup("").join(_tags(name, judged) for name, judged in specimen.said)
     return _CARD.format(picture=picture, path=path, said=said)
 

@@ -1,32 +1,25 @@
-"""Answers as one HTML file that needs nothing else: the question, and thumbnails with score, label and path.
-
-There is no script in it and nothing is fetched: a content security policy forbids both. Whatever comes from
-outside (file names, labels, words) goes through `markupsafe`, which escapes every value put into markup.
-"""
+"""Answers as one HTML file that needs nothing else: the question, and thumbnails with score, label and path."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from markupsafe import Markup, escape
 
 from model.name import one_line
+from model.page import asset, data_address, write_page
 from model.tagging import Tag
-from model.thumbnail import MEDIA_TYPE
 from query.expression import Term
 from query.search import Found
 
 THUMBNAIL_PIXELS = 400
 """Twice what a column of the grid is wide: sharp on a fine screen, some 20 kB each."""
 
-_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src"
+_HEADER = Markup("{asked}<div>\n<h1>{heading}</h1>\n<p>{told}</p>\n</div>\n")
 _CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="label" title="{label}">{label}</span>'
     '<span class="score">{score}</span><span class="path" title="{path}">{path}</span></figcaption></figure></li>\n'
@@ -76,27 +69,13 @@ def write_tags(page: IO[bytes], question: Question, tags: Iterable[Tag]) -> None
 
 
 def _write(page: IO[bytes], question: Question, *answers: Iterable[Markup]) -> None:
-    head, tail = _template("gallery.html").split("{answers}")
-    style = _template("gallery.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    values = {
-        "policy": f"{_POLICY} 'sha256-{digest}'",
-        "title": f"{question.text} - wordsight",
-        "style": Markup(style),
-        "asked": _asked(question),
-        "heading": _heading(question),
-        "told": question.told,
-    }
-    page.write(Markup(head).format(**values).encode())
-    for part in answers:
-        for piece in part:
-            page.write(piece.encode())
-    page.write(tail.encode())
-
-
-@cache
-def _template(name: str) -> str:
-    return files("query").joinpath(name).read_text("utf-8")
+    write_page(
+        page,
+        title=f"{question.text} - wordsight",
+        style=asset("query", "gallery.css"),
+        header=_HEADER.format(asked=_asked(question), heading=_heading(question), told=question.told),
+        body=chain.from_iterable(answers),
+    )
 
 
 def _asked(question: Question) -> Markup:
@@ -104,7 +83,7 @@ def _asked(question: Question) -> Markup:
         return Markup("")
     if question.thumbnail is None:
         return _GONE.format(why="no preview of the picture asked about")
-    image = _IMAGE.format(source=_data_address(question.thumbnail), name="the picture asked about")
+    image = _IMAGE.format(source=data_address(question.thumbnail), name="the picture asked about")
     return _linked(question.file, image)
 
 
@@ -132,7 +111,7 @@ def _card(answer: Found, thumbnail: bytes | None) -> Markup:
     if thumbnail is None:
         picture = _GONE.format(why="not here, or not readable")
     else:
-        picture = _linked(answer.file, _FRAMED.format(source=_data_address(thumbnail), name=path))
+        picture = _linked(answer.file, _FRAMED.format(source=data_address(thumbnail), name=path))
     return _CARD.format(
         picture=picture, label=one_line(answer.picture.label or ""), score=f"{answer.score:.4f}", path=path
     )
@@ -143,7 +122,3 @@ def _linked(file: str | None, inner: Markup) -> Markup:
         return _LINK.format(address=Path(file).as_uri(), inner=inner) if file and Path(file).is_file() else inner
     except (OSError, ValueError):  # no path of this system
         return inner
-
-
-def _data_address(image: bytes) -> str:
-    return f"data:{MEDIA_TYPE};base64,{base64.b64encode(image).decode()}"
