@@ -101,7 +101,7 @@ class Bench:
         change = [*self.run, "--projection", "conse"]
         begin_with(conse, self.store)()
         whole = ran(change, self.env(conse))
-        kinds = {"devise": self.right, "conse": vectors_in(conse, "photos")}
+        kinds = {"joint": self.right, "conse": vectors_in(conse, "photos")}
         begin = begin_with(store, self.store)
 
         def look() -> None:
@@ -112,6 +112,8 @@ class Bench:
             begin()
 
         self.kill("ingest run --projection", change, self.env(store), times, whole, look, begin)
+        anew = ["ingest", "reproject", "--projection", "conse"]
+        self.kill("ingest reproject", anew, self.env(store), times, whole, look, begin)
 
     def export(self, times: int) -> None:
         snapshot = self.place / "out/s"

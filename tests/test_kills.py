@@ -103,7 +103,7 @@ def test_an_ingest_killed_at_twenty_moments(right: Right, tags_store: Path, tmp_
 
 def test_a_change_of_projection_killed_at_four_moments(right: Right, tmp_path: Path) -> None:
     conse_store, store = tmp_path / "conse", tmp_path / "store"
-    change = [*right.command, "--projection", "conse"]
+    change: list[str | Path] = ["ingest", "reproject", "--projection", "conse"]
     begin_with(conse_store, right.store)()
     seconds = ran(change, right.env(conse_store))
     kinds = {"joint": right.vectors, "conse": vectors_in(conse_store, "photos")}
