@@ -15,6 +15,7 @@ from ingest.forest import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model import terminal
 from model.embedding import DEFAULT_MAX_SECONDS
+from model.entry import INTERRUPTED
 from model.errors import UsageError
 from model.pair import AUTO
 from model.picture import DEFAULT_MAX_MEGAPIXELS
@@ -101,7 +102,7 @@ def run(
         done = run_folder(opened, folder, collection, options)
         report.tell_run(done)
     if done.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -239,8 +240,3 @@ def sample(
 
     written = write_sample(folder)
     terminal.note(f"{written} photographs in {folder}: `ingest run {folder}` embeds them")
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    terminal.run_cli(app)

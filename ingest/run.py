@@ -42,7 +42,7 @@ from model.glove import open_words, words_spec
 from model.pair import AUTO, choose_pair
 from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
 from model.projection import KINDS, Conse, Joint, Projection, load_projection
-from model.terminal import note, progress
+from model.terminal import interrupted_once, note, progress
 from model.training import TRAINED, need_learnable
 from model.words import Words
 
@@ -134,7 +134,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         encoder = _create(store, name, root, files, options)
     else:
         _check_same(store.facts(name), name, root, options)
-    with store.writing(name), store.open(name, write=True) as collection:
+    with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
         ingest = Ingest(store, collection, root, options, report, encoder)
         try:
             ingest.bring_up_to_date(files)

@@ -140,8 +140,3 @@ def evaluate(
             terminal.note(f"written to {write_report(report, found)}")
     finally:  # what took minutes is told, whatever becomes of the page
         write_figures(found, as_json=json)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    terminal.run_cli(app)

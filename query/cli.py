@@ -336,8 +336,3 @@ def _tell_unknown(asked: Direction, words: Words) -> None:
 def _need(answers: Sequence[object], why: Callable[[], str]) -> None:
     if not answers:
         raise NothingFoundError(why())
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    terminal.run_cli(app)

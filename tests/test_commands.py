@@ -254,7 +254,7 @@ def test_no_torch_is_imported(place: Path, line: tuple[str, ...]) -> None:
     program, *arguments = line
     code = (
         f"import sys; sys.argv = {[program, *arguments]!r}\n"
-        f"from {program}.cli import main\n"
+        f"from {program}.__main__ import main\n"
         "try:\n    main()\n"
         "finally:\n    print(sorted(m for m in ('torch', 'torchvision', 'qdrant_client') if m in sys.modules))\n"
     )
@@ -391,6 +391,10 @@ def test_an_ingest_that_is_stopped_leaves_a_good_index_and_is_gone_on_with(
     process = start("ingest", "run", large, "--offline", "--projection", "conse")
     wait_for_pictures(64, process)
     process.send_signal(number)
+    if number == signal.SIGINT:  # whoever is impatient presses it again
+        for _ in range(5):
+            time.sleep(0.03)
+            process.send_signal(number)
     told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == status
     assert "Traceback" not in told
@@ -399,9 +403,21 @@ def test_an_ingest_that_is_stopped_leaves_a_good_index_and_is_gone_on_with(
         assert "of 480" in told
     there = len(command("query", "text", "cat", "-n", "500", "--paths-only").out.splitlines())
     assert 64 <= there < 480
+    if number == signal.SIGINT:
+        assert f"large: {there} pictures; {there} new" in told
     again: Ran = command("ingest", "run", large, "--offline")
     assert f"large: 480 pictures; {480 - there} new, {there} unchanged" in again.err
     assert not list((large.parent / "store").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.3])
+def test_an_interrupt_while_it_starts_ends_it_without_a_word(large: Path, seconds: float) -> None:
+    process = start("ingest", "run", large, "--offline", "--projection", "conse")
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode in (130, -signal.SIGINT)  # Python itself was not ready
+    assert "cli" not in told, told
 
 
 def test_a_head_is_trained_by_model_train_and_used_by_ingest(originals: Path, tmp_path: Path, tags_store: Path) -> None:

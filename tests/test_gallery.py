@@ -282,7 +282,7 @@ def test_a_pipe_gets_no_preview_and_is_told_why(place: Path) -> None:
 
 def test_who_wants_lines_pays_for_nothing_else(place: Path) -> None:
     code = (
-        "import sys\nfrom query.cli import main\nsys.argv = ['query', 'text', 'animal']\n"
+        "import sys\nfrom query.__main__ import main\nsys.argv = ['query', 'text', 'animal']\n"
         "try:\n    main()\nfinally:\n"
         "    print([m for m in ('markupsafe', 'textual_image', 'webbrowser', 'fastapi') if m in sys.modules])"
     )

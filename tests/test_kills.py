@@ -172,7 +172,7 @@ import sys
 from dataclasses import replace
 from model import architecture, encoder, glove
 from model.cache import new_dir
-from model.cli import main
+from model.__main__ import main
 from model.download import RemoteFile
 from model.encoder import CLASSIFIER_FILE, ONNX_FILE
 

@@ -88,7 +88,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         import sys
         sys.modules["fastapi"] = None
         sys.argv = ["query", "serve", "--port", "0"]
-        from query.cli import main
+        from query.__main__ import main
         main()
     """)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)

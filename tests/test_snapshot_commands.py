@@ -132,8 +132,8 @@ def test_the_commands_answer_so_too_and_write_the_same_bytes(alone: Path) -> Non
 def test_asking_imports_neither_torch_nor_a_qdrant(alone: Path) -> None:
     for question in (["similar", "new.jpg"], ["text", "animal"], ["tags", CHELSEA], ["words", "ocean"]):
         code = (
-            f"import sys, query.cli; sys.argv = {['query', *question, *SNAPSHOT]!r}\n"
-            "try: query.cli.main()\n"
+            f"import sys, query.__main__; sys.argv = {['query', *question, *SNAPSHOT]!r}\n"
+            "try: query.__main__.main()\n"
             "except SystemExit as end: assert not end.code, end.code\n"
             "loaded = {name.partition('.')[0] for name in sys.modules}\n"
             "assert not loaded & {'torch', 'torchvision', 'qdrant_client', 'qdrant_edge', 'grpc'}, loaded\n"
@@ -261,10 +261,10 @@ def test_a_disk_that_gets_full_leaves_the_old_snapshot_whole(place: Path, tmp_pa
         assert command("ingest", "export", disk / "s").status == 0
         before = sorted((path.name, path.stat().st_mtime_ns) for path in (disk / "s").rglob("*"))
         code = (
-            "import sys, shutil, ingest.cli, ingest.export as export\n"
+            "import sys, shutil, ingest.__main__, ingest.export as export\n"
             "export.need_space = lambda folder, wanted: None\n"
             f"sys.argv = ['ingest', 'export', {str(disk / 's')!r}]\n"
-            "ingest.cli.main()\n"
+            "ingest.__main__.main()\n"
         )
         for room in (1 << 16, 6 << 20, 60 << 20):
             fill = shutil.disk_usage(disk).free - room

@@ -1,0 +1,18 @@
+"""How every command begins: with nothing imported that takes time, so that Ctrl-C is met from the first moment on."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+INTERRUPTED = 130
+"""The exit status of a command ended by Ctrl-C: 128 and the number of the signal, as shells count."""
+
+
+def enter(cli: str) -> None:
+    """Import the module ``cli`` and run its ``app``."""
+    try:
+        run_cli = import_module("model.terminal").run_cli
+        run_cli(import_module(cli).app)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
