@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from ingest.store import SEMANTIC, VISUAL, Collection
 from model.errors import WordsError
 from model.vocabulary import tag_vocabulary

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance
 
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from model.dataset import LeftOut, scan
 from query.duplicates import DEFAULT_THRESHOLD, find_duplicates
 

@@ -32,8 +32,9 @@ from pathlib import Path
 import numpy as np
 
 from ingest import run as run_module
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from ingest.tags import ensure_tags
 from model.ahead import in_order
 from model.dataset import LeftOut, PictureFile, scan

@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
 from ingest.record import Picture
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from ingest.semantics import read_collection_projection
 from ingest.store import SEMANTIC, VISUAL
 from model.training import HASH_DIGITS

@@ -53,8 +53,9 @@ def main(files: int, runs: int) -> None:
 
 def compare(folder: Path) -> float:
     """What `run_folder` does of a re-run that is not start-up: scan, read what is stored, compare."""
+    from ingest.creation import Options
     from ingest.embedded import EmbeddedStore
-    from ingest.run import Ingest, Options, Report
+    from ingest.run import Ingest, Report
     from model.dataset import LeftOut, scan
 
     store = EmbeddedStore(Path(os.environ["WORDSIGHT_STORE"]))

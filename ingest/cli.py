@@ -33,12 +33,19 @@ ApiKey = Annotated[
 CollectionName = Annotated[
     str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
 ]
+MaxMegapixels = Annotated[
+    int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
+]
+MaxSeconds = Annotated[
+    int,
+    typer.Option("--max-seconds", min=0, help="Give a file up after this, plus 1 for each MB; 0 lifts the limit."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @app.command()
 def run(
-    folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER", parser=terminal.path)],
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
     ] = "",
@@ -55,13 +62,8 @@ def run(
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
-    max_megapixels: Annotated[
-        int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
-    ] = DEFAULT_MAX_MEGAPIXELS,
-    max_seconds: Annotated[
-        int,
-        typer.Option("--max-seconds", min=0, help="Give a file up after this, plus 1 for each MB; 0 lifts the limit."),
-    ] = DEFAULT_MAX_SECONDS,
+    max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
+    max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = AUTO,
     quantize: Annotated[
         bool | None,
@@ -80,7 +82,8 @@ def run(
     api_key: ApiKey = "",
 ) -> None:
     """Embed a folder of pictures; run again, only what changed."""
-    from ingest.run import Options, run_folder
+    from ingest.creation import Options
+    from ingest.run import run_folder
 
     options = Options(
         encoder=encoder,
@@ -115,7 +118,7 @@ def reproject(
     url: Url = "",
     api_key: ApiKey = "",
 ) -> None:
-    """New semantic vectors from the stored visual ones, trained anew where a kind is named; opens no picture."""
+    """New semantic vectors from the stored visual ones, by a projection trained anew or given; opens no picture."""
     from ingest.reproject import reproject as reproject_collection
 
     opened = open_store(store, url, api_key)
@@ -138,23 +141,31 @@ def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: A
 @app.command()
 def failures(
     collection: CollectionName = "",
-    retry: Annotated[bool, typer.Option("--retry", help="Try them again first, as `ingest run --retry` does.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try these files again first, and touch no other picture.")
+    ] = False,
+    max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
+    max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
     json: Json = False,
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
 ) -> None:
     """The files that could not be indexed, and why."""
-    from ingest.run import Options, run_folder
+    from ingest.creation import Options
+    from ingest.run import retry_failures
 
     opened = open_store(store, url, api_key)
+    options = Options(max_megapixels=max_megapixels, max_seconds=max_seconds)
     for name in report.names_of(opened, collection) if retry else ():
-        report.tell_run(run_folder(opened, Path(opened.facts(name).root), name, Options(retry=True)))
+        report.tell_run(retry_failures(opened, name, options))
     rows = report.failure_rows(opened, collection)
     if json:
         sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
     else:
         report.write_failures(rows)
+    if not rows and not opened.collections():
+        raise NothingFoundError(f"no collection in {opened.where} yet: `ingest run FOLDER` makes one")
     if not rows:
         raise NothingFoundError("no bad files")
 
@@ -175,12 +186,16 @@ def drop(
     if not yes:
         typer.confirm(f"Remove collection {collection!r} with {pictures} pictures?", abort=True, err=True)
     opened.drop(collection)
+    terminal.note(f"removed collection {collection!r} with {pictures} pictures; the files themselves are as before")
 
 
 @app.command()
 def export(
     folder: Annotated[
-        Path, typer.Argument(help="The snapshot's folder; an older snapshot is replaced.", metavar="FOLDER")
+        Path,
+        typer.Argument(
+            help="The snapshot's folder; an older snapshot is replaced.", metavar="FOLDER", parser=terminal.path
+        ),
     ],
     collection: CollectionName = "",
     trees: Annotated[
@@ -211,7 +226,7 @@ def export(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER", parser=terminal.path)],
     against_collection: Annotated[
         str, typer.Option("--against-collection", help="Compare with this live collection too.")
     ] = "",
@@ -233,7 +248,9 @@ def verify(
 
 @app.command()
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Where to write them; made where missing.", metavar="FOLDER")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write them; made where missing.", metavar="FOLDER", parser=terminal.path)
+    ],
 ) -> None:
     """Write a few labelled photographs to try things with."""
     from ingest.sample import write_sample

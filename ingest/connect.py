@@ -18,8 +18,11 @@ def open_store(
     embedded one costs 30 ms, the client over a second.
 
     Raises:
+        UsageError: ``check`` without a snapshot.
         StoreError: the server does not answer, or the folder is a file.
     """
+    if check and not snapshot:
+        raise UsageError("--check takes the checksums of a snapshot again: name one with --snapshot")
     if snapshot:
         from ingest.snapshot import SnapshotStore
 

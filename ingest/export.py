@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ingest.creation import CREATING
 from ingest.facts import Facts
 from ingest.forest import DEFAULT_TARGET, MOST_TREES, Space, build_forest_apart
 from ingest.record import Picture
-from ingest.run import CREATING
 from ingest.semantics import PROJECTION_FILE, SWITCHING
 from ingest.snapshot import (
     ENCODER_DIR,
@@ -69,7 +69,7 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
         UsageError: ``target`` is something else than a snapshot or an empty folder.
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
-    target = target.expanduser().resolve()
+    target = Path(os.path.realpath(target.expanduser()))
     with _errors(target):
         _check_target(target)
     facts = store.facts(name)

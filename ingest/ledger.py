@@ -44,6 +44,11 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def paths(self) -> list[str]:
+        """Of the bad files, sorted."""
+        return sorted(self._rows)
+
     def knows(self, file: PictureFile) -> bool:
         """Whether this very file failed before, with the same reader, so that trying again is of no use."""
         row = self._rows.get(file.relative)

@@ -17,6 +17,9 @@ from model.errors import StoreError
 from model.name import shown
 from model.terminal import note
 
+SHOWN_FOLDERS = 20
+"""Unreadable folders named on the screen."""
+
 
 def what_changed(report: Report) -> str:
     """Of a run that kept a collection in step: what it found, empty where nothing changed."""
@@ -42,8 +45,10 @@ def tell_run(report: Report) -> None:
     copied = f"; {report.copied} of the new or changed known by their content" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {told}{copied}")
     left_out = report.left_out
-    for folder, reason in left_out.unreadable.items():
+    for folder, reason in list(left_out.unreadable.items())[:SHOWN_FOLDERS]:
         note(f"could not read the folder {folder!r}: {reason}; what was known of it is kept")
+    if len(left_out.unreadable) > SHOWN_FOLDERS:
+        note(f"folders that could not be read in all: {len(left_out.unreadable)}")
     if left_out.links:
         note(f"links to folders not entered: {left_out.links}; --follow-links enters them")
     if left_out.special:
@@ -56,12 +61,13 @@ def tell_run(report: Report) -> None:
 
 
 def status_rows(store: Store) -> list[dict[str, Any]]:
-    """One record a collection of pictures; ``labels`` is None where it cannot be opened now, and ``pictures`` then
-    is what the last run that ended recorded."""
+    """One record a collection of pictures; ``labels`` is None where it cannot be opened now, for which
+    ``problem`` is the reason, and ``pictures`` then is what the last run that ended recorded."""
     rows = []
     for name in store.collections():
         summary = store.summary(name)
-        facts, counted = summary.facts, _counted(store, name)
+        facts = summary.facts
+        counted, problem = _counted(store, name)
         rows.append(
             {
                 "collection": name,
@@ -80,18 +86,19 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "bytes": summary.size,
                 "graph": summary.graph,
                 "quantized": summary.quantized,
+                "problem": problem,
             }
         )
     return rows
 
 
-def _counted(store: Store, name: str) -> tuple[int, int] | None:
-    """Pictures and labels, from the collection itself: while it is written, its record lags behind."""
+def _counted(store: Store, name: str) -> tuple[tuple[int, int] | None, str]:
+    """Pictures and labels, from the collection itself: while it is written, its record lags behind; or why not."""
     try:
         with store.open(name) as collection:
-            return collection.count(), len(collection.labels())
-    except StoreError:
-        return None
+            return (collection.count(), len(collection.labels())), ""
+    except StoreError as error:
+        return None, str(error)
 
 
 def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -111,6 +118,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  updated     {row['updated'] or 'never to the end'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
+        lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.run import CREATING, index
+from ingest.creation import CREATING
+from ingest.run import index
 from ingest.semantics import build_conse, switch_projection, train_kind, trainable
 from ingest.store import Collection, Store
 from ingest.tags import ensure_tags

@@ -8,15 +8,14 @@ acknowledged stays, and the next run goes on from there.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from ingest.facts import Facts
+from ingest.creation import CREATING, Options, check_same, create, now, projection_file
+from ingest.hnsw import GRAPH_FROM
 from ingest.ledger import Ledger
 from ingest.record import Picture, stable_id
 from ingest.semantics import (
@@ -31,49 +30,26 @@ from ingest.semantics import (
     train_kind,
     trainable,
 )
-from ingest.store import SEMANTIC, VISUAL, Collection, Store, batches, check_name, collection_name
+from ingest.store import Collection, Store, batches, check_name, collection_name
 from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
-from model.dataset import LeftOut, PictureFile, dataset_root, scan
-from model.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, embed
-from model.encoder import Encoder, encoder_spec, open_encoder
-from model.errors import CollectionMismatch, DatasetError, StoreError
-from model.glove import open_words, words_spec
-from model.pair import AUTO, choose_pair
-from model.picture import DEFAULT_MAX_MEGAPIXELS, reader_version
-from model.projection import KINDS, Conse, Joint, Projection, load_projection
+from model.dataset import LeftOut, PictureFile, dataset_root, picture_file, scan
+from model.embedding import Embedded, Failed, embed
+from model.encoder import Encoder, open_encoder
+from model.errors import DatasetError, StoreError
+from model.glove import open_words
+from model.name import shown
+from model.picture import reader_version
+from model.projection import Conse, Joint, Projection
 from model.terminal import interrupted_once, note, progress
-from model.training import TRAINED, need_learnable
+from model.training import TRAINED
 from model.words import Words
 
 ACK_PICTURES = 64
 """Pictures in one upsert: with half as many, flushing to disk takes a tenth of the time."""
 
-CREATING = "creating"
-"""Pending until a new collection has its projection."""
-
 SHOWN_FAILURES = 20
 """Bad files named on the screen; all of them are in the ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to ingest.
-
-    ``projection``: auto, a kind (conse, joint, devise), or a file's path. ``quantize``: as `Collection.index` takes it.
-    """
-
-    encoder: str = AUTO
-    words: str = AUTO
-    projection: str = AUTO
-    offline: bool = False
-    keep_missing: bool = False
-    follow_links: bool = False
-    retry: bool = False
-    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
-    max_seconds: int = DEFAULT_MAX_SECONDS
-    device: str = AUTO
-    quantize: bool | None = None
 
 
 @dataclass
@@ -131,9 +107,10 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     is_new = name not in store.names()
     encoder = None
     if is_new:
-        encoder = _create(store, name, root, files, options)
+        _tell_moved(store)
+        encoder = create(store, name, root, files, options)
     else:
-        _check_same(store.facts(name), name, root, options)
+        check_same(store.facts(name), name, root, options)
     with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
         ingest = Ingest(store, collection, root, options, report, encoder)
         try:
@@ -150,9 +127,34 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     return report
 
 
+def retry_failures(store: Store, name: str, options: Options) -> Report:
+    """Try the bad files of a collection again, and nothing else: no other picture is added, changed or removed.
+
+    Raises:
+        DatasetError: the folder is not there.
+        StoreError, WeightsError, CacheError: as their names say.
+    """
+    root = dataset_root(Path(store.facts(name).root))
+    report = Report(name)
+    with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
+        try:
+            Ingest(store, collection, root, options, report).try_bad_files()
+        except KeyboardInterrupt:
+            report.interrupted = True
+        report.total = collection.count()
+    return report
+
+
 def _name_for(root: Path, store: Store) -> str:
     made_from_it = [name for name, facts in store.collections().items() if facts.root == str(root)]
     return made_from_it[0] if made_from_it else collection_name(root.name)
+
+
+def _tell_moved(store: Store) -> None:
+    """Perhaps it is a folder that was moved, whose pictures need not be encoded again."""
+    for name, facts in store.collections().items():
+        if not Path(facts.root).exists():
+            note(f"the folder of {name!r}, {shown(facts.root)}, is not there: if this is it, stop, and add -c {name}")
 
 
 def _seen_instead(left_out: LeftOut) -> str:
@@ -160,65 +162,6 @@ def _seen_instead(left_out: LeftOut) -> str:
     told += [f"cannot read {path}: {reason}" for path, reason in list(left_out.unreadable.items())[:2]]
     told += [f"{left_out.links} links to folders, which --follow-links follows"] if left_out.links else []
     return f" (but {', '.join(told)})" if told else ""
-
-
-def _create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> Encoder:
-    """Returns the encoder that was opened for it: on a GPU, opening it again would load it twice."""
-    given = _projection_file(options)
-    pair = choose_pair(options.encoder, options.words, offline=options.offline)
-    words = open_words(pair.words)
-    if options.projection in TRAINED:
-        need_learnable(Counter(file.label for file in files if file.label), words)
-    encoder = open_encoder(pair.encoder, device=options.device, many=True)
-    facts = Facts(
-        kind="pictures",
-        vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
-        words=words.name,
-        words_sha256=words.sha256,
-        encoder=encoder.spec.name,
-        encoder_sha256=encoder.sha256,
-        projection=given.header.kind if given else Conse.kind,
-        pending=UNDECIDED if options.projection == AUTO else "",
-        trained=tuple(sorted(given.header.labels)) if given else (),
-        root=str(root),
-        created=_now(),
-    )
-    projection = given or build_conse(encoder, words)
-    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
-    with store.create(name, replace(facts, pending=CREATING)) as collection:
-        collection.write_file(PROJECTION_FILE, projection.to_bytes())
-        collection.save(facts)
-    return encoder
-
-
-def _projection_file(options: Options) -> Projection | None:
-    if options.projection in (AUTO, *KINDS):
-        return None
-    return load_projection(Path(options.projection))
-
-
-def _check_same(facts: Facts, name: str, root: Path, options: Options) -> None:
-    if facts.kind != "pictures":
-        raise CollectionMismatch(f"{name!r} holds words, not pictures: choose another name with --collection")
-    if facts.root != str(root) and Path(facts.root).is_dir():
-        raise CollectionMismatch(
-            f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
-            "give this folder a collection of its own with --collection NAME"
-        )
-    for what, asked, recorded, exists in (
-        ("encoder", options.encoder, facts.encoder, encoder_spec),
-        ("words", options.words, facts.words, words_spec),
-    ):
-        if asked not in (AUTO, recorded):
-            exists(asked)
-            raise CollectionMismatch(
-                f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
-                "be compared; leave the option out, or make another collection with --collection NAME"
-            )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def index(collection: Collection, quantize: bool | None = None) -> None:
@@ -242,6 +185,7 @@ class Ingest:
         encoder: Encoder | None = None,
     ) -> None:
         self.collection, self.options, self.report = collection, options, report
+        self._root = root
         facts = collection.facts
         self.encoder: Encoder = encoder or open_encoder(
             facts.encoder, facts.encoder_sha256, device=options.device, many=True
@@ -268,8 +212,21 @@ class Ingest:
         finally:
             self.ledger.save()
         self._settle_projection()
-        self.collection.save(replace(self.collection.facts, updated=_now()))
+        self.collection.save(replace(self.collection.facts, updated=now()))
+        if self.options.quantize and self.collection.count() <= GRAPH_FROM:
+            note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
         index(self.collection, self.options.quantize)
+
+    def try_bad_files(self) -> None:
+        """Read what is in the ledger once more; files that are gone are forgotten."""
+        files = [file for path in self.ledger.paths if (file := picture_file(self._root, path))]
+        self.report.to_do = len(files)
+        try:
+            self._embed(files, self._known())
+            self.ledger.keep_only({file.relative for file in files})
+        finally:
+            self.ledger.save()
+        index(self.collection)
 
     def _known(self) -> dict[str, Known]:
         known: dict[str, Known] = {}
@@ -366,7 +323,7 @@ class Ingest:
                 note("the collection has such a projection already, which is kept: `ingest reproject` trains it anew")
         elif asked == Conse.kind and facts.projection != Conse.kind:
             self._switch(build_conse(self.encoder, self.words))
-        elif given := _projection_file(self.options):
+        elif given := projection_file(self.options):
             given.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
             if given.to_bytes() != self.collection.read_file(PROJECTION_FILE):
                 self._switch(given)
@@ -382,7 +339,8 @@ class Ingest:
         before = self.collection.facts.projection
         with progress("projecting", self.collection.count(), unit="pictures") as shown:
             switch_projection(self.collection, projection, shown.advance)
-        note(f"projection changed from {before} to {projection.header.kind}")
+        kind = projection.header.kind
+        note(f"projection changed from {before} to {kind}" if self.collection.facts.updated else f"projection: {kind}")
 
     def _finish_switch(self) -> None:
         note("going on with the change of projection that an earlier run began")

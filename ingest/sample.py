@@ -39,7 +39,7 @@ def write_sample(folder: Path) -> int:
     sources = [(label, _source(place, name)) for label, files in PHOTOGRAPHS.items() for place, name in files]
     present = [(label, path) for label, path in sources if path is not None]
     if not present:
-        raise DatasetError("the photographs come in two packages: pip install 'wordsight[sample]'")
+        raise DatasetError("the photographs come in two packages: pip install scikit-image scikit-learn")
     try:
         for label, path in present:
             target = folder / label / path.name

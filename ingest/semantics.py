@@ -21,7 +21,7 @@ from model.encoder import Encoder, Features
 from model.errors import ProjectionError, StoreDamaged
 from model.projection import Conse, Header, Projection, read_projection
 from model.terminal import note, progress
-from model.training import TRAINED, Labelled, learnable_labels, train
+from model.training import TRAINED, Labelled, learnable_labels, need_learnable, train
 from model.words import Words
 
 PROJECTION_FILE = "projection.safetensors"
@@ -113,9 +113,8 @@ def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str
         DatasetError: nothing to learn from.
     """
     recipe = TRAINED[kind]()
-    labels = trainable(collection, words)
-    if labels:
-        note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
+    labels = need_learnable(Counter(collection.labels()), words)
+    note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
     data = _labelled(collection, labels, collection.facts)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(

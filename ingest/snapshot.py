@@ -104,7 +104,7 @@ class Manifest:
             )
             manifest._check()
         except (FileNotFoundError, NotADirectoryError):
-            raise StoreError(f"{folder} is no snapshot: `ingest export {folder}` makes one") from None
+            raise StoreError(f"{folder} is no snapshot: name the folder that `ingest export` wrote") from None
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:

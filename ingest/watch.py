@@ -17,8 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest.creation import Options
 from ingest.report import tell_run, what_changed
-from ingest.run import Options, Report, run_folder
+from ingest.run import Report, run_folder
 from ingest.store import Store
 from model.dataset import dataset_root
 from model.errors import CacheError, DatasetError, StoreError

@@ -88,8 +88,10 @@ def _record(kind: str, name: str) -> Path:
 
 
 def in_mb(size: int) -> str:
-    """A size in bytes as a person reads it: ``"528 MB"``, with 1 MB = 2^20 bytes."""
+    """A size in bytes as a person reads it: ``"528 MB"``, ``"12 kB"``, with 1 MB = 2^20 bytes."""
     megabytes = size / 2**20
+    if size < 100 * 2**10:
+        return f"{-(-size // 2**10)} kB"
     return f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:.0f} MB"
 
 

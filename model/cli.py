@@ -48,7 +48,10 @@ def fetch(
 @app.command()
 def train(
     folder: Annotated[
-        Path, typer.Argument(help="One sub-folder a label, ten pictures or more each.", metavar="FOLDER")
+        Path,
+        typer.Argument(
+            help="One sub-folder a label, ten pictures or more each.", metavar="FOLDER", parser=terminal.path
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the head.")] = Path("head.safetensors"),
     encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto.")] = AUTO,
@@ -96,7 +99,7 @@ def train(
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="One sub-folder a label.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Argument(help="One sub-folder a label.", metavar="FOLDER", parser=terminal.path)],
     projection: Annotated[
         list[str] | None,
         typer.Option("--projection", help="A file, or best, document, conse; repeatable. Else all three."),
@@ -108,7 +111,8 @@ def evaluate(
         list[str] | None, typer.Option("--hold-out", help="A label of FOLDER that nothing is trained on; repeatable.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page with curves, confusions and tags here.")
+        Path | None,
+        typer.Option("--report", help="Write report.html, with curves, confusions and tags, into this folder."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a projection.")] = False,
     test_share: Annotated[

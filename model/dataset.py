@@ -111,6 +111,16 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
         pending.extend(reversed(folders))
 
 
+def picture_file(root: Path, relative: str) -> PictureFile | None:
+    """The file of that path as it is now, None where there is none."""
+    try:
+        status = os.stat(root / relative)
+    except OSError as error:
+        is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError)) and not os.path.islink(root / relative)
+        return None if is_gone else PictureFile(root, relative, size=0, mtime_ns=0)
+    return PictureFile(root, relative, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
 def _is_folder_link(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_symlink() and entry.is_dir()

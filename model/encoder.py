@@ -33,6 +33,8 @@ Features = NDArray[np.float32]
 CLASSES = 1000
 """ImageNet classes (ILSVRC 2012), of which both encoders give a logit each."""
 
+DEVICES = ("auto", "cpu", "cuda")
+
 CPU_BATCH = 8
 """On one core a picture takes as long in any batch from 1 to 32; the memory of a batch grows with it."""
 
@@ -263,6 +265,8 @@ def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", many: bool
         WeightsError: the weights are not here, or are not those.
     """
     spec = encoder_spec(name)
+    if device not in DEVICES:
+        raise UsageError(f"no device {device!r}: there are {', '.join(DEVICES)}")
     installed = installed_sha256(spec)
     sha256 = sha256 or installed or ""
     folder = export_dir(spec, sha256)

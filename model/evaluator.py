@@ -19,8 +19,8 @@ from model.pair import choose_pair
 from model.projection import Conse, Header, Projection, load_projection
 from model.split import duplicate_groups, split
 from model.tagging import known_vectors
-from model.terminal import progress
-from model.trainer import encode
+from model.terminal import note, progress
+from model.trainer import check_held_out, encode
 from model.training import RECIPES, AnyRecipe, Labelled, learnable_labels, train
 from model.vocabulary import Vocabulary
 from model.words import Words
@@ -65,6 +65,8 @@ def evaluate(
     found = []
     for name in projections:
         projection = given.get(name) or pictures.projection(name, exam, opened, vectors)
+        if both := sorted(projection.header.labels.keys() & set(exam.hold_out)):
+            note(f"{Path(name).name} was trained on {', '.join(both)}: to it, these are no labels never seen")
         with progress(f"judging {name}", len(pictures.samples), unit="pictures") as shown:
             found.append(judge.evaluate(Path(name).name, projection, shown.advance))
     return found
@@ -80,16 +82,15 @@ class _Pictures:
     @classmethod
     def read(cls, exam: Exam, encoder: Encoder, words: Words) -> _Pictures:
         files = _files(exam.folder, words)
-        there = {file.label for file in files}
-        for label in exam.hold_out:
-            if label not in there:
-                raise UsageError(f"no label {label!r} to hold out: there are {', '.join(sorted(map(str, there)))}")
+        check_held_out(exam.hold_out, {file.label for file in files if file.label})
         learnable = learnable_labels(
             Counter(file.label for file in files if file.label and file.label not in exam.hold_out), words
         )
         if not learnable:
             raise DatasetError(f"too few labels in {exam.folder}: two with ten pictures each are needed")
         others = _files(exam.unseen, words) if exam.unseen else []
+        if exam.unseen and not others:
+            raise DatasetError(f"no labels in {exam.unseen}: its pictures must lie in sub-folders named by words")
         if both := sorted({file.label or "" for file in others} & learnable.keys()):
             raise UsageError(
                 f"{both[0]!r} is a label of {exam.folder} and of {exam.unseen}, of which nothing is trained on: "

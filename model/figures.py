@@ -10,7 +10,7 @@ from typing import Any
 
 from model.evaluation import CLOSED, HIT_AT, JOINT, OPEN, PARTS, TEST, TRAIN, UNSEEN, Evaluation, Share
 from model.name import one_line, shown
-from model.terminal import results
+from model.terminal import note, results
 
 DOCUMENT = {(TRAIN, 2): 96.3, (TRAIN, 3): 96.3, (TEST, 2): 60.9, (TEST, 3): 62.5}
 """Hit@k among the trained labels, in percent, as the document reports it, of its own pictures."""
@@ -28,6 +28,7 @@ def write_figures(evaluations: Sequence[Evaluation], *, as_json: bool) -> None:
             sys.stdout.writelines(json.dumps(as_record(found), ensure_ascii=False) + "\n" for found in evaluations)
         elif not sys.stdout.isatty():
             sys.stdout.writelines("\t".join(row) + "\n" for row in (header(evaluations), *rows(evaluations)))
+            note("percent (95% interval); reported: by the document, of its own pictures")
         else:
             _write_table(evaluations)
 

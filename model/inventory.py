@@ -30,7 +30,7 @@ def write_info() -> None:
         ready = bool(sha256) and (words_dir(words.name, sha256 or "") / FACTS_FILE).is_file()
         out(f"  {words.name:<18} {words.width:>5} wide  {_state(sha256, bool(words.package), ready)}")
         out(f"  {in_mb(words.remote.size) if words.remote else ''}  {words.licence}\n")
-    heic = "can be read" if heic_available() else "not installed: pip install 'wordsight[heic]'"
+    heic = "can be read" if heic_available() else "not installed: pip install pillow-heif"
     out(f"HEIC   {heic}\n")
     out(f"cache  {cache_dir()}\n\n")
     _write_parameters()

@@ -205,7 +205,7 @@ def _opened(data: bytes, name: str, deadline: float) -> Iterator[Image.Image]:
         raise PictureTooLarge("not enough memory to decode it") from None
     except PIL.UnidentifiedImageError:
         if PurePath(name).suffix.lower() in HEIC_ENDINGS and not heic:
-            raise PictureError("HEIC needs an extra: pip install 'wordsight[heic]'") from None
+            raise PictureError("HEIC needs another package: pip install pillow-heif") from None
         raise PictureError("not a picture of a known format") from None
     except Exception as error:  # decoders meet hostile bytes with every exception there is
         raise PictureError(f"broken picture: {_one_line(error)}") from error

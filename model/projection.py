@@ -23,6 +23,9 @@ from model.joint import Joint
 
 __all__ = ["Conse", "Devise", "Header", "Joint", "Projection", "Reading", "Tensors", "unit"]
 
+MOST_HEADER = 1 << 26
+"""Bytes of a header at most: of more, nothing is read to see what the file is."""
+
 HIDDEN = 2000
 """Width of the head's hidden layer, the document's."""
 
@@ -86,6 +89,16 @@ def read_projection(data: bytes, name: str) -> Projection:
     except (ValueError, LookupError, TypeError, SafetensorError) as error:
         raise ProjectionError(f"{name} is no projection, or a broken one: train it again") from error
     return projection
+
+
+def is_projection_file(path: Path) -> bool:
+    """Whether a file is a projection of any format, and so may be replaced by one."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            return length < MOST_HEADER and HEADER_KEY in json.loads(file.read(length))["__metadata__"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def load_projection(path: Path) -> Projection:

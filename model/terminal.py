@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,13 @@ class NothingFoundError(Exception):
 def note(text: str) -> None:
     """One line on stderr."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def path(text: str) -> Path:
+    """What a path on the command line must be: an empty one, as of a variable that is not set, would be this folder."""
+    if not text:
+        raise typer.BadParameter("an empty path: is a variable not set?")
+    return Path(text)
 
 
 def tell_version(wanted: bool) -> None:
@@ -167,9 +175,13 @@ def _RateColumn() -> ProgressColumn:  # noqa: N802 - a class made late, so that 
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.0f}/s")
+            return Text("" if speed is None else _rate(speed))
 
     return RateColumn()
+
+
+def _rate(speed: float) -> str:
+    return f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s"
 
 
 def _lines(task: str, total: float, unit: str, in_bytes: bool) -> Progress:
@@ -190,7 +202,7 @@ def _lines(task: str, total: float, unit: str, in_bytes: bool) -> Progress:
         if in_bytes:
             amounts, speed = f"{in_mb(int(done))} of {in_mb(int(total))}", f"{in_mb(int(rate))}/s"
         else:
-            amounts, speed = f"{done:.0f} of {total:.0f} {unit}".rstrip(), f"{rate:.0f}/s"
+            amounts, speed = f"{done:.0f} of {total:.0f} {unit}".rstrip(), _rate(rate)
         note(f"{task}: {amounts}, {speed}{left}{'  ' + detail if detail else ''}")
 
     return Progress(advance)

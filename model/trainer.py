@@ -16,13 +16,16 @@ from model.encoder import Encoder, open_encoder
 from model.errors import DatasetError, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
-from model.projection import Header, Projection
+from model.projection import Header, Projection, is_projection_file
 from model.terminal import note, progress
 from model.training import AnyRecipe, Labelled, need_learnable, train
 
 VECTORS = "wordsight.vectors"
 """Entry points that tell vectors of a folder's pictures, so that none is encoded twice: `ingest.stored`, upwards of
 this layer, which knows of no store."""
+
+SHOWN_LABELS = 12
+"""Named where one that was asked for is not there."""
 
 
 def train_folder(
@@ -48,8 +51,10 @@ def train_folder(
     root = dataset_root(folder)
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
         raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
+    if out.exists() and not is_projection_file(out):
+        raise UsageError(f"{out} is there and is no projection: name another file with --out")
     files = [file for file in scan(root, LeftOut()) if file.label]
-    _check_held_out(hold_out, {file.label for file in files if file.label})
+    check_held_out(hold_out, {file.label for file in files if file.label})
     pair = choose_pair(encoder, words, offline=offline)
     vectors = open_words(pair.words)
     labels = need_learnable(Counter(file.label for file in files if file.label and file.label not in hold_out), vectors)
@@ -65,10 +70,13 @@ def train_folder(
     return trained
 
 
-def _check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
+def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
+    """Raises UsageError where a label to hold out is not among ``labels``."""
     for label in hold_out:
         if label not in labels:
-            raise UsageError(f"no label {label!r} to hold out: there are {', '.join(sorted(labels))}")
+            more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
+            told = ", ".join(sorted(labels)[:SHOWN_LABELS])
+            raise UsageError(f"no label {label!r} to hold out: there are {told}{more}")
 
 
 def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
@@ -119,7 +127,7 @@ def _tell(head: Projection, out: Path) -> None:
         f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "
         f"tested on {len(header.test)}"
     )
-    for part, hits in header.figures.items():
+    for part, hits in ((part, hits) for part, hits in header.figures.items() if hits):
         told = ", ".join(f"hit@{k} {share}%" for k, share in hits.items())
         note(f"{part}: {told}")
     note(f"written to {out}: `ingest run FOLDER --projection {out}` uses it")

@@ -131,7 +131,7 @@ def need_learnable(counts: Counter[str], words: Words) -> dict[str, int]:
     if not labels:
         raise DatasetError(
             f"nothing to learn from: at least {MIN_LABELS} sub-folders with {MIN_PICTURES} pictures each, named by a "
-            f"word that has a vector, are needed; found {len(counts)} labels in {counts.total()} pictures"
+            f"word that has a vector, are needed; labels found: {len(counts)}, pictures with one: {counts.total()}"
         )
     return labels
 

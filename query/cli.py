@@ -29,7 +29,7 @@ from query.source import Source
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many answers at most.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000_000, help="How many answers at most.")]
 CollectionName = Annotated[
     str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection to ask.")
 ]
@@ -48,7 +48,10 @@ AutoScore = Annotated[
     str,
     typer.Option("--min-score", help="Leave out lower scores; auto: all that do not stand out.", metavar="S|auto"),
 ]
-MinScore = Annotated[float, typer.Option("--min-score", help="Leave out lower scores.", show_default=False)]
+MinScore = Annotated[
+    float,
+    typer.Option("--min-score", help="Leave out lower scores.", show_default=False, callback=lambda s: _number(s)),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 PathsOnly = Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line.")]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Only the paths, each ending in NUL, for xargs -0.")]
@@ -107,17 +110,18 @@ def similar(
             _tell_unknown(search.towards(terms, asked.semantic), search.words)
         cutoff = search.cutoff(search.aims(asked, terms, vector), asked.ids) if min_score == AUTO else None
 
-        def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
+        def ask(limit: int, least: float, cutoff: Cutoff | None) -> list[Found]:
             return search.similar(
                 asked, terms=terms, space=vector, limit=limit, filter=chosen, min_score=least, cutoff=cutoff
             )
 
-        found, told = _answers(ask, limit, cutoff)
-        _need(found, lambda: search.why_nothing(chosen))
+        found, told = _answers(ask, limit, least, cutoff)
+        nothing = "" if found else told or search.why_nothing(chosen)
         question = None
         if show.page:
             question = ask_with_picture(search, place, source, asked, terms, _told(search, chosen, found, told))
     show.found(found, question, place)
+    _need(found, nothing)
 
 
 @app.command()
@@ -151,13 +155,14 @@ def text(
         chosen = search.filter(label or (), under)
         cutoff = search.cutoff({SEMANTIC: asked.vector}) if min_score == AUTO else None
 
-        def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
+        def ask(limit: int, least: float, cutoff: Cutoff | None) -> list[Found]:
             return search.text(asked, limit=limit, filter=chosen, min_score=least, cutoff=cutoff)
 
-        found, told = _answers(ask, limit, cutoff)
-        _need(found, lambda: search.why_nothing(chosen))
+        found, told = _answers(ask, limit, least, cutoff)
+        nothing = "" if found else told or search.why_nothing(chosen)
         question = ask_in_words(terms, _told(search, chosen, found, told)) if show.page else None
     show.found(found, question, place)
+    _need(found, nothing)
 
 
 @app.command()
@@ -193,10 +198,10 @@ def tags(
         asked = search.ask_about(source)
         closed = _closed(search, labels, own_labels, vocabulary)
         found = search.tags(asked, limit=limit, min_score=min_score, labels=closed)
-        _need(found, lambda: "no word found")
         told = f"the words nearest to this picture, in collection {search.name}"
         question = ask_with_picture(search, place, source, asked, (), told) if show.page else None
     show.tags(found, question)
+    _need(found, "no word found")
 
 
 @app.command()
@@ -229,7 +234,7 @@ def duplicates(
             groups = find_duplicates(pictures, threshold, shown.advance)
     finally:
         opened.close()
-    _need(groups, lambda: f"no picture looks like another: none reaches {threshold}")
+    _need(groups, f"no picture looks like another: none reaches {threshold}")
     render.write_duplicates(groups, style)
 
 
@@ -253,7 +258,7 @@ def words(
     _tell_unknown(asked, vectors)
     near = vectors.nearest(asked.vector, limit, without=asked.known)
     found = [word for word in near if word.score >= min_score]
-    _need(found, lambda: "no word found")
+    _need(found, "no word found")
     render.write_words(found, _style(json))
 
 
@@ -267,7 +272,8 @@ def _closed(search: Search, labels: str, own_labels: bool, vocabulary: Path | No
     if vocabulary:
         known, unknown = read_vocabulary(vocabulary, search.words)
         if unknown:
-            note(f"{len(unknown)} of the words in {vocabulary} have no vector: {', '.join(unknown[:5])}; left out")
+            more = ", ..." if len(unknown) > 5 else ""
+            note(f"words in {vocabulary} without a vector, left out: {', '.join(unknown[:5])}{more}")
         return known
     return [part.strip() for part in labels.split(",") if part.strip()] if labels else None
 
@@ -277,26 +283,33 @@ def _least(min_score: str) -> float:
     if min_score in ("", AUTO):
         return ANY_SCORE
     try:
-        score = float(min_score)
+        return _number(float(min_score))
     except ValueError:
-        score = math.nan
+        raise UsageError(f"--min-score takes a number or {AUTO!r}, not {min_score!r}") from None
+
+
+def _number(score: float) -> float:
     if math.isnan(score):
-        raise UsageError(f"--min-score takes a number or {AUTO!r}, not {min_score!r}")
+        raise UsageError("--min-score takes a number, and 'nan' is none")
     return score
 
 
 def _answers(
-    ask: Callable[[int, Cutoff | None], list[Found]], limit: int, cutoff: Cutoff | None
+    ask: Callable[[int, float, Cutoff | None], list[Found]], limit: int, least: float, cutoff: Cutoff | None
 ) -> tuple[list[Found], str]:
-    """What stands out, and what was told of the rest; all answers where there is no cutoff."""
-    found, told = ask(limit, cutoff), ""
-    if cutoff and len(found) < limit:
-        nearest = found or ask(1, None)
+    """What is found, and what was told of the rest; where nothing is, why, as far as scores are the reason."""
+    found, told = ask(limit, least, cutoff), ""
+    if len(found) == limit or (found and not cutoff):
+        return found, told
+    nearest = found or ask(1, ANY_SCORE, None)
+    if cutoff:
         told = cutoff.told(len(found), limit, nearest[0].score if nearest else None)
         if told and not found:
-            raise NothingFoundError(f"{told}; without --min-score {AUTO} the nearest are shown")
-        if told:
+            told = f"{told}; without --min-score {AUTO} the nearest are shown"
+        elif told:
             note(told)
+    elif nearest:
+        told = f"no picture scores {least:g} or more: the nearest scores {nearest[0].score:.4f}"
     return found, told
 
 
@@ -310,7 +323,7 @@ def _told(search: Search, chosen: Filter, found: Sequence[Found], cut: str) -> s
 
 def _style(json: bool, paths_only: bool = False, null: bool = False) -> render.Style:
     if json and (paths_only or null):
-        raise UsageError("--json and --paths-only exclude each other: choose one")
+        raise UsageError("--json excludes --paths-only and -0: choose one")
     return render.Style(json=json, paths_only=paths_only, null=null)
 
 
@@ -333,6 +346,6 @@ def _tell_unknown(asked: Direction, words: Words) -> None:
         note(f"{words.unknown_message(asked.unknown)}; searched without")
 
 
-def _need(answers: Sequence[object], why: Callable[[], str]) -> None:
+def _need(answers: Sequence[object], why: str) -> None:
     if not answers:
-        raise NothingFoundError(why())
+        raise NothingFoundError(why)

@@ -15,6 +15,9 @@ from model.words import Phrase, Words
 _OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$|\w)")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
+MOST_WEIGHT = 1000.0
+"""What counts more leaves nothing of the rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -37,7 +40,7 @@ def parse(text: str) -> list[Term]:
     """Split at ``+`` and ``-`` with a space before them, so that ``t-shirt`` stays a word and ``-people`` is none.
 
     Raises:
-        UsageError: an operator without a phrase, or nothing asked for.
+        UsageError: an operator without a phrase, a weight out of all proportion, or nothing asked for.
     """
     pieces = _OPERATOR.split(text)
     signs = ["+", *pieces[1::2]]
@@ -54,6 +57,8 @@ def parse(text: str) -> list[Term]:
 def _term(sign: str, phrase: str) -> Term:
     weighted = _WEIGHT.fullmatch(phrase)
     weight, phrase = (float(weighted[1]), weighted[2].strip()) if weighted else (1.0, phrase)
+    if weight > MOST_WEIGHT:
+        raise UsageError(f"a weight of {weight:g} leaves nothing of the other words: {MOST_WEIGHT:.0f} is the most")
     return Term(phrase, weight if sign == "+" else -weight)
 
 

@@ -18,6 +18,9 @@ from model.words import NearWord
 from query.duplicates import Group, Member
 from query.search import Found
 
+MOST_COLUMNS = 10_000
+"""Of a table, to see how wide it would like to be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -84,7 +87,8 @@ def write_words(words: Sequence[NearWord], style: Style) -> None:
 def _write_paths(files: Iterable[str], style: Style) -> None:
     end = b"\0" if style.null else b"\n"
     with results():
-        sys.stdout.buffer.write(b"".join(os.fsencode(_near(file)) + end for file in files))
+        safe = one_line if sys.stdout.isatty() else str  # exact for programs; nothing may steer a terminal
+        sys.stdout.buffer.write(b"".join(os.fsencode(safe(_near(file))) + end for file in files))
 
 
 def _picture_json(answer: Found | Member) -> dict[str, Any]:
@@ -111,8 +115,10 @@ def _write_json(records: Iterable[dict[str, Any]]) -> None:
 
 
 def _near(file: str) -> str:
+    """Relative to this folder where it lies below, and never like an option to whoever gets it as an argument."""
     here = os.getcwd()
-    return os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+    path = os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+    return f".{os.sep}{path}" if path.startswith("-") else path
 
 
 def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -122,13 +128,30 @@ def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        # A path broken over lines could not be copied.
-        table.add_column(column, justify="right" if column == "score" else "left", no_wrap=True, overflow="ignore")
+        table.add_column(column, justify="right" if column == "score" else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    wide = console.options.update(width=MOST_COLUMNS)
+    if Measurement.get(console, wide, table).maximum <= console.width:
+        console.print(table)
+    else:
+        _write_long_rows(columns, rows)
+
+
+def _write_long_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Nothing cut off: the terminal breaks the lines, and a path copied from it is whole."""
+    from rich.cells import cell_len
+
+    every = [columns, *rows]
+    widths = [max(cell_len(row[column]) for row in every) for column in range(len(columns) - 1)]
+    with results():
+        for row in every:
+            padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=False))
+            sys.stdout.write("  ".join([*padded, row[-1]]).rstrip() + "\n")

@@ -212,7 +212,7 @@ class Search:
     def _id_of(self, path: Path) -> UUID | None:
         """The id that a file has or would have in this collection; none for files elsewhere."""
         root = Path(self.facts.root)
-        for place in (path, path.resolve()):
+        for place in (path, Path(os.path.realpath(path))):
             if place.is_relative_to(root):
                 return stable_id(place.relative_to(root).as_posix())
         return None

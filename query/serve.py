@@ -65,7 +65,7 @@ def serve(
         from query.web.server import Settings, run
     except ImportError as error:
         raise UsageError(
-            f"the web page needs an extra ({error.name} is missing): pip install 'wordsight[web]'"
+            f"the web page needs two more packages ({error.name} is missing): pip install fastapi uvicorn"
         ) from error
     from query.web.security import Access
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,20 +66,20 @@ class Show:
     @property
     def file(self) -> Path:
         """Where the page goes; of a link, where it leads, which is what is replaced."""
-        return Path(self.html).expanduser().resolve()
+        return Path(os.path.realpath(Path(self.html).expanduser()))
 
     def found(self, found: Sequence[Found], question: Question | None, store: Store) -> None:
         """Pictures. ``question``: what was asked, where a `page` is wanted."""
-        if self.preview:
+        if self.preview and found:
             _draw(found, store)
-        if self.html != STDOUT:
+        if self.html != STDOUT and found:
             render.write_found(found, self.style)
         if question is not None:
             self._write(_page_of(found, question, store))
 
     def tags(self, tags: Sequence[Tag], question: Question | None) -> None:
         """Words for a picture. ``question``: as for `found`."""
-        if self.html != STDOUT:
+        if self.html != STDOUT and tags:
             render.write_tags(tags, self.style)
         if question is not None:
             from query.gallery import write_tags

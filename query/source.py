@@ -28,6 +28,11 @@ class Source:
 
     text: str
 
+    def __post_init__(self) -> None:
+        """Raises UsageError where nothing was named."""
+        if not self.text:
+            raise UsageError("no picture was named: is a variable not set?")
+
     @property
     def is_url(self) -> bool:
         return self.text.lower().startswith(("http://", "https://"))

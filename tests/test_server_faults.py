@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ingest import server as server_module
+from ingest.creation import Options
 from ingest.ledger import read_failures
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from ingest.server import ServerStore, connect
 from ingest.store import SEMANTIC, VISUAL
 from ingest.tags import ensure_tags

@@ -123,6 +123,11 @@ def test_bad_files_are_tried_again_when_asked_for(made: Path, tags_store: Path, 
     (folder / "bad-0.png").write_bytes(picture)  # as a disk that is mended: the same size and time, other bytes
     os.utime(folder / "bad-0.png", ns=(there.st_atime_ns, there.st_mtime_ns))
     assert "2 bad before and not tried again" in command("ingest", "run", folder, "--offline").err
+    good = next(folder.rglob("*.jpg"))
+    good.unlink()
+    (folder / "other.jpg").write_bytes(picture)
     ran = command("ingest", "failures", "--retry", "--json")
-    assert "few: 3 pictures; 1 new, 2 unchanged, 1 bad\n" in ran.err
+    assert "few: 3 pictures; 1 new, 1 bad\n" in ran.err, "no other picture comes or goes"
     assert [row["path"] for row in ran.json] == ["bad-1.png"]
+    (folder / "bad-1.png").unlink()
+    assert command("ingest", "failures", "--retry").err == "few: 3 pictures; nothing to do\nno bad files\n"

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from ingest import run as run_module
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
 from ingest.ledger import read_failures
 from ingest.record import Picture, stable_id
-from ingest.run import Options, Report, run_folder
+from ingest.run import Report, run_folder
 from ingest.semantics import (
     NEXT_FILE,
     PROJECTION_FILE,
@@ -264,7 +265,7 @@ def test_the_encoder_never_gives_the_store_a_vector_that_is_not_finite(
         encoder.encode = with_nan
         return encoder
 
-    monkeypatch.setattr(run_module, "open_encoder", poisoned)
+    monkeypatch.setattr("ingest.creation.open_encoder", poisoned)
     report = ingest(store, folder)
     assert (report.added, report.failed) == (3, 1)
     assert all(np.isfinite(point.vectors[VISUAL]).all() for point in points(store).values())

@@ -21,9 +21,9 @@ from pyarrow import parquet
 from ingest import export as exporting
 from ingest import forest
 from ingest.checked import check_file
+from ingest.creation import CREATING
 from ingest.export import ExportOptions, export
 from ingest.record import Picture
-from ingest.run import CREATING
 from ingest.semantics import PROJECTION_FILE, SWITCHING
 from ingest.snapshot import Manifest, SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, WORD, Filter, Point

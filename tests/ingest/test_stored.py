@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.run import Options, run_folder
+from ingest.run import run_folder
 from ingest.shard import FACTS_FILE
 from model.dataset import LeftOut, dataset_root, scan
 from model.encoder import Encoder
