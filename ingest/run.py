@@ -9,6 +9,7 @@ acknowledged stays, and the next run goes on from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,13 +112,8 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         encoder = create(store, name, root, files, options)
     else:
         check_same(store.facts(name), name, root, options)
-    with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
-        ingest = Ingest(store, collection, root, options, report, encoder)
-        try:
-            ingest.bring_up_to_date(files)
-        except KeyboardInterrupt:
-            report.interrupted = True
-        report.total = collection.count()
+    with _running(store, root, options, report, encoder) as ingest:
+        ingest.bring_up_to_date(files)
     if not report.total and not report.interrupted:
         unread = f"none of the {len(files)} pictures in {folder} could be read"
         if is_new:
@@ -136,13 +132,27 @@ def retry_failures(store: Store, name: str, options: Options) -> Report:
     """
     root = dataset_root(Path(store.facts(name).root))
     report = Report(name)
+    with _running(store, root, options, report) as ingest:
+        ingest.try_bad_files()
+    return report
+
+
+@contextmanager
+def _running(
+    store: Store, root: Path, options: Options, report: Report, encoder: Encoder | None = None
+) -> Iterator[Ingest]:
+    """One run over the collection that the report is of; interrupted, it ends in good order, and is told of."""
+    name = report.collection
     with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
+        before = collection.count()
+        ingest = Ingest(store, collection, root, options, report, encoder)
         try:
-            Ingest(store, collection, root, options, report).try_bad_files()
+            yield ingest
         except KeyboardInterrupt:
             report.interrupted = True
         report.total = collection.count()
-    return report
+        if report.interrupted:  # a batch may have been written and not counted any more
+            report.added = max(report.added, report.total - before + report.removed)
 
 
 def _name_for(root: Path, store: Store) -> str:

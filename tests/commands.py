@@ -72,6 +72,14 @@ def refused(ran: Ran, *told: str) -> None:
         assert text in errors[0], errors[0]
 
 
+def misused(ran: Ran, *told: str) -> None:
+    """The usage, what is wrong with it, and exit status 2."""
+    assert (ran.status, ran.out) == (2, ""), ran.err
+    assert ran.err.startswith("Usage: ")
+    for text in told:
+        assert text in ran.err, ran.err
+
+
 def asked(app: Typer, *words: str | Path) -> Ran:
     """As `command`, in this process: hundreds of questions would take minutes to start."""
     done = CliRunner().invoke(app, [str(word) for word in words])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,11 @@ from ingest.tags import ensure_tags
 from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
 from model.glove import BUNDLED_WORDS, open_words
 from model.words import Words
+from tests.commands import command
+from tests.photographs import sample
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A job of the background ignores Ctrl-C, and so would every command it starts."""
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +57,32 @@ def tags_store(tmp_path_factory: pytest.TempPathFactory, words: Words, encoder: 
     store = EmbeddedStore(tmp_path_factory.mktemp("tags") / "store")
     ensure_tags(store, words, encoder.classifier.names)
     return store.root
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's pictures."""
+    pytest.importorskip("skimage")
+    pytest.importorskip("sklearn")
+    return sample(tmp_path_factory.mktemp("originals"))
+
+
+@pytest.fixture(scope="session")
+def made(originals: Path, shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``photos`` (the sample) and ``store`` (its collection), made by the command."""
+    place = tmp_path_factory.mktemp("made")
+    shutil.copytree(originals, place / "photos")
+    shutil.copytree(tags_store, place / "store")
+    env = {**os.environ, "WORDSIGHT_STORE": str(place / "store"), "WORDSIGHT_CACHE": str(shared_cache)}
+    ran = command("ingest", "run", "photos", "--offline", cwd=place, env=env)
+    assert (ran.status, ran.out) == (0, ""), ran.err
+    assert "photos: 15 pictures; 15 new" in ran.err
+    return place
+
+
+@pytest.fixture
+def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In ``made``, which is to be left as it is."""
+    monkeypatch.setenv("WORDSIGHT_STORE", str(made / "store"))
+    monkeypatch.chdir(made)
+    return made

@@ -109,6 +109,7 @@ def test_what_cannot_be_judged_is_refused(here: Path, words: Words, encoder: Enc
         (["photos", "--hold-out", "unicorn"], "no label 'unicorn' to hold out: there are cat, coffee"),
         (["photos", "--hold-out", "cat", "--hold-out", "rocket"], "too few labels in photos"),
         (["photos", "--unseen", "nowhere"], "no folder nowhere"),
+        (["photos", "--unseen", "photos/cat"], "no labels in photos/cat"),
         (["photos", "--unseen", "both"], "'cat' is a label of photos and of both"),
         (["photos", "--projection", "nowhere"], "cannot read the projection nowhere"),
         (["photos", "--projection", "file"], "file is no projection"),

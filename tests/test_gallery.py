@@ -309,7 +309,10 @@ def test_a_word_for_nothing_there_finds_nothing_and_says_how_to_see_the_nearest(
         assert (ran.status, ran.out) == (1, "")
         assert "nothing stands out: the nearest picture scores 0." in ran.err
         assert "without --min-score auto the nearest are shown" in ran.err
-    assert not Path("never.html").exists()
+    page = Path("never.html").read_text()
+    assert "mortgage" in page
+    assert "othing stands out: the nearest picture scores 0." in page
+    assert "<img" not in page
 
 
 def test_the_cut_is_the_same_in_a_snapshot_and_filters_do_not_move_it(place: Path) -> None:

@@ -69,6 +69,11 @@ def test_pictures_that_were_moved_keep_their_vectors(
     (made / "photos").rename(aside)
     try:
         shutil.copytree(aside, tmp_path / "photos")
+        as_new = command("ingest", "run", tmp_path / "photos", "--offline", "-c", "other", "--projection", "conse")
+        assert f"the folder of 'photos', {made / 'photos'}, is not there: if this is it, stop, and add -c photos" in (
+            as_new.err
+        )
+        assert command("ingest", "drop", "other", "--yes").status == 0
         ran = command("ingest", "run", tmp_path / "photos", "--offline", "-c", "photos")
     finally:
         aside.rename(made / "photos")

@@ -30,16 +30,9 @@ from model.encoder import Encoder
 from model.errors import CollectionMismatch, DatasetError, DiskFull
 from model.picture import frame, open_picture
 from model.words import Words
-from tests.photographs import labelled_folder, sample
+from tests.photographs import labelled_folder
 
 OFFLINE = Options(offline=True)
-
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("skimage")
-    pytest.importorskip("sklearn")
-    return sample(tmp_path_factory.mktemp("originals"))
 
 
 @pytest.fixture

@@ -270,7 +270,7 @@ def test_only_learnable_labels_are_trained_on(words: Words) -> None:
 
 
 def test_nothing_to_learn_from_is_told_with_what_was_found(words: Words) -> None:
-    with pytest.raises(DatasetError, match=r"at least 2 sub-folders with 10 pictures.*found 3 labels in 27 pictures"):
+    with pytest.raises(DatasetError, match=r"with 10 pictures each.*labels found: 3, pictures with one: 27"):
         taught(separable(ANIMALS[:3], each=9), words, BestRecipe())
 
 

@@ -30,6 +30,12 @@ def test_an_operator_without_words_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["1001:dog", "9" * 400 + ":dog", "cat - 99999:dog"])
+def test_a_weight_out_of_all_proportion_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="1000 is the most"):
+        parse(text)
+
+
 def test_terms_add_up_as_unit_phrases_with_their_weights(words: Words) -> None:
     found = direction(parse("2:dog - car"), words).vector
     by_hand = 2 * words.phrase("dog").vector - words.phrase("car").vector

@@ -1,0 +1,71 @@
+"""Answers as lines: whole in a narrow terminal, harmless in any, and exact in a pipe."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import hostile
+from tests.commands import command
+from tests.terminal import PLAIN, in_terminal
+
+LONG = "a/rather/deep/folder/of/pictures/that/somebody/sorted/by/year/and/by/month/and/by/place/2019/07/cat"
+STEERING = "\x1b[2J\x1b]0;gone\x07.png"
+
+
+@pytest.fixture(scope="module")
+def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of three pictures: one far down, one whose name would steer a terminal, and one at the top."""
+    place = tmp_path_factory.mktemp("lines")
+    shutil.copytree(tags_store, place / "store")
+    for seed, path in enumerate((f"{LONG}/far.png", STEERING, "near.png")):
+        (place / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / "photos" / path).write_bytes(hostile.picture(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORDSIGHT_STORE", str(place / "store"))
+        patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
+        assert command("ingest", "run", place / "photos", "--offline").status == 0
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _here(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDSIGHT_STORE", str(made / "store"))
+    monkeypatch.chdir(made)
+
+
+def test_a_path_too_long_for_the_terminal_is_whole_and_can_be_copied() -> None:
+    status, got, _ = in_terminal("query", "text", "cat", answers=PLAIN)
+    lines = [line.rstrip() for line in got.decode().replace("\r", "").splitlines()]
+    assert status == 0
+    assert re.fullmatch(r"score +label +picture", lines[0])
+    (far,) = [line for line in lines if "far.png" in line]
+    assert re.fullmatch(rf"-?\d\.\d{{4}}  cat +photos/{LONG}/far\.png", far)
+    assert {line.index("photos/") for line in lines[1:]} == {far.index("photos/")}, "in columns"
+
+
+def test_a_name_steers_no_terminal_and_is_exact_in_a_pipe() -> None:
+    for options in ([], ["--paths-only"]):
+        status, got, _ = in_terminal("query", "text", "cat", *options, answers=PLAIN)
+        assert status == 0
+        assert b"near.png" in got
+        assert b"[2J" in got
+        assert b"\x1b[2J" not in got
+        assert b"\x07" not in got
+    piped = command("query", "text", "cat", "-0")
+    assert f"photos/{STEERING}" in piped.out.split("\0")
+
+
+def test_status_tells_why_a_collection_cannot_be_opened(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "store", tmp_path / "store")
+    shard = next((tmp_path / "store/collections/photos").glob("*/segments")).parent
+    shutil.rmtree(shard)
+    shard.write_bytes(b"")
+    store = ("--store", tmp_path / "store")
+    row = command("ingest", "status", "--json", *store).json[0]
+    assert (row["pictures"], row["labels"]) == (3, None)
+    assert row["problem"]
+    assert f"  problem     {row['problem']}" in command("ingest", "status", *store).out
