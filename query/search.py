@@ -16,7 +16,6 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ingest.connect import choose_collection
 from ingest.facts import Facts
@@ -25,10 +24,10 @@ from ingest.semantics import features_of, read_collection_projection
 from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Store
 from ingest.tags import need_tags
 from model.encoder import Encoder
-from model.errors import PictureError, UsageError
+from model.errors import PictureError, PictureGone, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
-from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, frame, open_framed
+from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
 from model.projection import Projection, Reading, unit
 from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
 from model.words import NearWord, Words
@@ -156,18 +155,15 @@ class Search:
             return indexed
         own_id = self._id_of(source.path) if source.path else None
         try:
-            data, framing = source.read(), self.encoder.spec.framing
-            framed = open_framed(data, framing, name=source.text, max_megapixels=self._max_megapixels)
+            framing = self.encoder.spec.framing
+            framed = open_framed(source.read(), framing, name=source.text, max_megapixels=self._max_megapixels)
         except PictureError as error:
             message = str(error)
             raise PictureError(message if source.text in message else f"{source.text}: {message}") from error
-        return self.ask_with(self._encode(framed.pixels), own_id)
+        return self.ask_with(self.features(framed.pixels), own_id)
 
-    def features(self, image: Image.Image) -> Vector:
-        """What the collection's encoder sees in an upright RGB picture: (width,) float32, of any length."""
-        return self._encode(frame(image, self.encoder.spec.framing))
-
-    def _encode(self, pixels: Pixels) -> Vector:
+    def features(self, pixels: Pixels) -> Vector:
+        """What the collection's encoder sees in a framed picture: (width,) float32, of any length."""
         features: Vector = self.encoder.encode(pixels[None])[0]
         return features
 
@@ -179,11 +175,11 @@ class Search:
         """Pictures of the collection, in the order asked for.
 
         Raises:
-            UsageError: one is not, or no longer, in the collection.
+            PictureGone: one is not, or no longer, in the collection.
         """
         points = self._collection.retrieve(list(ids), [VISUAL, SEMANTIC])
         if missing := [str(id) for id in ids if id not in points]:
-            raise UsageError(f"no picture {missing[0]} in the collection: it may have been removed since")
+            raise PictureGone(f"no picture {missing[0]} in the collection: it may have been removed since")
         return [Asked(features_of(points[id]), points[id].vectors[SEMANTIC], id, stored=True) for id in ids]
 
     def picture(self, id: UUID) -> Picture | None:

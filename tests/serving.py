@@ -21,7 +21,7 @@ from query.web.app import make_app
 from query.web.files import Thumbnails
 from query.web.library import Library
 from query.web.security import Access
-from query.web.server import listen
+from query.web.server import config, listen
 from query.web.service import Service
 from query.web.uploads import Uploads
 from tests.commands import SCRIPTS
@@ -44,7 +44,7 @@ def serving(
     library = Library(store, collection, only=only, max_megapixels=max_megapixels)
     service = Service(library, max_upload, fetch_urls, Uploads(), Thumbnails())
     with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(make_app(service, access), log_config=None, access_log=False))
+        server = uvicorn.Server(config(make_app(service, access)))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import IO, Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +19,7 @@ from query.search import Search
 from query.web import answers
 from query.web.files import media_type, open_original
 from query.web.questions import (
+    MAX_OFFSET,
     Collection,
     SimilarQuestion,
     StoredQuestion,
@@ -53,12 +57,12 @@ def make_router(service: Service) -> APIRouter:
     @api.post("/similar", tags=["ask"], openapi_extra=PICTURE_BODY)
     async def similar_to_sent(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> answers.Answer:
         """Pictures like the one in the body."""
-        image = await service.sent_picture(request)
+        sent = await service.sent_picture(request, asked.collection)
 
         def about(search: Search) -> Asked:
-            sent = search.ask_with(search.features(image))
+            picture = search.ask_with(search.features(sent.framed.pixels))
             minus = [asked_about(search, service.uploads, [id], []) for id in asked.minus_id]
-            return combine([sent], minus)
+            return combine([picture], minus)
 
         return await run_in_threadpool(service.similar, asked, about)
 
@@ -70,8 +74,8 @@ def make_router(service: Service) -> APIRouter:
     @api.post("/tags", tags=["ask"], openapi_extra=PICTURE_BODY)
     async def tags_of_sent(request: Request, asked: Annotated[TagsQuestion, Query()]) -> answers.Tags:
         """Words for the picture in the body."""
-        image = await service.sent_picture(request)
-        return await run_in_threadpool(service.tags, asked, lambda s: s.ask_with(s.features(image)))
+        sent = await service.sent_picture(request, asked.collection)
+        return await run_in_threadpool(service.tags, asked, lambda s: s.ask_with(s.features(sent.framed.pixels)))
 
     @api.get("/words", tags=["ask"])
     def words(asked: Annotated[WordsQuestion, Query()]) -> answers.NearWords:
@@ -81,11 +85,11 @@ def make_router(service: Service) -> APIRouter:
     @api.post("/uploads", tags=["ask"], status_code=201, openapi_extra=PICTURE_BODY)
     async def upload(request: Request, collection: Collection = "") -> answers.Uploaded:
         """Keep the picture in the body for an hour, to ask about it by its id."""
-        image = await service.sent_picture(request)
+        sent = await service.sent_picture(request, collection, with_copy=True)
 
         def add() -> answers.Uploaded:
             with library.search(collection) as search:
-                kept = service.uploads.add(image, search)
+                kept = service.uploads.add(sent, search)
             return answers.Uploaded(
                 id=kept.id,
                 width=kept.width,
@@ -121,11 +125,12 @@ def make_router(service: Service) -> APIRouter:
             total = search.count(asked.filter)
             found = search.browse(asked.limit, asked.offset, asked.filter)
         end = asked.offset + asked.limit
+        more = end < total and end <= MAX_OFFSET
         return answers.Pictures(
             collection=name,
             total=total,
             results=[answers.PictureRecord.model_validate(answers.picture_fields(one, name)) for one in found],
-            next=end if end < total else None,
+            next=end if more else None,
         )
 
     @api.get("/pictures/{id}", tags=["look"])
@@ -147,9 +152,15 @@ def make_router(service: Service) -> APIRouter:
         """The file itself."""
         found, root = service.find(collection, id)
         file = open_original(root, found)
-        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        name = quote(PurePosixPath(found.path).name, errors="replace")
+        headers = {
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+            "Content-Length": str(os.fstat(file.fileno()).st_size),
+            "Content-Disposition": f"inline; filename*=UTF-8''{name}",
+        }
         return StreamingResponse(_chunks(file), media_type=media_type(found), headers=headers)
 
+    @api.head("/health", include_in_schema=False)
     @api.get("/health", tags=["look"])
     def health() -> answers.Health:
         """Whether the server lives."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,8 +28,8 @@ from model.errors import (
     WordsError,
     WordsightError,
 )
+from query.web import ASSETS
 from query.web.api import make_router
-from query.web.assets import ASSETS
 from query.web.security import Access, Guard, refusal
 from query.web.service import Service
 
@@ -72,6 +74,7 @@ def make_app(service: Service, access: Access) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(Exception, _tell_nothing)
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(ASSETS / "index.html")
@@ -95,17 +98,28 @@ def _tell(_: Request, error: Exception) -> Response:
     return refusal(status, str(error), RETRY if status == 503 else None)
 
 
-def _tell_status(_: Request, error: Exception) -> Response:
+def _tell_status(request: Request, error: Exception) -> Response:
     told = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
-    return refusal(told.status_code, str(told.detail), dict(told.headers or {}))
+    sentence = str(told.detail)
+    if sentence == HTTPStatus(told.status_code).phrase:  # Starlette's own, for want of a better
+        sentence = f"{request.method} {request.url.path}: {sentence.lower()}; /api/docs tells what there is"
+    return refusal(told.status_code, sentence, dict(told.headers or {}))
 
 
 def _tell_invalid(_: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}" for problem in problems]
-    return refusal(422, "; ".join(told))
+    return refusal(422, "; ".join(_sentence(problem) for problem in problems))
 
 
-def _tell_nothing(_: Request, error: Exception) -> Response:
-    log.error("error: %s: %s", type(error).__name__, error)
+def _sentence(problem: dict[str, Any]) -> str:
+    """A complaint of the validator with the value that it is about."""
+    name = ".".join(str(part) for part in problem["loc"][1:])
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    told = problem["msg"].replace("Input should", "it should")
+    return f"{name} is {str(problem['input'])[:40]!r}: {told[0].lower()}{told[1:]}"
+
+
+def _tell_nothing(_: Request, _error: Exception) -> Response:
+    """The error itself is logged by whoever runs this, with its place in the code."""
     return refusal(500, "the server has trouble of its own: its messages say which")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from fastapi import HTTPException, Request
-from PIL import Image
+from starlette.requests import ClientDisconnect
 
 from model.cache import in_mb
-from model.errors import PictureError, UsageError
-from model.picture import open_picture
+from model.errors import UsageError
+from model.picture import Framed, Framing, open_framed
+from model.thumbnail import thumbnail
 from query.source import Source
 from query.web.files import decoding
 
@@ -23,6 +25,21 @@ IN_MEMORY_BYTES = 1 << 20
 """What is larger waits in a temporary file that has no name."""
 
 MAX_JSON_BYTES = 4096
+
+
+COPY_PIXELS = 768
+"""Longer side of the copy that is kept of a picture: an encoder sees some 256 of it."""
+
+MOST_RECEIVED = 32
+"""Bodies received or waiting to be decoded at once; the next is not read until one is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A picture that a client sent, as small as it can be. ``copy``: a JPEG file, empty where none was wanted."""
+
+    framed: Framed
+    copy: bytes
 
 
 async def receive(request: Request, limit: int) -> IO[bytes]:
@@ -46,6 +63,9 @@ async def receive(request: Request, limit: int) -> IO[bytes]:
                 file.write(part)
         if not size:
             raise HTTPException(400, "no picture in the body: send its file, as in `curl --data-binary @photo.jpg`")
+    except ClientDisconnect:
+        file.close()
+        raise HTTPException(400, "the client went away") from None
     except TimeoutError:
         file.close()
         raise HTTPException(408, f"the picture did not arrive within {BODY_SECONDS:.0f} s: try again") from None
@@ -64,15 +84,22 @@ def media_type(request: Request) -> str:
     raise HTTPException(415, f"{kind or 'no content type'}: send a picture as image/jpeg, image/png and so on")
 
 
-def decode(body: IO[bytes], kind: str, max_megapixels: int) -> Image.Image:
-    """Upright, RGB. Raises PictureError."""
+def name_of(kind: str) -> str:
+    """A file's name for what the client says it sends, by which HEIC is told from rubbish."""
+    return "upload.heic" if kind in ("image/heic", "image/heif") else "upload"
+
+
+def decode(body: IO[bytes], framing: Framing, max_megapixels: int, *, name: str, with_copy: bool) -> Sent:
+    """Decoded as an ingest does, when its turn has come. Raises PictureError."""
     with body, decoding:
-        name = "upload.heic" if kind in ("image/heic", "image/heif") else "upload"
-        return open_picture(body.read(), name=name, max_megapixels=max_megapixels)
+        data = body.read()
+        framed = open_framed(data, framing, name=name, max_megapixels=max_megapixels)
+        copy = thumbnail(data, longest=COPY_PIXELS, max_megapixels=max_megapixels) if with_copy else b""
+    return Sent(framed, copy)
 
 
-def fetch(body: IO[bytes], max_megapixels: int) -> Image.Image:
-    """The picture at the address in a JSON body, ``{"url": ...}``. Raises PictureError, UsageError."""
+def fetch(body: IO[bytes]) -> tuple[IO[bytes], str]:
+    """The picture at the address in a JSON body, ``{"url": ...}``, and the address. Raises PictureError, UsageError."""
     with body:
         text = body.read(MAX_JSON_BYTES + 1)
     try:
@@ -81,9 +108,7 @@ def fetch(body: IO[bytes], max_megapixels: int) -> Image.Image:
             raise ValueError
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UsageError('no address in the body: send {"url": "https://..."}') from None
-    data = source.read()
-    with decoding:
-        try:
-            return open_picture(data, max_megapixels=max_megapixels)
-        except PictureError as error:
-            raise type(error)(f"{source.text}: {error}") from error
+    file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    file.write(source.read())
+    file.seek(0)
+    return file, source.text

@@ -63,11 +63,10 @@ def open_original(root: str, picture: Picture) -> IO[bytes]:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise PictureGone(f"the file cannot be read: {error.strerror}") from error
-    file = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise PictureOutside("no regular file: it is not served")
-    return file
+    return os.fdopen(handle, "rb")
 
 
 class Thumbnails:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +22,16 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model.errors import UsageError
-from query.web.assets import ASSETS
+from query.web import ASSETS
 
 MIN_TOKEN = 12
+HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 COOKIE_SECONDS = 30 * 86_400
 OPEN_TO_ALL = ("/assets/", "/api/health")
 """Paths that need no token: the login page's style sheet, and whether the server lives."""
+
+PAGES = ("/", "/api/docs")
+"""What a person opens in a browser: there, the token is asked for."""
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -72,6 +77,9 @@ class Access:
             raise UsageError(f"a token of {len(token)} characters can be guessed: give at least {MIN_TOKEN}")
         if token and not token.isascii():
             raise UsageError("a token of other than ASCII characters cannot be sent in a header: choose another")
+        for name in allowed:
+            if not HOST_NAME.fullmatch(name):
+                raise UsageError(f"--allow-host takes a name, such as photos.example, and {name!r} is none")
         local = is_loopback(host)
         if not (local or token or no_token):
             raise UsageError(
@@ -149,22 +157,26 @@ class Guard:
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._access.is_token(bearer.strip()):
             return None
-        cookies = cookie_parser(headers.get("cookie", ""))
-        if hmac.compare_digest(cookies.get(cookie_name(scope), "").encode(), self._access.pass_key.encode()):
+        cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope), "")
+        is_known = hmac.compare_digest(cookie.encode(), self._access.pass_key.encode())
+        if scope["path"] in PAGES and scope["method"] == "GET":
+            return self._log_in(scope, is_known)
+        if is_known:
             return None
-        if scope["path"] == "/" and scope["method"] == "GET":
-            return self._log_in(scope)
         return refusal(
             401, "a token is wanted: send it as `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"}
         )
 
-    def _log_in(self, scope: Scope) -> Response:
-        """The page asks for the token, or takes the one in its address, and then keeps it in a cookie."""
+    def _log_in(self, scope: Scope, is_known: bool) -> Response | None:
+        """A page asks for the token, or takes the one in its address out of it, and then keeps it in a cookie."""
         fields = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        if not any(name == "token" and self._access.is_token(value) for name, value in fields):
+        given = [value for name, value in fields if name == "token"]
+        if is_known and not given:
+            return None
+        if not is_known and not any(self._access.is_token(value) for value in given):
             return FileResponse(ASSETS / "login.html", status_code=401)
         rest = urlencode([(name, value) for name, value in fields if name != "token"])
-        answer = RedirectResponse("/?" + rest if rest else "/", status_code=303)
+        answer = RedirectResponse(scope["path"] + ("?" + rest if rest else ""), status_code=303)
         answer.set_cookie(
             cookie_name(scope), self._access.pass_key, max_age=COOKIE_SECONDS, httponly=True, samesite="lax"
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import webbrowser
 from dataclasses import dataclass
+from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ingest.store import Store
 from model.errors import UsageError
@@ -24,6 +28,9 @@ MAX_CONNECTIONS = 500
 
 BACKLOG = 128
 KEEP_ALIVE_SECONDS = 30
+HEAD_SECONDS = 15
+"""So long a client may take to say what it wants."""
+
 END_SECONDS = 3
 """So long a request that is being answered may take when the server is told to end."""
 
@@ -52,23 +59,42 @@ def run(store: Store, collection: str, only: bool, access: Access, settings: Set
         if missing := library.warm_up():
             note(missing)
         service = Service(library, settings.max_upload, settings.fetch_urls, Uploads(), Thumbnails())
-        config = uvicorn.Config(
-            make_app(service, access),
-            log_config=None,
-            log_level="warning",
-            access_log=False,  # addresses hold what people search for, and once the token
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=END_SECONDS,
-            h11_max_incomplete_event_size=1 << 16,
-        )
         address = _address(listening, settings.host)
         note(f"serving {_told(library)} at {address}; Ctrl-C ends it")
         if settings.open_page:
             page = f"{address}?token={access.token}" if access.token else address
             threading.Timer(0.5, webbrowser.open, [page]).start()
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config(make_app(service, access))).run(sockets=[listening])
+
+
+def config(app: ASGIApp) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # addresses hold what people search for, and once the token
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=END_SECONDS,
+        h11_max_incomplete_event_size=1 << 16,
+    )
+
+
+class Connection(H11Protocol):
+    """A connection that is closed where no question comes over it: else a few hundred silent ones would be all."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        asked = cast("object | None", self.cycle)  # None until the first question, whatever uvicorn's annotation says
+        if asked is None and not self.transport.is_closing():
+            self.transport.close()
 
 
 def _told(library: Library) -> str:

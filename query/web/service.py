@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import IO
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from PIL import Image
 
 from ingest.record import Picture
 from ingest.store import SEMANTIC
-from model.errors import PictureGone
+from model.errors import PictureError, PictureGone
 from model.picture import MAX_FILE_BYTES
 from model.thumbnail import thumbnail
 from model.words import Words
@@ -20,10 +21,12 @@ from query.cutoff import Cutoff
 from query.expression import Direction, direction, parse
 from query.search import Found, Search
 from query.web import answers, body
+from query.web.body import Sent
 from query.web.files import Thumbnails, open_original
 from query.web.library import Library
 from query.web.questions import (
     AUTO,
+    MAX_OFFSET,
     Scored,
     SimilarQuestion,
     TagsQuestion,
@@ -46,6 +49,7 @@ class Service:
     fetch_urls: bool
     uploads: Uploads
     thumbnails: Thumbnails
+    receiving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(body.MOST_RECEIVED))
 
     def text(self, asked: TextQuestion) -> answers.Answer:
         with self.library.search(asked.collection) as search:
@@ -87,7 +91,9 @@ class Service:
         total = search.count(asked.filter)
         end = asked.offset + asked.limit
         found = ask(end + 1, cutoff)
-        left_out = ""
+        left_out, more = "", len(found) > end
+        if more and end > MAX_OFFSET:
+            note = f"no more than {end} are shown: a filter, or more words, leave fewer"
         if cutoff and len(found) <= end and len(found) < total - without:
             nearest = found or ask(1, None)
             left_out = cutoff.told(len(found), len(found) + 1, nearest[0].score if nearest else None)
@@ -98,7 +104,7 @@ class Service:
             left_out=left_out,
             note=note,
             results=[answers.found_picture(one, name) for one in found[asked.offset : end]],
-            next=end if len(found) > end else None,
+            next=end if more and end <= MAX_OFFSET else None,
         )
 
     def tags(self, asked: TagsQuestion, about: Callable[[Search], Asked]) -> answers.Tags:
@@ -122,24 +128,32 @@ class Service:
         name = self.library.name(asked.collection)
         return answers.NearWords(collection=name, note=_unknown(towards, words), results=results)
 
-    async def sent_picture(self, request: Request) -> Image.Image:
-        """The picture in a request's body, or at the address in it."""
+    async def sent_picture(self, request: Request, collection: str, *, with_copy: bool = False) -> Sent:
+        """The picture in a request's body, or at the address in it, as the collection's encoder takes it."""
         kind = body.media_type(request)
         by_address = kind == "application/json"
         if by_address and not self.fetch_urls:
             raise HTTPException(403, "this server fetches no addresses for others: send the picture itself")
-        received = await body.receive(request, body.MAX_JSON_BYTES if by_address else self.max_upload)
-        most = self.library.max_megapixels
-        if by_address:
-            return await run_in_threadpool(body.fetch, received, most)
-        return await run_in_threadpool(body.decode, received, kind, most)
+        async with self.receiving:
+            received = await body.receive(request, body.MAX_JSON_BYTES if by_address else self.max_upload)
+            return await run_in_threadpool(self._decoded, received, kind, collection, by_address, with_copy)
+
+    def _decoded(self, received: IO[bytes], kind: str, collection: str, by_address: bool, with_copy: bool) -> Sent:
+        with received:
+            with self.library.search(collection) as search:  # not held while decoding
+                framing = search.encoder.spec.framing
+            file, name = body.fetch(received) if by_address else (received, body.name_of(kind))
+            try:
+                return body.decode(file, framing, self.library.max_megapixels, name=name, with_copy=with_copy)
+            except PictureError as error:
+                raise type(error)(f"{name}: {error}" if by_address else str(error)) from error
 
     def find(self, collection: str, id: str) -> tuple[Picture, str]:
         """A picture of a collection and the root of its dataset."""
         with self.library.search(collection) as search:
             picture = search.picture(picture_id(id))
             if picture is None:
-                raise HTTPException(404, f"no picture {id} in the collection: it may have been removed since")
+                raise PictureGone(f"no picture {id} in the collection: it may have been removed since")
             return picture, search.facts.root
 
     def thumbnail(self, collection: str, id: str, size: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import secrets
 import threading
 import time
@@ -11,20 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from model.errors import UsageError
-from model.thumbnail import thumbnail
+from model.errors import PictureGone
+from model.picture import open_framed
 from query.asked import Asked
 from query.search import Search
+from query.web.body import Sent
 
 PREFIX = "upload-"
 KEPT = 200
 """So many at most, the longest unused going first: 40 MB, since not the file is kept but a small copy."""
 
 KEPT_SECONDS = 3600.0
-COPY_PIXELS = 768
-"""Longer side of the copy: an encoder sees some 256 of it."""
 
 
 @dataclass(slots=True)
@@ -42,7 +39,7 @@ class Upload:
         """The picture as a question to a collection, which may have another encoder than the last one asked."""
         encoder = (search.facts.encoder, search.facts.encoder_sha256)
         if encoder not in self.features:
-            self.features[encoder] = search.features(Image.open(io.BytesIO(self.copy)).convert("RGB"))
+            self.features[encoder] = search.features(open_framed(self.copy, search.encoder.spec.framing).pixels)
         return search.ask_with(self.features[encoder])
 
 
@@ -53,14 +50,14 @@ class Uploads:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, image: Image.Image, search: Search) -> Upload:
-        """Look at an upright RGB picture once, and keep what was seen."""
-        features = search.features(image)
+    def add(self, sent: Sent, search: Search) -> Upload:
+        """Look at a picture once, and keep what was seen."""
+        features = search.features(sent.framed.pixels)
         upload = Upload(
             id=PREFIX + secrets.token_urlsafe(12),
-            copy=thumbnail(image, longest=COPY_PIXELS),
-            width=image.width,
-            height=image.height,
+            copy=sent.copy,
+            width=sent.framed.width,
+            height=sent.framed.height,
             expires=time.monotonic() + KEPT_SECONDS,
             features={(search.facts.encoder, search.facts.encoder_sha256): features},
         )
@@ -75,11 +72,11 @@ class Uploads:
             self._kept.popitem(last=False)
 
     def get(self, id: str) -> Upload:
-        """Raises UsageError where it is kept no longer."""
+        """Raises PictureGone where it is kept no longer."""
         with self._lock:
             upload = self._kept.get(id)
             if upload is None or upload.expires < time.monotonic():
-                raise UsageError("that picture was kept for an hour and is gone: drop it once more")
+                raise PictureGone("that picture was kept for an hour and is gone: drop it once more")
             self._kept.move_to_end(id)
             upload.expires = time.monotonic() + KEPT_SECONDS
             return upload

@@ -156,8 +156,8 @@ def test_errors_are_sentences(client: httpx.Client) -> None:
     problem(client.get("/api/text", params={"q": "cat", "min_score": "nan"}), 422, "min_score")
     problem(client.get("/api/text", params={"q": "cat", "collection": "nothere"}), 404, "nothere")
     problem(client.get("/api/similar"), 400, "no picture")
-    problem(client.get("/api/similar", params={"id": "upload-gone"}), 400, "once more")
-    problem(client.get("/api/tags", params={"id": "00000000-0000-0000-0000-000000000000"}), 400, "no picture")
+    problem(client.get("/api/similar", params={"id": "upload-gone"}), 404, "once more")
+    problem(client.get("/api/tags", params={"id": "00000000-0000-0000-0000-000000000000"}), 404, "no picture")
     problem(client.post("/api/similar", content=b"no picture", headers=JPEG), 415, "not a picture")
     problem(client.post("/api/similar", content=b"", headers=JPEG), 400, "no picture in the body")
     problem(client.get("/api/nothing"), 404)
@@ -212,12 +212,12 @@ def test_uploads_are_kept_within_bounds(photos: Photos, monkeypatch: pytest.Monk
     monkeypatch.setattr(uploads, "KEPT", 2)
     with serving(photos.store, "photos") as client:
         first, *others = (upload(client, unseen(photos)) for _ in range(3))
-        problem(client.get("/api/similar", params={"id": first}), 400, "once more")
+        problem(client.get("/api/similar", params={"id": first}), 404, "once more")
         for kept in others:
             get(client, "similar", id=kept)
     monkeypatch.setattr(uploads, "KEPT_SECONDS", -1.0)
     with serving(photos.store, "photos") as client:
-        problem(client.get("/api/similar", params={"id": upload(client, unseen(photos))}), 400, "once more")
+        problem(client.get("/api/similar", params={"id": upload(client, unseen(photos))}), 404, "once more")
 
 
 def test_a_snapshot_is_served_with_what_it_carries(photos: Photos, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ingest.record import stable_id
 from ingest.semantics import features_of
 from ingest.store import SEMANTIC, VISUAL, Point
 from query.serve import DEFAULT_HOST
-from query.web.assets import ASSETS
+from query.web import ASSETS
 from query.web.security import Access
 from query.web.server import listen
 from tests.commands import command, refused
@@ -70,15 +70,17 @@ def test_a_token_that_can_be_guessed_is_refused(photos: Photos) -> None:
 
 def test_nothing_is_told_without_the_token(photos: Photos) -> None:
     with serving(photos.store, "photos", access(token=TOKEN)) as client:
-        paths = ["/api/text?q=cat", "/api/collections", "/api/pictures", "/api/docs", "/api/openapi.json"]
+        paths = ["/api/text?q=cat", "/api/collections", "/api/pictures", "/api/openapi.json"]
         paths += [f"/api/pictures/{stable_id('cat/chelsea.png')}/{kind}" for kind in ("thumbnail", "original")]
         for path in paths:
             problem(client.get(path), 401, "token")
         problem(client.post("/api/uploads", content=b"x", headers=JPEG), 401)
-        page = client.get("/")
-        assert page.status_code == 401
-        assert 'name="token"' in page.text
-        assert "app.js" not in page.text
+        for path in ("/", "/api/docs"):
+            page = client.get(path)
+            assert page.status_code == 401
+            assert 'name="token"' in page.text
+            assert "app.js" not in page.text
+            assert "docs.js" not in page.text
         assert ask(client, Authorization="Bearer wrong-horse-battery") == 401
         assert ask(client, Cookie=f"wordsight-{client.base_url.port}={TOKEN}") == 401
         assert ask(client, Authorization=f"Bearer {TOKEN}") == 200
@@ -265,7 +267,7 @@ def test_a_page_that_calls_itself_a_picture_stays_one(client: httpx.Client, phot
             answer = client.get(f"/api/pictures/{id}/original")
             assert answer.headers["content-type"] == "image/jpeg"
             assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
             problem(client.get(f"/api/pictures/{id}/thumbnail"), 415)
     finally:
         file.unlink()
