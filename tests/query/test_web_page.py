@@ -82,7 +82,7 @@ def test_a_search_from_drop_to_back(page: Page, photos: Photos, tmp_path: Path) 
     page.until("id=upload-")
     assert page.cards()[0] == "motorcycle"
     assert page.one(".asked img").get_attribute("naturalWidth") != "0"
-    assert len(page.all(".words li")) == 8
+    page.wait(lambda: len(page.all(".words li")) == 8, "words")
     page.shoot("2-dropped")
 
     page.click(".asked .remove")
@@ -178,7 +178,9 @@ def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
     desktop.one("body").send_keys("/")
     active.active_element.send_keys("cat\ue007")
     desktop.until("q=cat")
-    desktop.run("document.querySelector('.card > a').focus()")
+    desktop.one("body").send_keys("/")
+    active.active_element.send_keys("\ue015")  # down
+    assert active.active_element.get_attribute("href") == desktop.all(".card > a")[0].get_attribute("href")
     first = active.active_element.get_attribute("href")
     active.active_element.send_keys("\ue014")  # right
     assert active.active_element.get_attribute("href") != first or len(desktop.cards()) == 1
@@ -190,8 +192,10 @@ def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
     desktop.run("document.querySelector('.card > a').focus()")
     active.active_element.send_keys("-")
     desktop.until("minus_id=")
+    desktop.wait(lambda: desktop.run("return document.activeElement.closest('.grid') !== null"), "the keyboard's place")
     desktop.one("body").send_keys("?")
-    desktop.click("dialog .primary")
+    assert active.active_element.get_attribute("aria-label") == "Close"
+    active.active_element.send_keys("\ue007")
     unnamed = desktop.run("""return [...document.querySelectorAll("button, a, input, select, img")]
       .filter((one) => one.getClientRects().length)
       .filter((one) => !(one.textContent || one.ariaLabel || one.title || one.closest("label")
@@ -217,6 +221,47 @@ def test_more_pictures_come_while_one_scrolls_and_back_finds_the_place(desktop: 
     desktop.driver.back()
     desktop.until("q=animal")
     desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place")
+
+
+def test_a_page_that_does_not_come_is_asked_for_again(desktop: Page, served: Served) -> None:
+    desktop.driver.get(f"{served.address}?q=animal&all=1&collection=many")
+    first = len(desktop.cards())
+    desktop.run("window.kept = window.fetch; window.fetch = () => Promise.reject(new TypeError())")
+    desktop.run("scrollTo(0, document.body.scrollHeight)")
+    assert desktop.one(".rest p").text == "The server does not answer: is it still running?"
+    assert len(desktop.cards()) == first
+    desktop.run("window.fetch = window.kept")
+    desktop.click(".rest button")
+    desktop.wait(lambda: len(desktop.cards()) > first, "more pictures")
+    assert not [one for one in desktop.all(".rest") if one.is_displayed()]
+
+
+def test_what_cannot_be_asked_about_is_told(desktop: Page, served: Served, tmp_path: Path) -> None:
+    desktop.driver.get(f"{served.address}?collection=many")
+    assert len(desktop.cards()) > 20
+    ids = desktop.run("return [...document.querySelectorAll('.card')].map((one) => one.dataset.id)")
+    desktop.drop(tmp_path)
+    desktop.wait(lambda: "That is a folder" in desktop.one(".problem").text)
+    asked = "&".join(f"id={id}" for id in ids[:20])
+    desktop.driver.get(f"{served.address}?collection=many&all=1&{asked}")
+    desktop.cards()
+    add_with_shift(desktop)
+    assert "No more than 20 pictures" in desktop.one(".problem").text
+    desktop.driver.get(desktop.driver.current_url.partition("?")[0] + "?collection=photos&id=upload-gone")
+    assert "gone: drop it once more" in desktop.one(".problem").text
+    assert desktop.wait(lambda: desktop.all(".asked .gone"))
+
+
+def test_a_picture_of_the_page_dropped_on_it_is_searched_by(desktop: Page) -> None:
+    desktop.cards()
+    link = desktop.all(".card > a")[3].get_attribute("href")
+    desktop.run(
+        """const dataTransfer = new DataTransfer();
+        dataTransfer.setData("text/uri-list", arguments[0]);
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));""",
+        link,
+    )
+    desktop.wait(lambda: desktop.driver.current_url == link, link)
 
 
 def test_another_collection_is_asked_the_same(desktop: Page) -> None:

@@ -19,17 +19,37 @@ const drop = one(".drop");
 const help = one(".help");
 const askedPicture = one("#asked-picture").content.firstElementChild;
 const word = one("#word").content.firstElementChild;
+const number = new Intl.NumberFormat("en");
 
 let question = new Question();
 let filled = null; // the collection the filter shows
 let wordsBusy = null;
 
+const MOST_PICTURES = 20; // that the API takes
+
 // Asks another question: a new entry of the history, from which one comes back to where one was.
 function ask(next) {
+  if (Math.max(next.ids.length, next.minusIds.length) > MOST_PICTURES) {
+    return tellProblem(`No more than ${MOST_PICTURES} pictures can be added up: leave one out first.`);
+  }
+  const focus = keptFocus();
   history.replaceState({ count: grid.shown(), top: scrollY }, "");
   history.pushState(null, "", next.address);
   scrollTo(0, 0);
-  render();
+  render().then(focus);
+}
+
+// What is pressed in the page is written anew with the answer; the keyboard stays where it was.
+function keptFocus() {
+  const held = document.activeElement;
+  const area = [".grid", ".asked", ".words"].find((selector) => held.closest(selector));
+  const id = held.closest(".card")?.dataset.id;
+  return () => {
+    if (!area || document.activeElement !== document.body) return;
+    const place = area === ".grid" ? null : one(`${area}:not([hidden]) button`);
+    if (place) place.focus({ preventScroll: true });
+    else grid.focus(id);
+  };
 }
 
 async function render(back = null) {
@@ -75,7 +95,7 @@ async function fillFilter() {
 
 async function fillCollections() {
   const there = await api.collections();
-  collections.replaceChildren(...there.map(({ name, pictures }) => new Option(`${name} (${pictures})`, name)));
+  collections.replaceChildren(...there.map(({ name, pictures }) => new Option(`${name} (${number.format(pictures)})`, name)));
   collections.dataset.default = there.find((record) => record.default)?.name ?? "";
   collections.value = question.collection || collections.dataset.default;
   collections.hidden = there.length < 2;
@@ -89,6 +109,7 @@ function showAsked() {
     const other = sign === "plus" ? "minus" : "plus";
     li.classList.add(sign);
     li.querySelector("img").src = api.thumbnail(id, question.collection);
+    li.querySelector("img").addEventListener("error", () => li.classList.add("gone"), { once: true });
     li.querySelector("img").alt = sign === "plus" ? "Picture looked for" : "Picture turned away from";
     turn.textContent = sign === "plus" ? "+" : "−";
     turn.setAttribute("aria-label", sign === "plus" ? "Take this picture away instead" : "Add this picture instead");
@@ -138,6 +159,7 @@ function makeWord({ word: text }) {
 
 function withWord(sign, text) {
   const before = question.text || (sign === "-" ? "" : null);
+  if (`+ ${before} `.includes(`${sign} ${text} `)) return question;
   return question.with({ q: before === null ? text : `${before} ${sign} ${text}`.trim(), vector: "" });
 }
 
@@ -204,9 +226,26 @@ document.addEventListener("drop", (event) => {
   drop.classList.remove("over");
   if (!carries(event)) return;
   event.preventDefault();
-  const source = event.dataTransfer.files[0] ?? event.dataTransfer.getData("text/uri-list").split("\n")[0];
-  if (source) uploadAndAsk(source);
+  const { files, items } = event.dataTransfer;
+  if ([...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory)) {
+    tellProblem("That is a folder: drop one picture.");
+  } else if (files.length > 1) {
+    tellProblem(`One picture at a time: those are ${files.length}.`);
+  } else if (files.length) {
+    uploadAndAsk(files[0]);
+  } else {
+    askAddress(event.dataTransfer.getData("text/uri-list").split("\n")[0].trim());
+  }
 });
+
+// An address dropped: of a picture of this page, or of one elsewhere, which the server may fetch.
+function askAddress(address) {
+  if (!URL.canParse(address)) return;
+  const { origin, searchParams } = new URL(address);
+  const own = new Question(searchParams);
+  if (origin !== location.origin) uploadAndAsk(address);
+  else if (own.hasPictures) ask(own);
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -214,6 +253,11 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "?") help.showModal();
   else return;
   event.preventDefault();
+});
+text.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" || !grid.shown()) return;
+  event.preventDefault();
+  grid.focus();
 });
 one(".help-button").addEventListener("click", () => help.showModal());
 

@@ -58,6 +58,7 @@ clear.addEventListener("click", () => on.change({ label: [], under: "" }));
 find.addEventListener("input", () => {
   const wanted = find.value.trim().toLowerCase();
   for (const one of list.children) one.hidden = !one.textContent.toLowerCase().includes(wanted);
+  list.dataset.empty = [...list.children].every((one) => one.hidden) ? "No label with that in it" : "";
 });
 
 const wide = matchMedia("(min-width: 56rem)");

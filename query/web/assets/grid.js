@@ -3,6 +3,7 @@
 import { find, sentence } from "./api.js";
 
 const PAGE = 48;
+const MOST = 200; // that the API gives at once
 const grid = document.querySelector(".grid");
 const rest = document.querySelector(".rest");
 const end = document.querySelector(".end");
@@ -13,8 +14,9 @@ const number = new Intl.NumberFormat("en");
 let question = null;
 let next = null; // where the following page begins, or null
 let busy = null; // the AbortController of the page that is on its way
+let restAction = () => {};
 
-// Shows the answers to another question, at least `count` of them.
+// Shows the answers to another question, at least `count` of them where there are so many.
 export async function show(asked, count = PAGE) {
   busy?.abort();
   question = asked;
@@ -22,15 +24,24 @@ export async function show(asked, count = PAGE) {
   rest.hidden = true;
   grid.setAttribute("aria-busy", "true");
   try {
-    const answer = await load(Math.min(200, Math.max(PAGE, count)));
-    if (answer) tell(answer);
-    return answer;
+    const answer = await load(Math.min(MOST, Math.max(PAGE, count)));
+    if (!answer) return;
+    tell(answer);
+    while (next && shown() < count && (await load(MOST)));
+    watchEnd();
   } finally {
     grid.removeAttribute("aria-busy");
   }
 }
 
 export const shown = () => grid.childElementCount;
+
+// Where the keyboard is after another answer: at the same picture, or at the first, or where one would be.
+export function focus(id) {
+  const same = [...grid.children].find((one) => one.dataset.id === id);
+  const place = (same ?? grid).querySelector("a") ?? grid;
+  place.focus({ preventScroll: !same });
+}
 
 async function load(limit = PAGE) {
   const asked = question;
@@ -43,6 +54,7 @@ async function load(limit = PAGE) {
   } catch (error) {
     if (error.name === "AbortError") return null;
     if (offset === 0) grid.replaceChildren();
+    else next = offset;
     throw error;
   }
   if (asked !== question) return null;
@@ -50,7 +62,9 @@ async function load(limit = PAGE) {
   if (offset === 0) grid.replaceChildren(...cards);
   else grid.append(...cards);
   next = answer.next;
-  if (answer.left_out) tellRest(answer.left_out);
+  if (answer.left_out) tellLeftOut(answer.left_out);
+  else if (offset && answer.note && !next) tellRest(answer.note);
+  else rest.hidden = true;
   return answer;
 }
 
@@ -66,7 +80,7 @@ function makeCard(found) {
   picture.src = found.thumbnail;
   picture.srcset = `${found.thumbnail} 256w, ${found.thumbnail}&size=512 512w`;
   picture.sizes = "(max-width: 40rem) 45vw, 220px";
-  picture.addEventListener("error", () => one.classList.add("gone"), { once: true });
+  picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = name;
   if (found.score !== undefined) one.querySelector(".score").textContent = found.score.toFixed(2);
   const [plus, minus] = one.querySelectorAll("button");
@@ -79,6 +93,15 @@ function makeCard(found) {
   open.title = "Open the file";
   open.setAttribute("aria-label", `Open the file ${found.path}`);
   return one;
+}
+
+const MISSING = { 403: "It leads out of the folder", 404: "The file is not here", 415: "The file cannot be read" };
+
+async function tellMissing(one, address) {
+  const answer = await fetch(address).catch(() => null);
+  const why = answer ? (MISSING[answer.status] ?? "Not to be had just now") : "The server does not answer";
+  one.querySelector("a").dataset.why = why;
+  one.classList.add("gone");
 }
 
 function tell(answer) {
@@ -98,27 +121,41 @@ function tell(answer) {
   }
 }
 
-function tellRest(why) {
-  rest.querySelector("p").textContent = grid.childElementCount ? sentence(why) : "";
-  rest.querySelector("button").textContent = grid.childElementCount ? "Show the rest" : "Show the nearest";
+function tellLeftOut(why) {
+  const all = () => on.ask(question.with({ all: "1" }));
+  if (shown()) tellRest(why, "Show the rest", all);
+  else tellRest("", "Show the nearest", all);
+}
+
+// Below the pictures: why no more come, and what can be done about it.
+function tellRest(why, does = "", action = null) {
+  rest.querySelector("p").textContent = why && sentence(why);
+  rest.querySelector("button").textContent = does;
+  rest.querySelector("button").hidden = !does;
+  restAction = action;
   rest.hidden = false;
 }
 
 // Set by the page: called with a new question, or with an error.
 export const on = { ask: () => {}, fail: () => {} };
 
-rest.querySelector("button").addEventListener("click", () => on.ask(question.with({ all: "1" })));
+rest.querySelector("button").addEventListener("click", () => restAction());
 
-new IntersectionObserver(
+const observer = new IntersectionObserver(
   (entries) => {
-    if (next && entries.some((entry) => entry.isIntersecting)) load().then(fill, on.fail);
+    if (entries.some((entry) => entry.isIntersecting)) more();
   },
   { rootMargin: "600px" },
-).observe(end);
+);
 
-// A page of answers may be too short to push the end out of sight, and then nothing would call for the next one.
-function fill() {
-  if (next && end.getBoundingClientRect().top < innerHeight + 600) load().then(fill, on.fail);
+// Observed anew after each page: one too short to push the end out of sight is then followed by the next.
+function watchEnd() {
+  observer.unobserve(end);
+  observer.observe(end);
+}
+
+function more() {
+  if (next) load().then((answer) => answer && watchEnd(), (error) => tellRest(error.message, "Try again", more));
 }
 
 grid.addEventListener("click", (event) => {

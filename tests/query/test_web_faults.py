@@ -1,0 +1,111 @@
+"""Clients that go away, say nothing, or ask for what is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from ingest.record import stable_id
+from model.errors import UsageError
+from query.web import server, service
+from query.web.security import Access
+from tests.query.conftest import Photos
+from tests.query.test_web_api import get, picture, problem
+from tests.query.test_web_security import TOKEN, access, holding
+from tests.serving import serve, serving
+
+
+def handles() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_folder_in_the_place_of_a_picture_is_not_served(client: httpx.Client, photos: Photos) -> None:
+    folder = photos.folder / "cat" / "folder.jpg"
+    folder.mkdir()
+    try:
+        with holding(photos, "cat/folder.jpg") as id:
+            problem(client.get(f"/api/pictures/{id}/original"), 403, "no regular file")
+            before = handles()
+            for _ in range(10):
+                problem(client.get(f"/api/pictures/{id}/original"), 403)
+                problem(client.get(f"/api/pictures/{id}/thumbnail"), 403)
+            assert handles() < before + 10
+    finally:
+        folder.rmdir()
+
+
+def test_an_original_comes_with_its_size_and_name(client: httpx.Client, photos: Photos) -> None:
+    original = client.get(picture(client, "coffee/turned.jpg")["original"])
+    assert int(original.headers["content-length"]) == (photos.folder / "coffee" / "turned.jpg").stat().st_size
+    assert original.headers["content-disposition"] == "inline; filename*=UTF-8''turned.jpg"
+
+
+def test_a_client_that_goes_away_while_it_sends_is_no_news(photos: Photos) -> None:
+    with serve("--store", photos.store.root) as served:
+        address = urlsplit(served.address)
+        for _ in range(3):
+            with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
+                head = f"POST /api/uploads HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: image/jpeg\r\n"
+                raw.sendall(f"{head}Content-Length: 100000\r\n\r\nbegin".encode())
+        assert httpx.get(f"{served.address}api/health").status_code == 200
+        assert served.end() == 0 or served.process.returncode == 130
+        assert served.process.stderr is not None
+        assert served.process.stderr.read() == b""
+
+
+def test_a_connection_that_says_nothing_is_closed(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    with serving(photos.store, "photos") as client:
+        address = urlsplit(str(client.base_url))
+        for begin in (b"", b"GET / HT"):
+            with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
+                raw.sendall(begin)
+                assert raw.recv(100) == b""
+        assert client.get("/api/health").status_code == 200
+
+
+def test_a_weight_out_of_all_proportion_is_the_clients_mistake(client: httpx.Client) -> None:
+    weight = "9" * 400
+    id = stable_id("cat/chelsea.png")
+    for path, asked in (("text", {}), ("words", {}), ("similar", {"id": str(id)})):
+        problem(client.get(f"/api/{path}", params={"q": f"{weight}:cat", **asked}), 400, "1000 is the most")
+
+
+def test_an_address_where_nothing_is_and_values_that_are_wrong_are_told(client: httpx.Client) -> None:
+    problem(client.get("/api/nothing"), 404, "GET /api/nothing: not found", "/api/docs")
+    problem(client.post("/api/text"), 405, "POST /api/text: method not allowed")
+    problem(client.get("/assets/__init__.py"), 404)
+    problem(client.get("/api/text"), 422, "q is missing")
+    problem(client.get("/api/text?q=cat&limit=999"), 422, "limit is '999': it should be less than or equal to 200")
+    for path in ("/", "/api/health"):
+        assert client.head(path).status_code == 200
+
+
+def test_a_token_leaves_the_address_though_it_is_known(photos: Photos) -> None:
+    with serving(photos.store, "photos", access(token=TOKEN)) as client:
+        assert client.get("/", params={"token": TOKEN}).status_code == 303
+        for token in (TOKEN, "wrong-horse-battery"):
+            again = client.get("/", params={"token": token, "q": "cat"})
+            assert again.status_code == 303
+            assert again.headers["location"] == "/?q=cat"
+        assert client.get("/", params={"q": "cat"}).status_code == 200
+        assert client.get("/api/docs").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["photos.example:8000", "https://photos.example", "", "a b", "."])
+def test_an_allowed_host_is_a_name(name: str) -> None:
+    with pytest.raises(UsageError, match="--allow-host takes a name"):
+        Access.decide("0.0.0.0", TOKEN, no_token=False, allowed=[name])
+
+
+def test_where_paging_ends_is_told(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_OFFSET", 5)
+    page = get(client, "text", q="animal", limit=4)
+    assert page["next"] == 4
+    page = get(client, "text", q="animal", limit=4, offset=4)
+    assert (page["next"], len(page["results"])) == (None, 4)
+    assert "no more than 8 are shown" in page["note"]
