@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
+import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ MAX_CONNECTIONS = 500
 
 BACKLOG = 128
 KEEP_ALIVE_SECONDS = 30
+M_MMAP_THRESHOLD = -3
+"""malloc.h of glibc."""
+
+LARGE_BLOCK_BYTES = 4 << 20
 HEAD_SECONDS = 15
 """So long a client may take to say what it wants."""
 
@@ -53,6 +59,7 @@ def run(store: Store, collection: str, only: bool, access: Access, settings: Set
     Raises:
         UsageError: the address cannot be had.
     """
+    _give_large_blocks_back()
     listening = listen(settings.host, settings.port)
     library = Library(store, collection, only=only, max_megapixels=settings.max_megapixels)
     with listening:
@@ -95,6 +102,16 @@ class Connection(H11Protocol):
         asked = cast("object | None", self.cycle)  # None until the first question, whatever uvicorn's annotation says
         if asked is None and not self.transport.is_closing():
             self.transport.close()
+
+
+def _give_large_blocks_back() -> None:
+    """Let large pictures leave nothing behind: glibc would keep their memory, 1 GB and more, for each thread apart.
+
+    A fixed threshold (mallopt(3)) makes every larger block a mapping of its own, which ends when it is freed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _told(library: Library) -> str:
