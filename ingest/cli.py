@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ingest import report
-from ingest.connect import choose_collection, open_store
+from ingest.connect import choose_collection, none_yet, open_store
 from ingest.forest import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model import terminal
@@ -135,7 +135,7 @@ def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: A
     else:
         report.write_status(rows, opened.where)
     if not rows:
-        raise NothingFoundError(f"no collection in {opened.where} yet: `ingest run FOLDER` makes one")
+        raise NothingFoundError(none_yet(opened))
 
 
 @app.command()
@@ -164,10 +164,8 @@ def failures(
         sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
     else:
         report.write_failures(rows)
-    if not rows and not opened.collections():
-        raise NothingFoundError(f"no collection in {opened.where} yet: `ingest run FOLDER` makes one")
     if not rows:
-        raise NothingFoundError("no bad files")
+        raise NothingFoundError("no bad files" if opened.collections() else none_yet(opened))
 
 
 @app.command()

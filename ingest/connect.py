@@ -49,7 +49,7 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
         return name
     there = store.collections()
     if not there:
-        raise CollectionNotFound(f"no collection in {store.where} yet: `ingest run FOLDER` makes one")
+        raise CollectionNotFound(none_yet(store))
     for place in (near, Path.cwd()):
         inside = [found for found, facts in there.items() if place and place.is_relative_to(facts.root)]
         if inside:
@@ -61,3 +61,8 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
     raise CollectionNotFound(
         f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
     )
+
+
+def none_yet(store: Store) -> str:
+    """What to tell of a store without collections."""
+    return f"no collection in {store.where} yet: `ingest run FOLDER` makes one"

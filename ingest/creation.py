@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.facts import Facts
 from ingest.semantics import PROJECTION_FILE, UNDECIDED, build_conse
 from ingest.store import SEMANTIC, VISUAL, Store
+from model.clock import now
 from model.dataset import PictureFile
 from model.embedding import DEFAULT_MAX_SECONDS
 from model.encoder import Encoder, encoder_spec, open_encoder
@@ -106,8 +106,3 @@ def check_same(facts: Facts, name: str, root: Path, options: Options) -> None:
                 f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
                 "be compared; leave the option out, or make another collection with --collection NAME"
             )
-
-
-def now() -> str:
-    """ISO 8601, UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,10 @@ from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.tags import need_tags
 from model import __version__
 from model.cache import in_mb, need_space, replace_dir, sha256_file
+from model.clock import now
 from model.encoder import OnnxEncoder, open_encoder
 from model.errors import PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
+from model.path import real_path
 from model.projection import unit
 from model.terminal import note, progress
 from model.thumbnail import thumbnail
@@ -69,7 +70,7 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
         UsageError: ``target`` is something else than a snapshot or an empty folder.
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
-    target = Path(os.path.realpath(target.expanduser()))
+    target = real_path(target.expanduser())
     with _errors(target):
         _check_target(target)
     facts = store.facts(name)
@@ -92,7 +93,7 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
             tags=tags,
             spaces=spaces,
             files=_inventory(folder),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=now(),
             program=f"wordsight {__version__}",
         )
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from ingest.store import Collection
+from model.clock import now
 from model.dataset import PictureFile
 from model.embedding import Failed
 from model.errors import StoreDamaged
@@ -56,9 +56,8 @@ class Ledger:
 
     def add(self, failed: Failed) -> None:
         file = failed.file
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         reader = TRY_AGAIN if failed.transient else self._reader
-        row = Failure(file.relative, failed.reason, file.size, file.mtime_ns, reader, now)
+        row = Failure(file.relative, failed.reason, file.size, file.mtime_ns, reader, now())
         self._rows[file.relative] = row
         self._changed = True
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.creation import CREATING, Options, check_same, create, now, projection_file
+from ingest.creation import CREATING, Options, check_same, create, projection_file
 from ingest.hnsw import GRAPH_FROM
 from ingest.ledger import Ledger
 from ingest.record import Picture, stable_id
@@ -34,6 +34,7 @@ from ingest.semantics import (
 from ingest.store import Collection, Store, batches, check_name, collection_name
 from ingest.tags import ensure_tags
 from ingest.writer import BatchWriter
+from model.clock import now
 from model.dataset import LeftOut, PictureFile, dataset_root, picture_file, scan
 from model.embedding import Embedded, Failed, embed
 from model.encoder import Encoder, open_encoder
@@ -195,7 +196,6 @@ class Ingest:
         encoder: Encoder | None = None,
     ) -> None:
         self.collection, self.options, self.report = collection, options, report
-        self._root = root
         facts = collection.facts
         self.encoder: Encoder = encoder or open_encoder(
             facts.encoder, facts.encoder_sha256, device=options.device, many=True
@@ -229,7 +229,8 @@ class Ingest:
 
     def try_bad_files(self) -> None:
         """Read what is in the ledger once more; files that are gone are forgotten."""
-        files = [file for path in self.ledger.paths if (file := picture_file(self._root, path))]
+        root = Path(self.collection.facts.root)
+        files = [file for path in self.ledger.paths if (file := picture_file(root, path))]
         self.report.to_do = len(files)
         try:
             self._embed(files, self._known())

@@ -127,7 +127,7 @@ def _tell(head: Projection, out: Path) -> None:
         f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "
         f"tested on {len(header.test)}"
     )
-    for part, hits in ((part, hits) for part, hits in header.figures.items() if hits):
-        told = ", ".join(f"hit@{k} {share}%" for k, share in hits.items())
-        note(f"{part}: {told}")
+    for part, hits in header.figures.items():
+        if hits:
+            note(f"{part}: " + ", ".join(f"hit@{k} {share}%" for k, share in hits.items()))
     note(f"written to {out}: `ingest run FOLDER --projection {out}` uses it")

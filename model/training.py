@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.clock import now
 from model.encoder import Classifier, Features
 from model.errors import DatasetError, UsageError
 from model.header import HASH_DIGITS
@@ -166,7 +166,7 @@ def train(
         projection = _document(lesson, header, recipe, advance)
     projection.header = replace(
         projection.header,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
         labels=lesson.counts(),
         spoken=lesson.spoken,
         recipe={"name": recipe.name, **asdict(recipe)},

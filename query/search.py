@@ -27,6 +27,7 @@ from model.encoder import Encoder
 from model.errors import PictureError, PictureGone, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
+from model.path import real_path
 from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
 from model.projection import Projection, Reading, unit
 from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
@@ -208,7 +209,7 @@ class Search:
     def _id_of(self, path: Path) -> UUID | None:
         """The id that a file has or would have in this collection; none for files elsewhere."""
         root = Path(self.facts.root)
-        for place in (path, Path(os.path.realpath(path))):
+        for place in (path, real_path(path)):
             if place.is_relative_to(root):
                 return stable_id(place.relative_to(root).as_posix())
         return None

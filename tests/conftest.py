@@ -17,8 +17,8 @@ from model.words import Words
 from tests.commands import command
 from tests.photographs import sample
 
+# A job of the background ignores Ctrl-C, and so would every command it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A job of the background ignores Ctrl-C, and so would every command it starts."""
 
 
 @pytest.fixture(scope="session")

@@ -59,13 +59,6 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
     return place
 
 
-@pytest.fixture
-def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WORDSIGHT_STORE", str(made / "store"))
-    monkeypatch.chdir(made)
-    return made
-
-
 class Page(HTMLParser):
     """What a browser would find in a page."""
 

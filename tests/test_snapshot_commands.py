@@ -47,13 +47,6 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WORDSIGHT_STORE", str(made / "store"))
-    monkeypatch.chdir(made)
-    return made
-
-
-@pytest.fixture
 def alone(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As on another machine: no store, nothing in the cache."""
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "no store"))

@@ -19,7 +19,6 @@ from query.search import Search
 from query.web import answers
 from query.web.files import media_type, open_original
 from query.web.questions import (
-    MAX_OFFSET,
     Collection,
     SimilarQuestion,
     StoredQuestion,
@@ -42,19 +41,26 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": answers.Problem}, 
 def make_router(service: Service) -> APIRouter:
     """The routes below ``/api``."""
     api = APIRouter(prefix="/api", responses=PROBLEMS)
-    library = service.library
+    api.include_router(_questions(service))
+    api.include_router(_pictures(service))
+    return api
 
-    @api.get("/text", tags=["ask"])
+
+def _questions(service: Service) -> APIRouter:
+    """The routes that ask."""
+    api = APIRouter(tags=["ask"])
+
+    @api.get("/text")
     def text(asked: Annotated[TextQuestion, Query()]) -> answers.Answer:
         """Pictures for words."""
         return service.text(asked)
 
-    @api.get("/similar", tags=["ask"])
+    @api.get("/similar")
     def similar(asked: Annotated[StoredQuestion, Query()]) -> answers.Answer:
         """Pictures like a picture, or like several, moved towards or away from words."""
         return service.similar(asked, lambda s: asked_about(s, service.uploads, asked.id, asked.minus_id))
 
-    @api.post("/similar", tags=["ask"], openapi_extra=PICTURE_BODY)
+    @api.post("/similar", openapi_extra=PICTURE_BODY)
     async def similar_to_sent(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> answers.Answer:
         """Pictures like the one in the body."""
         sent = await service.sent_picture(request, asked.collection)
@@ -66,29 +72,29 @@ def make_router(service: Service) -> APIRouter:
 
         return await run_in_threadpool(service.similar, asked, about)
 
-    @api.get("/tags", tags=["ask"])
+    @api.get("/tags")
     def tags(asked: Annotated[StoredTagsQuestion, Query()]) -> answers.Tags:
         """Words for a picture."""
         return service.tags(asked, lambda s: asked_about(s, service.uploads, [asked.id], []))
 
-    @api.post("/tags", tags=["ask"], openapi_extra=PICTURE_BODY)
+    @api.post("/tags", openapi_extra=PICTURE_BODY)
     async def tags_of_sent(request: Request, asked: Annotated[TagsQuestion, Query()]) -> answers.Tags:
         """Words for the picture in the body."""
         sent = await service.sent_picture(request, asked.collection)
         return await run_in_threadpool(service.tags, asked, lambda s: s.ask_with(s.features(sent.framed.pixels)))
 
-    @api.get("/words", tags=["ask"])
+    @api.get("/words")
     def words(asked: Annotated[WordsQuestion, Query()]) -> answers.NearWords:
         """Words near a word, or near a sum of words."""
         return service.words(asked)
 
-    @api.post("/uploads", tags=["ask"], status_code=201, openapi_extra=PICTURE_BODY)
+    @api.post("/uploads", status_code=201, openapi_extra=PICTURE_BODY)
     async def upload(request: Request, collection: Collection = "") -> answers.Uploaded:
         """Keep the picture in the body for an hour, to ask about it by its id."""
         sent = await service.sent_picture(request, collection, with_copy=True)
 
         def add() -> answers.Uploaded:
-            with library.search(collection) as search:
+            with service.library.search(collection) as search:
                 kept = service.uploads.add(sent, search)
             return answers.Uploaded(
                 id=kept.id,
@@ -99,7 +105,15 @@ def make_router(service: Service) -> APIRouter:
 
         return await run_in_threadpool(add)
 
-    @api.get("/collections", tags=["look"])
+    return api
+
+
+def _pictures(service: Service) -> APIRouter:
+    """The routes that tell what is there, and show it."""
+    api = APIRouter(tags=["look"])
+    library = service.library
+
+    @api.get("/collections")
     def collections() -> list[answers.CollectionRecord]:
         """The collections served."""
         return [
@@ -107,7 +121,7 @@ def make_router(service: Service) -> APIRouter:
             for summary in library.summaries()
         ]
 
-    @api.get("/collections/{name}", tags=["look"])
+    @api.get("/collections/{name}")
     def collection(name: str) -> answers.CollectionDetail:
         """A collection with its labels and folders."""
         fields = answers.collection_fields(library.store.summary(library.name(name)), library.default)
@@ -117,29 +131,27 @@ def make_router(service: Service) -> APIRouter:
         counts = {"labels": _counts(labels), "folders": _counts(folders)}
         return answers.CollectionDetail.model_validate({**fields, **counts})
 
-    @api.get("/pictures", tags=["look"])
+    @api.get("/pictures")
     def pictures(asked: Annotated[Which, Query()]) -> answers.Pictures:
         """Pictures of a collection, in no order of meaning."""
         with library.search(asked.collection) as search:
             name = library.name(asked.collection)
             total = search.count(asked.filter)
             found = search.browse(asked.limit, asked.offset, asked.filter)
-        end = asked.offset + asked.limit
-        more = end < total and end <= MAX_OFFSET
         return answers.Pictures(
             collection=name,
             total=total,
             results=[answers.PictureRecord.model_validate(answers.picture_fields(one, name)) for one in found],
-            next=end if more else None,
+            next=asked.end if asked.end < total and not asked.is_last else None,
         )
 
-    @api.get("/pictures/{id}", tags=["look"])
+    @api.get("/pictures/{id}")
     def picture(id: str, collection: Collection = "") -> answers.PictureRecord:
         """What is known of a picture."""
         found, _ = service.find(collection, id)
         return answers.PictureRecord.model_validate(answers.picture_fields(found, library.name(collection)))
 
-    @api.get("/pictures/{id}/thumbnail", tags=["look"], response_class=Response)
+    @api.get("/pictures/{id}/thumbnail", response_class=Response)
     def picture_thumbnail(
         id: str, collection: Collection = "", size: Literal["256", "512", "1024"] = "256", v: str = ""
     ) -> Response:
@@ -147,7 +159,7 @@ def make_router(service: Service) -> APIRouter:
         data = service.thumbnail(collection, id, int(size))
         return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
 
-    @api.get("/pictures/{id}/original", tags=["look"], response_class=Response)
+    @api.get("/pictures/{id}/original", response_class=Response)
     def picture_original(id: str, collection: Collection = "") -> Response:
         """The file itself."""
         found, root = service.find(collection, id)
@@ -161,7 +173,7 @@ def make_router(service: Service) -> APIRouter:
         return StreamingResponse(_chunks(file), media_type=media_type(found), headers=headers)
 
     @api.head("/health", include_in_schema=False)
-    @api.get("/health", tags=["look"])
+    @api.get("/health")
     def health() -> answers.Health:
         """Whether the server lives."""
         return answers.Health(version=__version__)

@@ -91,19 +91,17 @@ def name_of(kind: str) -> str:
 
 def decode(body: IO[bytes], framing: Framing, max_megapixels: int, *, name: str, with_copy: bool) -> Sent:
     """Decoded as an ingest does, when its turn has come. Raises PictureError."""
-    with body, decoding:
+    with decoding:
         data = body.read()
         framed = open_framed(data, framing, name=name, max_megapixels=max_megapixels)
         copy = thumbnail(data, longest=COPY_PIXELS, max_megapixels=max_megapixels) if with_copy else b""
     return Sent(framed, copy)
 
 
-def fetch(body: IO[bytes]) -> tuple[IO[bytes], str]:
-    """The picture at the address in a JSON body, ``{"url": ...}``, and the address. Raises PictureError, UsageError."""
-    with body:
-        text = body.read(MAX_JSON_BYTES + 1)
+def fetch(body: IO[bytes]) -> tuple[str, IO[bytes]]:
+    """The address in a JSON body, ``{"url": ...}``, and the picture there. Raises PictureError, UsageError."""
     try:
-        source = Source(json.loads(text)["url"])
+        source = Source(json.loads(body.read(MAX_JSON_BYTES + 1))["url"])
         if not source.is_url:
             raise ValueError
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -111,4 +109,4 @@ def fetch(body: IO[bytes]) -> tuple[IO[bytes], str]:
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     file.write(source.read())
     file.seek(0)
-    return file, source.text
+    return source.text, file

@@ -12,6 +12,7 @@ from typing import IO
 
 from ingest.record import Picture
 from model.errors import PictureGone, PictureOutside
+from model.path import real_path
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -55,8 +56,8 @@ def open_original(root: str, picture: Picture) -> IO[bytes]:
         PictureGone: it is not there, or cannot be read.
     """
     try:
-        inside = Path(root).resolve(strict=True)
-        path = (inside / picture.path).resolve(strict=True)
+        inside = real_path(Path(root), strict=True)
+        path = real_path(inside / picture.path, strict=True)
         if not path.is_relative_to(inside):
             raise PictureOutside("the file is outside the dataset, or a link that leads there: it is not served")
         # Resolved, so no link is left in it; should one appear just now, it is not followed.

@@ -46,6 +46,16 @@ class Which(Question):
     def filter(self) -> Filter:
         return Filter(tuple(self.label), self.under.strip("/"))
 
+    @property
+    def end(self) -> int:
+        """Where this page ends, and the next one begins."""
+        return self.offset + self.limit
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no page after this one may be asked for, though there be more."""
+        return self.end > MAX_OFFSET
+
 
 class Scored(Which):
     min_score: FiniteFloat | Literal["auto"] | None = Field(

@@ -26,7 +26,6 @@ from query.web.files import Thumbnails, open_original
 from query.web.library import Library
 from query.web.questions import (
     AUTO,
-    MAX_OFFSET,
     Scored,
     SimilarQuestion,
     TagsQuestion,
@@ -89,10 +88,10 @@ class Service:
         """One page of an answer. One more is asked for, to know whether there is another page."""
         name = self.library.name(asked.collection)
         total = search.count(asked.filter)
-        end = asked.offset + asked.limit
+        end = asked.end
         found = ask(end + 1, cutoff)
         left_out, more = "", len(found) > end
-        if more and end > MAX_OFFSET:
+        if more and asked.is_last:
             note = f"no more than {end} are shown: a filter, or more words, leave fewer"
         if cutoff and len(found) <= end and len(found) < total - without:
             nearest = found or ask(1, None)
@@ -104,7 +103,7 @@ class Service:
             left_out=left_out,
             note=note,
             results=[answers.found_picture(one, name) for one in found[asked.offset : end]],
-            next=end if more and end <= MAX_OFFSET else None,
+            next=end if more and not asked.is_last else None,
         )
 
     def tags(self, asked: TagsQuestion, about: Callable[[Search], Asked]) -> answers.Tags:
@@ -142,11 +141,15 @@ class Service:
         with received:
             with self.library.search(collection) as search:  # not held while decoding
                 framing = search.encoder.spec.framing
-            file, name = body.fetch(received) if by_address else (received, body.name_of(kind))
-            try:
-                return body.decode(file, framing, self.library.max_megapixels, name=name, with_copy=with_copy)
-            except PictureError as error:
-                raise type(error)(f"{name}: {error}" if by_address else str(error)) from error
+            most = self.library.max_megapixels
+            if not by_address:
+                return body.decode(received, framing, most, name=body.name_of(kind), with_copy=with_copy)
+            address, file = body.fetch(received)
+            with file:
+                try:
+                    return body.decode(file, framing, most, name=address, with_copy=with_copy)
+                except PictureError as error:
+                    raise type(error)(f"{address}: {error}") from error
 
     def find(self, collection: str, id: str) -> tuple[Picture, str]:
         """A picture of a collection and the root of its dataset."""

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.record import stable_id
 from model.errors import UsageError
-from query.web import server, service
+from query.web import questions, server
 from query.web.security import Access
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
@@ -36,6 +36,17 @@ def test_a_folder_in_the_place_of_a_picture_is_not_served(client: httpx.Client, 
             assert handles() < before + 10
     finally:
         folder.rmdir()
+
+
+def test_a_loop_of_links_in_the_place_of_a_picture_is_none(client: httpx.Client, photos: Photos) -> None:
+    loop = photos.folder / "cat" / "loop.jpg"
+    loop.symlink_to(loop)
+    try:
+        with holding(photos, "cat/loop.jpg") as id:
+            problem(client.get(f"/api/pictures/{id}/original"), 404, "cannot be read")
+            problem(client.get(f"/api/pictures/{id}/thumbnail"), 404)
+    finally:
+        loop.unlink()
 
 
 def test_an_original_comes_with_its_size_and_name(client: httpx.Client, photos: Photos) -> None:
@@ -103,7 +114,7 @@ def test_an_allowed_host_is_a_name(name: str) -> None:
 
 
 def test_where_paging_ends_is_told(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_OFFSET", 5)
+    monkeypatch.setattr(questions, "MAX_OFFSET", 5)
     page = get(client, "text", q="animal", limit=4)
     assert page["next"] == 4
     page = get(client, "text", q="animal", limit=4, offset=4)

@@ -1,5 +1,7 @@
 // The calls to the API. A failure is an Error whose message is the server's sentence.
 
+import { sentence } from "./text.js";
+
 async function call(path, options = {}) {
   let answer;
   try {
@@ -12,10 +14,6 @@ async function call(path, options = {}) {
   if (answer.status === 401) location.reload(); // the token is asked for
   const told = await answer.json().catch(() => ({}));
   throw new Error(sentence(told.error ?? `The server answers ${answer.status}`));
-}
-
-export function sentence(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.?]$/.test(text) ? "" : ".");
 }
 
 export const collections = () => call("/api/collections");

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import * as filters from "./filters.js";
 import * as grid from "./grid.js";
 import { Question } from "./state.js";
+import { number } from "./text.js";
 
 const one = (selector) => document.querySelector(selector);
 const form = one(".search");
@@ -19,7 +20,6 @@ const drop = one(".drop");
 const help = one(".help");
 const askedPicture = one("#asked-picture").content.firstElementChild;
 const word = one("#word").content.firstElementChild;
-const number = new Intl.NumberFormat("en");
 
 let question = new Question();
 let filled = null; // the collection the filter shows
@@ -199,7 +199,6 @@ collections.addEventListener("change", () => {
 vector.addEventListener("change", (event) => ask(question.with({ vector: event.target.value })));
 filters.on.change = (changes) => ask(question.with({ ...changes, all: question.showsAll ? "1" : "" }));
 grid.on.ask = ask;
-grid.on.fail = fail;
 addEventListener("popstate", (event) => render(event.state));
 
 one("[data-home]").addEventListener("click", (event) => {

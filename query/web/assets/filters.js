@@ -1,12 +1,13 @@
 // The filter beside the pictures: a folder, and any of the labels.
 
+import { number } from "./text.js";
+
 const filters = document.querySelector(".filters");
 const folder = filters.querySelector("select");
 const list = filters.querySelector(".labels ul");
 const find = filters.querySelector(".find-label");
 const clear = filters.querySelector(".clear");
 const item = document.querySelector("#label").content.firstElementChild;
-const number = new Intl.NumberFormat("en");
 const SEARCHED = 15; // more labels than this can be searched
 
 export const on = { change: () => {} };

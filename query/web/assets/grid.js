@@ -1,6 +1,7 @@
 // The pictures found: cards, more of them while one scrolls, and the keyboard.
 
-import { find, sentence } from "./api.js";
+import { find } from "./api.js";
+import { number, sentence } from "./text.js";
 
 const PAGE = 48;
 const MOST = 200; // that the API gives at once
@@ -9,12 +10,10 @@ const rest = document.querySelector(".rest");
 const end = document.querySelector(".end");
 const told = document.querySelector(".told");
 const card = document.querySelector("#card").content.firstElementChild;
-const number = new Intl.NumberFormat("en");
 
 let question = null;
 let next = null; // where the following page begins, or null
 let busy = null; // the AbortController of the page that is on its way
-let restAction = () => {};
 
 // Shows the answers to another question, at least `count` of them where there are so many.
 export async function show(asked, count = PAGE) {
@@ -130,16 +129,15 @@ function tellLeftOut(why) {
 // Below the pictures: why no more come, and what can be done about it.
 function tellRest(why, does = "", action = null) {
   rest.querySelector("p").textContent = why && sentence(why);
-  rest.querySelector("button").textContent = does;
-  rest.querySelector("button").hidden = !does;
-  restAction = action;
+  const button = rest.querySelector("button");
+  button.textContent = does;
+  button.hidden = !does;
+  button.onclick = action;
   rest.hidden = false;
 }
 
-// Set by the page: called with a new question, or with an error.
-export const on = { ask: () => {}, fail: () => {} };
-
-rest.querySelector("button").addEventListener("click", () => restAction());
+// Set by the page: called with a new question.
+export const on = { ask: () => {} };
 
 const observer = new IntersectionObserver(
   (entries) => {
