@@ -94,3 +94,8 @@ def signed(manifest: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
     change(record)
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return json.dumps({**record, "sha256": hashlib.sha256(text.encode()).hexdigest()}).encode()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, by their path in it."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,111 +1,33 @@
-"""Projections into word space: the document's numbers, the arithmetic, and the files they are kept in."""
+"""Projections into word space: the document's numbers and the arithmetic."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from model import architecture
 from model.classes import ClassName, imagenet_classes
 from model.conse import RELATED_SHARE, speaking
 from model.devise import Head
 from model.encoder import ENCODERS, Classifier, Encoder
-from model.errors import ProjectionError
 from model.glove import convert
-from model.header import FORMAT, HEADER_KEY
 from model.joint import FLOOR, LEAN, TEMPERATURE, apart
-from model.projection import (
-    HIDDEN,
-    Conse,
-    Devise,
-    Header,
-    Joint,
-    Projection,
-    load_projection,
-    parameter_table,
-    read_projection,
-    unit,
-)
+from model.projection import HIDDEN, Conse, Devise, Projection, parameter_table, unit
 from model.words import Words
-
-HEADER = Header(
-    kind="",
-    encoder="efficientnet-lite0",
-    encoder_sha256="e" * 64,
-    words="glove-6b-50d",
-    words_sha256="w" * 64,
-    created="2026-01-02T03:04:05+00:00",
-    labels={"dog": 40, "caf\u00e9 \N{DOG FACE}": 11},
-    recipe={"epochs": 60, "seed": 0},
-    figures={"test": {"1": 51.6, "2": 97.6}},
-    test=["0123456789abcdef"],
+from tests.model.projections import (
+    HEADER,
+    small_conse,
+    small_devise,
+    small_joint,
+    some_features,
+    tensors_of,
+    trained_head,
 )
-
-
-def trained_head(width: int = 12, words_width: int = 7, seed: int = 0) -> Head:
-    """A head whose running statistics and affine parameters are far from where they start."""
-    torch.manual_seed(seed)
-    head = Head(width, words_width)
-    with torch.no_grad():
-        for name, tensor in head.state_dict().items():
-            if name.endswith("running_var"):
-                tensor.uniform_(0.2, 4)
-            elif "norm" in name and tensor.is_floating_point():
-                tensor.uniform_(-2, 2)
-    return head
-
-
-def tensors_of(head: Head) -> dict[str, NDArray[np.float32]]:
-    return {
-        name: np.asarray(tensor.numpy(), np.float32)
-        for name, tensor in head.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-
-
-def small_devise() -> Devise:
-    return Devise(replace(HEADER, kind="devise"), tensors_of(trained_head()))
-
-
-def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Conse:
-    rng = np.random.default_rng(1)
-    tensors = {
-        "weight": rng.normal(size=(classes, width)).astype(np.float32),
-        "bias": rng.normal(size=classes).astype(np.float32),
-        "classes": unit(rng.normal(size=(classes, words_width)).astype(np.float32)),
-        "related": rng.normal(size=(classes, words_width)).astype(np.float32),
-    }
-    tags = [[f"class{row}", "thing"] for row in range(classes)]
-    return Conse(replace(HEADER, kind="conse", class_tags=tags), tensors)
-
-
-def small_joint(labels: int = 2, width: int = 12, words_width: int = 7) -> Joint:
-    rng = np.random.default_rng(3)
-    conse = small_conse(width=width, words_width=words_width)
-    vectors = unit(rng.normal(size=(labels, words_width)).astype(np.float32))
-    tensors = {
-        **conse.tensors,
-        "rows": rng.normal(size=(labels, width)).astype(np.float32),
-        "row_bias": rng.normal(size=labels).astype(np.float32),
-        "labels": vectors,
-        "directions": apart(vectors),
-        "gate": np.array([0.8, -0.3], np.float32),
-    }
-    return Joint(replace(conse.header, kind="joint", spoken=["caf\u00e9", "dog"]), tensors)
-
-
-def some_features(count: int = 5, width: int = 12) -> NDArray[np.float32]:
-    return np.abs(np.random.default_rng(2).normal(size=(count, width))).astype(np.float32)
 
 
 @pytest.fixture(params=[small_devise, small_conse, small_joint], ids=["devise", "conse", "joint"])
@@ -341,128 +263,3 @@ def test_projected_vectors_are_of_unit_length_and_finite(small: Projection) -> N
 
 def test_unit_leaves_a_zero_row_at_zero() -> None:
     assert unit(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [[np.float32(0.6), np.float32(0.8)], [0, 0]]
-
-
-def test_what_was_saved_comes_back_the_same(small: Projection, tmp_path: Path) -> None:
-    path = tmp_path / "projection.safetensors"
-    small.save(path)
-    again = load_projection(path)
-    assert type(again) is type(small)
-    assert again.header == small.header
-    assert again.tensors.keys() == small.tensors.keys()
-    for name, tensor in small.tensors.items():
-        assert np.array_equal(again.tensors[name], tensor), name
-    assert np.array_equal(again.project(some_features()), small.project(some_features()))
-    assert again.to_bytes() == small.to_bytes()
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-
-
-def test_tensors_that_lie_transposed_in_memory_are_saved_as_they_read(tmp_path: Path) -> None:
-    conse = small_conse()
-    conse.tensors["weight"] = np.asfortranarray(conse.tensors["weight"])
-    assert np.array_equal(read_projection(conse.to_bytes(), "it").tensors["weight"], conse.tensors["weight"])
-
-
-def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
-    data = small.to_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header == {"format": FORMAT, **asdict(small.header)}
-
-
-# Refusals
-
-
-@pytest.mark.parametrize("field", ["encoder", "encoder_sha256", "words", "words_sha256"])
-def test_a_projection_of_other_models_is_refused(small: Projection, field: str) -> None:
-    right = {name: getattr(small.header, name) for name in ("encoder", "encoder_sha256", "words", "words_sha256")}
-    small.check(**right)
-    with pytest.raises(ProjectionError, match=r"the projection is for efficientnet-lite0 eeeeeeee with glove-6b-50d"):
-        small.check(**right | {field: "other"})
-
-
-def changed(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
-    """The same file with another header of ours."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    return save(load(data), {HEADER_KEY: json.dumps(change(header))})
-
-
-def refused(data: bytes, told: str = "no projection, or a broken one: train it again") -> None:
-    with pytest.raises(ProjectionError, match=f"my file is .*{told}|my file is {told}"):
-        read_projection(data, "my file")
-
-
-@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.999])
-def test_a_truncated_file_is_refused(small: Projection, share: float) -> None:
-    data = small.to_bytes()
-    refused(data[: int(len(data) * share)])
-
-
-@pytest.mark.parametrize(
-    "data", [b"rubbish" * 100, b"\xff" * 64, b"\x02" + b"\0" * 7 + b"[]", b"\x04" + b"\0" * 7 + b"null"]
-)
-def test_a_file_of_something_else_is_refused(data: bytes) -> None:
-    refused(data)
-
-
-def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
-    refused(save({"weight": np.zeros((2, 2), np.float32)}))
-    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "not json"}))
-    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "[]"}))
-
-
-def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
-    data = changed(small.to_bytes(), lambda header: header | {"format": FORMAT + 1})
-    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: train it again")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda header: header | {"kind": "wizard"},
-        lambda header: header | {"unheard": 1},
-        lambda header: {name: value for name, value in header.items() if name != "encoder"},
-        lambda header: {name: value for name, value in header.items() if name != "format"},
-    ],
-    ids=["other-kind", "one-more-field", "no-encoder", "no-format"],
-)
-def test_a_header_that_does_not_fit_is_refused(small: Projection, change: Callable[[dict[str, Any]], object]) -> None:
-    refused(changed(small.to_bytes(), change))
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_tensors_that_do_not_fit_together_are_refused(small: Projection) -> None:
-    for name, tensor in small.tensors.items():
-        for broken in (None, tensor[:-1], tensor.ravel()[:1], np.full_like(tensor, np.nan)):
-            tensors = {key: value for key, value in small.tensors.items() if key != name}
-            if broken is not None:
-                tensors[name] = broken
-            if broken is not None and broken.size == 1 and tensor.ndim == 1:
-                continue  # one number for all is a shape that fits
-            small_header = {HEADER_KEY: json.dumps({"format": FORMAT, **asdict(small.header)})}
-            refused(save(tensors, small_header))
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProjectionError, match=r"cannot read the projection .*nowhere: No such file"):
-        load_projection(tmp_path / "nowhere")
-    with pytest.raises(ProjectionError, match="Is a directory"):
-        load_projection(tmp_path)
-
-
-def test_saving_over_an_older_one_is_all_or_nothing(
-    small: Projection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "projection.safetensors"
-    small.save(path)
-    before = path.read_bytes()
-
-    def fail(self: Projection) -> bytes:
-        raise MemoryError
-
-    monkeypatch.setattr(Projection, "to_bytes", fail)
-    with pytest.raises(MemoryError):
-        small.save(path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]

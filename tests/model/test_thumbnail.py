@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from model.errors import PictureError, PictureTooLarge
 from model.picture import open_picture
 from model.thumbnail import thumbnail
-from tests.model.test_picture import make_photo, saved, turned
+from tests.model.photos import make_photo, saved, turned
 
 
 def opened(data: bytes) -> Image.Image:

@@ -1,0 +1,80 @@
+"""What several files here share: an embedded store, a snapshot, and what reached the encoder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest import forest
+from ingest import run as run_module
+from ingest.embedded import EmbeddedStore
+from ingest.snapshot import SnapshotStore
+from tests.ingest.batches import BATCH, FACTS, points
+from tests.ingest.pictures import PICTURES, WIDTHS, make_points
+from tests.snapshots import SmallStore, make_facts, make_snapshot
+
+pytest.register_assert_rewrite("tests.ingest.reading_scenarios", "tests.ingest.writing_scenarios")
+"""So that what they assert is told as fully as what a test does."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "s"
+
+
+@pytest.fixture
+def store(root: Path) -> EmbeddedStore:
+    """With a collection "a" of 64 points."""
+    store = EmbeddedStore(root)
+    with store.create("a", FACTS) as collection:
+        for first in range(0, 64, BATCH):
+            collection.upsert(points(first, BATCH))
+    return store
+
+
+@pytest.fixture
+def folder(store: EmbeddedStore, root: Path) -> Path:
+    return root / "collections" / "a"
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> SnapshotStore:
+    """``snapshot`` and the ``store`` that it came from; not to be changed."""
+    root = tmp_path_factory.mktemp("made")
+    return make_snapshot(root, make_facts(*WIDTHS.values(), root="/photos"), make_points(PICTURES))
+
+
+@pytest.fixture
+def source(snapshot: SnapshotStore, tmp_path: Path) -> SmallStore:
+    shutil.copytree(snapshot.folder.parent / "store", tmp_path / "store")
+    return SmallStore(tmp_path / "store")
+
+
+@pytest.fixture
+def copied(snapshot: SnapshotStore, tmp_path: Path) -> Path:
+    shutil.copytree(snapshot.folder, tmp_path / "snapshot")
+    return tmp_path / "snapshot"
+
+
+@pytest.fixture
+def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest, "EXACT_NUMBERS", 0)
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Paths that reached the encoder, in order."""
+    seen: list[str] = []
+    real = run_module.embed
+
+    def spy(files, encoder, **options):
+        for result in real(files, encoder, **options):
+            if getattr(result, "features", None) is not None:
+                seen.append(result.file.relative)
+            yield result
+
+    monkeypatch.setattr(run_module, "embed", spy)
+    return seen

@@ -1,0 +1,38 @@
+"""`ingest run` through the library: on what, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ingest.creation import Options
+from ingest.embedded import EmbeddedStore
+from ingest.record import Picture
+from ingest.run import Report, run_folder
+from ingest.store import SEMANTIC, VISUAL, Point
+
+OFFLINE = Options(offline=True)
+
+
+def four_photographs(originals: Path, target: Path) -> Path:
+    """A folder of them, in three labels and at the top."""
+    for label in ("cat", "coffee", "rocket"):
+        shutil.copytree(originals / label, target / label)
+    shutil.copyfile(next((originals / "flower").iterdir()), target / "flower.jpg")
+    return target
+
+
+def store_with_tags(tags_store: Path, root: Path) -> EmbeddedStore:
+    """A store with nothing but the tag vocabulary."""
+    shutil.copytree(tags_store, root)
+    return EmbeddedStore(root)
+
+
+def points(store: EmbeddedStore, name: str = "photos") -> dict[str, Point]:
+    with store.open(name) as collection:
+        every = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page]
+    return {Picture.from_payload(point.payload).path: point for point in every}
+
+
+def ingest(store: EmbeddedStore, folder: Path, options: Options = OFFLINE, name: str = "") -> Report:
+    return run_folder(store, folder, name, options)

@@ -1,0 +1,246 @@
+"""Exporting a snapshot: what is in it, what is carried along, and what an export that fails leaves."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from annoy import AnnoyIndex
+from PIL import Image
+from pyarrow import parquet
+
+from ingest import export as exporting
+from ingest import forest
+from ingest.creation import CREATING
+from ingest.export import ExportOptions, export
+from ingest.record import Picture
+from ingest.semantics import SWITCHING
+from ingest.snapshot import Manifest, SnapshotStore
+from ingest.store import SEMANTIC, VISUAL, WORD, Point
+from ingest.verify import verify
+from model import cache
+from model.cache import sha256_file
+from model.encoder import Encoder
+from model.errors import CollectionNotFound, DiskFull, PictureError, StoreDamaged, UsageError
+from tests.ingest.pictures import PICTURES, TAGS_NAME, WIDTHS, make_points
+from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
+
+
+def test_the_manifest_says_what_is_in_it(snapshot: SnapshotStore) -> None:
+    record = json.loads((snapshot.folder / "manifest.json").read_bytes())
+    assert (record["format"], record["collection"], record["tags"]) == (1, "pictures", TAGS_NAME)
+    assert record["program"].startswith("wordsight ")
+    assert record["facts"]["vectors"] == WIDTHS
+    assert record["facts"]["root"] == "/photos"
+    assert record["spaces"].keys() == {VISUAL, SEMANTIC, WORD}
+    assert record["spaces"][VISUAL] == {
+        "file": "visual.ann",
+        "width": 48,
+        "items": PICTURES,
+        "trees": 1,
+        "search_k": PICTURES,
+        "seed": 0,
+        "recall": 1.0,
+        "sample": PICTURES,
+        "metric": "angular",
+    }
+    assert (record["spaces"][WORD]["width"], record["spaces"][WORD]["items"]) == (12, 40)
+    there = contents(snapshot.folder)
+    del there["manifest.json"]
+    assert record["files"].keys() == there.keys()
+    for name, file in record["files"].items():
+        assert file == {"bytes": len(there[name]), "sha256": sha256_file(snapshot.folder / name)}
+
+
+def test_plain_annoy_reads_it(snapshot: SnapshotStore) -> None:
+    record = json.loads((snapshot.folder / "manifest.json").read_bytes())
+    rows = parquet.read_table(snapshot.folder / "pictures.parquet").to_pylist()
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    points = {point.id.bytes: point for point in make_points(PICTURES)}
+    for name in (VISUAL, SEMANTIC):
+        space = record["spaces"][name]
+        index = AnnoyIndex(space["width"], space["metric"])
+        index.load(str(snapshot.folder / space["file"]))
+        assert index.get_n_items() == len(rows)
+        for item, row in enumerate(rows):
+            vector = points[row["id"]].vectors[name]
+            np.testing.assert_allclose(index.get_item_vector(item), vector / np.linalg.norm(vector), atol=1e-6)
+            assert row["path"] == points[row["id"]].payload["path"]
+    tags = parquet.read_table(snapshot.folder / "tags.parquet").to_pylist()
+    assert sorted(row["word"] for row in tags) == sorted(f"word{i}" for i in range(40))
+
+
+def test_a_seed_gives_the_same_files(source: SmallStore, tmp_path: Path) -> None:
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        export(source, "pictures", tmp_path / name, ExportOptions(trees=3, seed=seed))
+    a, b, c = (contents(tmp_path / name) for name in "abc")
+    assert a.keys() == b.keys()
+    assert [name for name in a if a[name] != b[name]] in ([], ["manifest.json"])  # which says when it was made
+    assert a["visual.ann"] != c["visual.ann"]
+
+
+def test_an_older_snapshot_is_replaced(source: SmallStore, tmp_path: Path) -> None:
+    for trees in (1, 2):
+        export(source, "pictures", tmp_path / "s", ExportOptions(trees=trees))
+        (tmp_path / "s" / f"left over {trees}").write_text("")
+        assert Manifest.read(tmp_path / "s").spaces[VISUAL].trees == trees
+    assert not (tmp_path / "s" / "left over 1").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
+
+
+def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    export(source, "pictures", tmp_path / "link", ExportOptions())
+    assert (tmp_path / "link").is_symlink()
+    verify(SnapshotStore(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("pending", [CREATING, SWITCHING])
+def test_a_collection_that_is_half_made_is_refused(pending: str, source: SmallStore, tmp_path: Path) -> None:
+    with source.open("pictures", write=True) as collection:
+        collection.save(replace(collection.facts, pending=pending))
+    with pytest.raises(UsageError, match="ended early"):
+        export(source, "pictures", tmp_path / "s", ExportOptions())
+
+
+def test_a_collection_without_pictures_words_or_projection_is_refused(source: SmallStore, tmp_path: Path) -> None:
+    facts = make_facts(*WIDTHS.values())
+    source.create("empty", facts).close()
+    with pytest.raises(UsageError, match="holds no pictures"):
+        export(source, "empty", tmp_path / "s", ExportOptions())
+    with source.create("no projection", facts) as collection:
+        collection.upsert(make_points(3))
+    with pytest.raises(StoreDamaged, match="has lost its projection"):
+        export(source, "no projection", tmp_path / "s", ExportOptions())
+    source.drop(TAGS_NAME)
+    with pytest.raises(CollectionNotFound, match=r"tag vocabulary .* is not complete"):
+        export(source, "pictures", tmp_path / "s", ExportOptions())
+    with pytest.raises(CollectionNotFound, match="no collection 'absent'"):
+        export(source, "absent", tmp_path / "s", ExportOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("items", [1, 2, 9])
+@pytest.mark.parametrize("trees", [None, 4])
+def test_a_few_pictures_make_a_snapshot_too(items: int, trees: int | None, tmp_path: Path) -> None:
+    store = make_snapshot(tmp_path, make_facts(*WIDTHS.values()), make_points(items), trees=trees)
+    assert verify(store).recall == {VISUAL: 1.0, SEMANTIC: 1.0, WORD: 1.0}
+    with store.open("pictures") as collection:
+        assert len(collection.search(VISUAL, make_points(1)[0].vectors[VISUAL], 20)) == items
+
+
+def test_a_target_that_was_not_met_is_said(
+    source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "build_forest_apart", lambda *args, **options: _poor(*args, **options))
+    export(source, "pictures", tmp_path / "s", ExportOptions(target=0.9))
+    assert "visual: only 0.500 recall@10 with 1 trees, 0.9 was the target" in capsys.readouterr().err
+
+
+def _poor(*args: Any, **options: Any) -> forest.Space:
+    return replace(forest.build_forest_apart(*args, **options), recall=0.5)
+
+
+def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("Usage", "total used free")
+    export(source, "pictures", tmp_path / "s", ExportOptions())
+    before = contents(tmp_path / "s")
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage(0, 0, cache.SPARE_BYTES + 1000))
+    with pytest.raises(DiskFull, match="make room"):
+        export(source, "pictures", tmp_path / "s", ExportOptions(trees=2))
+    assert contents(tmp_path / "s") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
+
+
+def test_an_export_that_fails_leaves_nothing_beside_the_old_one(
+    source: SmallStore, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(copied)
+    for place in ("_spool", "_index", "_copy_files", "_inventory"):
+        with monkeypatch.context() as patch:
+            patch.setattr(exporting, place, _fails)
+            with pytest.raises(UsageError, match=r"cannot write .*: Some reason; what was there is as before"):
+                export(source, "pictures", copied, ExportOptions(trees=2))
+        assert contents(copied) == before
+        assert sorted(path.name for path in copied.parent.iterdir()) == ["snapshot", "store"]
+
+
+def _fails(*args: Any) -> None:
+    raise OSError(5, "Some reason")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with a photograph that says where it was taken, one whose content changes, one that goes."""
+    root = tmp_path / "photos"
+    root.mkdir()
+    for name in ("a", "changes", "goes"):
+        image = Image.effect_noise((600, 400), 50).convert("RGB")
+        exif = Image.Exif()
+        exif[0x010F] = "a camera"
+        exif.get_ifd(0x8825)[1] = "N"  # GPS
+        image.save(root / f"{name}.jpg", exif=exif, comment=b"a secret")
+    return root
+
+
+def picture_point(root: Path, name: str, **changes: Any) -> Point:
+    path = root / name
+    status = path.stat()
+    picture = Picture(name, sha256_file(path), 600, 400, status.st_size, status.st_mtime_ns, 1.0)
+    vectors = make_points(1)[0].vectors
+    return Point(picture.id, vectors, {**picture.to_payload(), **changes})
+
+
+def test_pictures_are_carried_as_they_were_indexed(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = [picture_point(photos, f"{name}.jpg") for name in ("a", "changes", "goes")]
+    (tmp_path / "outside.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    points.append(picture_point(photos, "../outside.jpg"))  # which no run would write, but a server might say
+    (photos / "changes.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    (photos / "goes.jpg").unlink()
+    facts = make_facts(*WIDTHS.values(), root=str(photos))
+    store = make_snapshot(tmp_path, facts, points, with_thumbnails=True, with_pictures=True)
+    assert "3 pictures are gone or changed" in capsys.readouterr().err
+    there = contents(store.folder)
+    assert [name for name in there if name.startswith("pictures/")] == ["pictures/a.jpg"]
+    assert there["pictures/a.jpg"] == (photos / "a.jpg").read_bytes()
+    assert (store.folder / "pictures/a.jpg").stat().st_mtime_ns == (photos / "a.jpg").stat().st_mtime_ns
+    assert [name for name in there if name.startswith("thumbnails/")] == [f"thumbnails/{points[0].id}.jpg"]
+    with Image.open(store.folder / f"thumbnails/{points[0].id}.jpg") as thumbnail:
+        assert thumbnail.size == (256, 171)
+        assert not thumbnail.getexif()
+        assert "comment" not in thumbnail.info
+    assert b"camera" not in there[f"thumbnails/{points[0].id}.jpg"]
+    assert store.facts("pictures").root == str(store.folder / "pictures")
+    verify(store)
+
+
+def test_a_picture_that_cannot_be_made_small_is_left_out(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise PictureError("another decoder")
+
+    monkeypatch.setattr(exporting, "thumbnail", broken)
+    facts = make_facts(*WIDTHS.values(), root=str(photos))
+    make_snapshot(tmp_path, facts, [picture_point(photos, "a.jpg")], with_thumbnails=True)
+    assert "1 pictures are gone or changed" in capsys.readouterr().err
+
+
+def test_an_encoder_comes_along(encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = make_facts(*WIDTHS.values(), encoder=encoder.spec.name, encoder_sha256=encoder.sha256)
+    store = make_snapshot(tmp_path, facts, make_points(3), with_encoder=True)
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "nothing"))
+    picture = np.random.default_rng(0).integers(256, size=(1, 224, 224, 3), dtype=np.uint8)
+    np.testing.assert_allclose(store.encoder(facts).encode(picture), encoder.encode(picture), atol=1e-5)
+    damaged = store.folder / "encoder/encoder.onnx"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(StoreDamaged, match=r"encoder\.onnx"):
+        store.encoder(facts)

@@ -1,0 +1,163 @@
+"""Which projection `ingest run` gives a collection, when it trains one, and what of one that was killed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ingest import run as run_module
+from ingest.creation import Options
+from ingest.embedded import EmbeddedStore
+from ingest.semantics import NEXT_FILE, PROJECTION_FILE, SWITCHING, UNDECIDED, read_collection_projection, train_kind
+from ingest.store import SEMANTIC, VISUAL
+from model.encoder import Encoder
+from model.errors import DatasetError
+from model.words import Words
+from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
+from tests.photographs import labelled_folder
+
+
+@pytest.fixture
+def folder(originals: Path, tmp_path: Path) -> Path:
+    return four_photographs(originals, tmp_path / "photos")
+
+
+@pytest.fixture
+def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
+    return store_with_tags(tags_store, tmp_path / "store")
+
+
+def test_a_labelled_folder_gets_a_head_that_is_kept(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, words: Words
+) -> None:
+    folder = labelled_folder(tmp_path / "labelled", originals, ("cat", "rocket", "coffee"), 12)
+    (folder / "2019").mkdir()
+    ingest(store, folder)
+    facts = store.facts("labelled")
+    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "coffee", "rocket"))
+    for path, point in points(store, "labelled").items():
+        own = words.phrase(path.split("/")[0]).vector
+        others = [words.phrase(label).vector for label in ("cat", "rocket", "coffee") if label not in path]
+        assert all(own @ point.vectors[SEMANTIC] > other @ point.vectors[SEMANTIC] for other in others), path
+    with store.open("labelled") as collection:
+        header = read_collection_projection(collection).header
+        before = collection.read_file(PROJECTION_FILE)
+    assert header.figures["train"]["2"] == 100.0
+    assert len(header.test) == 6  # a fifth of twelve, three times
+    Image.new("RGB", (50, 50), "white").save(folder / "cat" / "new.jpg")
+    ingest(store, folder)
+    with store.open("labelled") as collection:
+        assert collection.read_file(PROJECTION_FILE) == before, "a new picture must never retrain silently"
+
+
+def test_a_small_folder_keeps_conse_until_a_head_is_asked_for(
+    store: EmbeddedStore, originals: Path, tmp_path: Path
+) -> None:
+    folder = labelled_folder(tmp_path / "grows", originals, ("cat", "rocket"), 9)
+    ingest(store, folder)
+    assert store.facts("grows").projection == "conse"
+    labelled_folder(tmp_path / "more", originals, ("cat", "rocket"), 12)
+    for label in ("cat", "rocket"):
+        for i in range(9, 12):
+            shutil.copyfile(tmp_path / f"more/{label}/{i:02}.jpg", folder / label / f"{i:02}.jpg")
+    ingest(store, folder)
+    assert store.facts("grows").projection == "conse"
+    ingest(store, folder, Options(offline=True, projection="devise"))
+    assert store.facts("grows").projection == "devise"
+    ingest(store, folder, Options(offline=True, projection="conse"))
+    assert store.facts("grows").projection == "conse"
+
+
+def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_run(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, encoder: Encoder, words: Words
+) -> None:
+    folder = labelled_folder(tmp_path / "halfway", originals, ("cat", "rocket"), 12)
+    ingest(store, folder, Options(offline=True, projection="conse"))
+    conse = points(store, "halfway")
+    with store.open("halfway", write=True) as collection:
+        head = train_kind(collection, encoder, words, "joint")
+        from dataclasses import replace
+
+        collection.write_file(NEXT_FILE, head.to_bytes())
+        collection.save(replace(collection.facts, pending=SWITCHING))
+    ingest(store, folder)
+    facts = store.facts("halfway")
+    assert (facts.projection, facts.pending) == ("joint", "")
+    after = points(store, "halfway")
+    features = np.stack([p.vectors[VISUAL] * p.payload["visual_norm"] for p in after.values()])
+    np.testing.assert_allclose(
+        np.stack([p.vectors[SEMANTIC] for p in after.values()]), head.project(features), atol=1e-5
+    )
+    assert not np.allclose(after["cat/00.jpg"].vectors[SEMANTIC], conse["cat/00.jpg"].vectors[SEMANTIC])
+
+
+def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = labelled_folder(tmp_path / "undecided", originals, ("cat", "rocket"), 12)
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.Ingest, "_settle_projection", killed)
+        ingest(store, folder)
+    assert store.facts("undecided").pending == UNDECIDED
+    ingest(store, folder)
+    assert store.facts("undecided").projection == "joint"
+
+
+def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
+    store: EmbeddedStore, originals: Path, tmp_path: Path
+) -> None:
+    folder = labelled_folder(tmp_path / "given", originals, ("cat", "rocket"), 12)
+    ingest(store, folder)
+    with store.open("given") as collection:
+        head = read_collection_projection(collection)
+    head.save(tmp_path / "head.safetensors")
+    small = tmp_path / "small"
+    shutil.copytree(folder / "cat", small / "cat")
+    ingest(store, small, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
+    facts = store.facts("small")
+    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "rocket"))
+    from dataclasses import replace
+
+    from model.errors import ProjectionError
+
+    head.header = replace(head.header, encoder_sha256="0" * 64)
+    head.save(tmp_path / "other.safetensors")
+    with pytest.raises(ProjectionError, match="the projection is for"):
+        ingest(store, small, Options(offline=True, projection=str(tmp_path / "other.safetensors")), name="third")
+    assert "third" not in store.names()
+
+
+def test_a_head_asked_for_where_nothing_can_be_learnt_is_refused_before_a_picture_is_embedded(
+    store: EmbeddedStore, folder: Path, encoded: list[str]
+) -> None:
+    with pytest.raises(DatasetError, match="nothing to learn from"):
+        ingest(store, folder, Options(offline=True, projection="devise"))
+    assert encoded == []
+    assert store.collections() == {}
+
+
+def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_told(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = labelled_folder(tmp_path / "first", originals, ("cat", "rocket"), 12)
+    other = labelled_folder(tmp_path / "second", originals, ("coffee", "moon"), 12)
+    ingest(store, folder)
+    ingest(store, other)
+    with store.open("second") as collection:
+        read_collection_projection(collection).save(tmp_path / "head.safetensors")
+    capsys.readouterr()
+    ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
+    assert "projection changed from joint to joint" in capsys.readouterr().err
+    assert store.facts("first").trained == ("coffee", "moon")
+    ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
+    assert "projection changed" not in capsys.readouterr().err
+    ingest(store, folder, Options(offline=True, projection="joint"))
+    assert "has such a projection already" in capsys.readouterr().err

@@ -1,0 +1,317 @@
+"""The embedded store among processes and kills: who takes turns at it, and what each finds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from ingest import shard
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.shard import FACTS_FILE, EmbeddedCollection
+from ingest.store import VISUAL, Filter, Point
+from model.errors import CollectionNotFound, StoreInUse
+from tests.ingest.batches import BATCH, FACTS, WIDTH, points, vector
+
+REPOSITORY = Path(__file__).parents[2]
+ANSWER_SECONDS = 5
+
+
+PRELUDE = f"""
+import sys, time
+from pathlib import Path
+from uuid import UUID
+import numpy as np
+from ingest.embedded import EmbeddedStore
+from ingest.facts import Facts
+from ingest.store import VISUAL, Point
+from model.cache import folder_bytes
+
+WIDTH, BATCH = {WIDTH}, {BATCH}
+store = EmbeddedStore(Path(sys.argv[1]))
+
+def say(*words):
+    print(*words, flush=True)
+
+def vector(number):
+    return np.random.default_rng(number).standard_normal(WIDTH).astype(np.float32)
+
+def points(start, count):
+    payload = lambda i: {{"i": i, "label": f"l{{i % 3}}"}}
+    return [Point(UUID(int=i), {{VISUAL: vector(i)}}, payload(i)) for i in range(start, start + count)]
+"""
+
+WRITE = """
+start, batches, pause = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+with store.open("a", write=True) as collection:
+    say("open")
+    for batch in range(batches):
+        collection.upsert(points(start + BATCH * batch, BATCH))
+        say("ack", start + BATCH * batch)
+        time.sleep(pause)
+say("closed")
+"""
+
+READ = """
+say("ready")
+for line in sys.stdin:
+    start = time.monotonic()
+    with store.open("a") as collection:
+        hits = collection.search(VISUAL, vector(3), 5)
+        found = collection.count()
+    say(time.monotonic() - start, found, hits[0].id.int)
+"""
+
+READ_AND_HOLD = """
+with store.open("a") as collection:
+    say("open")
+    sys.stdin.readline()
+"""
+
+READ_WITHOUT_END = """
+say("ready")
+answers = 0
+while True:
+    with store.open("a") as collection:
+        collection.search(VISUAL, vector(3), 5)
+    answers += 1
+    if answers % 10 == 1:
+        say(answers)
+"""
+
+
+class Process(NamedTuple):
+    popen: subprocess.Popen[str]
+
+    def line(self) -> str:
+        if self.popen.stdout is None:
+            raise ValueError("no pipe")
+        return self.popen.stdout.readline().strip()
+
+    def ask(self) -> list[str]:
+        if self.popen.stdin is None:
+            raise ValueError("no pipe")
+        self.popen.stdin.write("go\n")
+        self.popen.stdin.flush()
+        return self.line().split()
+
+    def kill(self) -> str:
+        """Kill -9, and return what it said that was not read yet."""
+        self.popen.send_signal(signal.SIGKILL)
+        return self.popen.communicate()[0]
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Start]:
+    """Start a script in a process of its own; all of them are gone when the test is over."""
+    with _processes() as running:
+
+        def start(script: str, *arguments: object) -> Process:
+            command = [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(root), *map(str, arguments)]
+            environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+            pipe = subprocess.PIPE
+            popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+            running.append(popen)
+            return Process(popen)
+
+        yield start
+
+
+@contextmanager
+def _processes() -> Iterator[list[subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+    try:
+        yield running
+    finally:
+        for popen in running:
+            popen.kill()
+            popen.communicate()
+
+
+# Taking turns
+
+
+def test_a_second_writer_is_told(store: EmbeddedStore, start: Start) -> None:
+    writer = start(WRITE, 0, 1000, 0.05)
+    assert writer.line() == "open"
+    begin = time.monotonic()
+    for call in (lambda: store.open("a", write=True), lambda: store.drop("a")):
+        with pytest.raises(StoreInUse, match="'a' is being written by another process: wait until that ends"):
+            call()
+    assert time.monotonic() - begin < 2
+    writer.kill()
+    store.open("a", write=True).close()
+
+
+def test_what_a_killed_process_left_of_the_engines_own_writes_goes(store: EmbeddedStore, folder: Path) -> None:
+    left = folder / "shard" / "wal" / ".atomicwrites72JEs"
+    left.mkdir()
+    (left / "tmpfile.tmp").write_bytes(b"half")
+    with store.open("a") as reader:
+        assert reader.count() == 64
+    assert left.exists()  # a reader changes nothing
+    with store.open("a", write=True) as writer:
+        assert writer.count() == 64
+    assert not left.exists()
+
+
+def test_a_second_writer_in_the_same_process_is_told(store: EmbeddedStore) -> None:
+    with store.open("a", write=True), pytest.raises(StoreInUse):
+        store.open("a", write=True)
+    store.open("a", write=True).close()
+
+
+def test_a_reader_is_answered_while_a_writer_is_busy(store: EmbeddedStore, start: Start) -> None:
+    writer, reader = start(WRITE, 0, 40, 0.0), start(READ)
+    assert reader.line() == "ready"
+    assert writer.line() == "open"
+    answers = [reader.ask() for _ in range(4)]
+    assert max(float(seconds) for seconds, _, _ in answers) < ANSWER_SECONDS
+    assert {best for _, _, best in answers} == {"3"}
+    assert all(int(count) >= 64 for _, count, _ in answers)
+    said = [writer.line() for _ in range(41)]
+    assert said[-1] == "closed"
+    with store.open("a") as collection:
+        assert collection.count() == 40 * BATCH
+
+
+def test_a_reader_is_answered_while_a_writer_thinks(store: EmbeddedStore, start: Start) -> None:
+    """A writer that holds the shard and does not come back to it, since it embeds pictures, lets go."""
+    reader = start(READ)
+    assert reader.line() == "ready"
+    with store.open("a", write=True) as collection:
+        collection.upsert(points(64, 4))
+        seconds, count, _ = reader.ask()
+        assert float(seconds) < 2
+        assert count == "68"
+        collection.upsert(points(68, 4))
+        assert reader.ask()[1] == "72"
+        assert collection.count() == 72
+
+
+def test_readers_without_end_do_not_starve_a_writer(store: EmbeddedStore, start: Start) -> None:
+    readers = [start(READ_WITHOUT_END) for _ in range(2)]
+    assert [reader.line() for reader in readers] == ["ready"] * 2
+    begin = time.monotonic()
+    with store.open("a", write=True) as collection:
+        for batch in range(5):
+            collection.upsert(points(64 + batch, 1))
+    assert time.monotonic() - begin < 20
+    for reader in readers:
+        assert reader.line(), "and the readers were answered too"
+        reader.kill()
+    with store.open("a") as collection:
+        assert collection.count() == 69
+
+
+def test_a_writer_waits_for_a_reader_that_is_slow(store: EmbeddedStore, start: Start) -> None:
+    reader = start(READ_AND_HOLD)
+    assert reader.line() == "open"
+    release = threading.Timer(0.5, reader.kill)
+    release.start()
+    begin = time.monotonic()
+    with store.open("a", write=True) as collection:
+        collection.upsert(points(64, 1))
+    assert time.monotonic() - begin > 0.3
+    release.join()
+
+
+def test_a_shard_held_for_too_long(store: EmbeddedStore, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(shard, "WRITER_WAIT_SECONDS", 0.3)
+    reader = start(READ_AND_HOLD)
+    assert reader.line() == "open"
+    usual = EmbeddedCollection._load
+    in_vain = "a load that is refused breaks the files of whoever has the shard"
+    monkeypatch.setattr(EmbeddedCollection, "_load", lambda *_: pytest.fail(in_vain))
+    for write in (False, True):
+        with pytest.raises(StoreInUse, match="'a' is in use by another process, for over 0 s: try again later"):
+            store.open("a", write=write)
+    reader.kill()
+    monkeypatch.setattr(EmbeddedCollection, "_load", usual)
+    store.open("a", write=True).close()  # the failed attempt holds nothing
+
+
+def test_threads_may_share_a_collection(store: EmbeddedStore) -> None:
+    def write(start: int) -> None:
+        for batch in range(5):
+            collection.upsert(points(start + BATCH * batch, BATCH))
+            counts.append(collection.count())
+
+    counts: list[int] = []
+    with store.open("a", write=True) as collection:
+        threads = [threading.Thread(target=write, args=(1000 * (i + 1),)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert collection.count() == 64 + 3 * 5 * BATCH
+    assert len(counts) == 15
+
+
+# Kills
+
+
+def acknowledged(said: str) -> list[int]:
+    return [int(line.split()[1]) for line in said.splitlines() if line.startswith("ack")]
+
+
+def check_whole(store: EmbeddedStore, acks: list[int]) -> None:
+    """All points of acknowledged batches are there with their vectors; of another batch, all or none."""
+    with store.open("a") as collection:
+        found = {point.id.int: point for page in collection.scroll((VISUAL,)) for point in page}
+    for first in acks:
+        for i in range(first, first + BATCH):
+            want = vector(i) / np.linalg.norm(vector(i))
+            np.testing.assert_allclose(found[i].vectors[VISUAL], want, atol=1e-6)
+            assert found[i].payload == {"i": i, "label": f"l{i % 3}"}
+    assert len(found) % BATCH == 0
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(store: EmbeddedStore, start: Start) -> None:
+    acks = list(range(0, 64, BATCH))
+    for round in range(1, 4):
+        writer = start(WRITE, 10_000 * round, 100_000, 0.0)
+        said = [writer.line() for _ in range(2 + 3 * round)]
+        time.sleep(0.007 * round)  # somewhere within a batch
+        new = acknowledged("\n".join([*said, writer.kill()]))
+        assert len(new) > 3 * round
+        acks += new
+        check_whole(store, acks)
+    with store.open("a", write=True) as collection:
+        collection.upsert(points(0, BATCH))
+        assert collection.labels().keys() == {"l0", "l1", "l2"}
+        assert collection.count(Filter(labels=("l0",))) > 0
+
+
+def test_a_collection_whose_making_was_killed_is_made_anew(root: Path) -> None:
+    """Killed before the facts were written, or while it was dropped, which removes the facts first."""
+    store = EmbeddedStore(root)
+    with store.create("a", FACTS) as collection:
+        collection.upsert(points(0, 5))
+    (root / "collections" / "a" / FACTS_FILE).unlink()
+    assert store.names() == []
+    with pytest.raises(CollectionNotFound):
+        store.open("a")
+    narrow = Facts(kind="pictures", vectors={VISUAL: 3}, words="glove", words_sha256="00")
+    with store.create("a", narrow) as collection:
+        assert collection.count() == 0
+        collection.upsert([Point(UUID(int=1), {VISUAL: np.ones(3, np.float32)}, {"label": "x"})])
+        assert collection.labels() == {"x": 1}
+    assert store.summary("a").points == 1

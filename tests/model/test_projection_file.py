@@ -1,0 +1,148 @@
+"""The files projections are kept in: they come back the same, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from model.errors import ProjectionError
+from model.header import FORMAT, HEADER_KEY
+from model.projection import Projection, load_projection, read_projection
+from tests.model.projections import small_conse, small_devise, small_joint, some_features
+
+
+@pytest.fixture(params=[small_devise, small_conse, small_joint], ids=["devise", "conse", "joint"])
+def small(request: pytest.FixtureRequest) -> Projection:
+    return request.param()
+
+
+def test_what_was_saved_comes_back_the_same(small: Projection, tmp_path: Path) -> None:
+    path = tmp_path / "projection.safetensors"
+    small.save(path)
+    again = load_projection(path)
+    assert type(again) is type(small)
+    assert again.header == small.header
+    assert again.tensors.keys() == small.tensors.keys()
+    for name, tensor in small.tensors.items():
+        assert np.array_equal(again.tensors[name], tensor), name
+    assert np.array_equal(again.project(some_features()), small.project(some_features()))
+    assert again.to_bytes() == small.to_bytes()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_tensors_that_lie_transposed_in_memory_are_saved_as_they_read(tmp_path: Path) -> None:
+    conse = small_conse()
+    conse.tensors["weight"] = np.asfortranarray(conse.tensors["weight"])
+    assert np.array_equal(read_projection(conse.to_bytes(), "it").tensors["weight"], conse.tensors["weight"])
+
+
+def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
+    data = small.to_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
+    assert header == {"format": FORMAT, **asdict(small.header)}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("field", ["encoder", "encoder_sha256", "words", "words_sha256"])
+def test_a_projection_of_other_models_is_refused(small: Projection, field: str) -> None:
+    right = {name: getattr(small.header, name) for name in ("encoder", "encoder_sha256", "words", "words_sha256")}
+    small.check(**right)
+    with pytest.raises(ProjectionError, match=r"the projection is for efficientnet-lite0 eeeeeeee with glove-6b-50d"):
+        small.check(**right | {field: "other"})
+
+
+def changed(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The same file with another header of ours."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
+    return save(load(data), {HEADER_KEY: json.dumps(change(header))})
+
+
+def refused(data: bytes, told: str = "no projection, or a broken one: train it again") -> None:
+    with pytest.raises(ProjectionError, match=f"my file is .*{told}|my file is {told}"):
+        read_projection(data, "my file")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.999])
+def test_a_truncated_file_is_refused(small: Projection, share: float) -> None:
+    data = small.to_bytes()
+    refused(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize(
+    "data", [b"rubbish" * 100, b"\xff" * 64, b"\x02" + b"\0" * 7 + b"[]", b"\x04" + b"\0" * 7 + b"null"]
+)
+def test_a_file_of_something_else_is_refused(data: bytes) -> None:
+    refused(data)
+
+
+def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
+    refused(save({"weight": np.zeros((2, 2), np.float32)}))
+    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "not json"}))
+    refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "[]"}))
+
+
+def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
+    data = changed(small.to_bytes(), lambda header: header | {"format": FORMAT + 1})
+    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: train it again")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header | {"kind": "wizard"},
+        lambda header: header | {"unheard": 1},
+        lambda header: {name: value for name, value in header.items() if name != "encoder"},
+        lambda header: {name: value for name, value in header.items() if name != "format"},
+    ],
+    ids=["other-kind", "one-more-field", "no-encoder", "no-format"],
+)
+def test_a_header_that_does_not_fit_is_refused(small: Projection, change: Callable[[dict[str, Any]], object]) -> None:
+    refused(changed(small.to_bytes(), change))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_tensors_that_do_not_fit_together_are_refused(small: Projection) -> None:
+    for name, tensor in small.tensors.items():
+        for broken in (None, tensor[:-1], tensor.ravel()[:1], np.full_like(tensor, np.nan)):
+            tensors = {key: value for key, value in small.tensors.items() if key != name}
+            if broken is not None:
+                tensors[name] = broken
+            if broken is not None and broken.size == 1 and tensor.ndim == 1:
+                continue  # one number for all is a shape that fits
+            small_header = {HEADER_KEY: json.dumps({"format": FORMAT, **asdict(small.header)})}
+            refused(save(tensors, small_header))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProjectionError, match=r"cannot read the projection .*nowhere: No such file"):
+        load_projection(tmp_path / "nowhere")
+    with pytest.raises(ProjectionError, match="Is a directory"):
+        load_projection(tmp_path)
+
+
+def test_saving_over_an_older_one_is_all_or_nothing(
+    small: Projection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "projection.safetensors"
+    small.save(path)
+    before = path.read_bytes()
+
+    def fail(self: Projection) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(Projection, "to_bytes", fail)
+    with pytest.raises(MemoryError):
+        small.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
