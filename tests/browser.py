@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,13 +125,20 @@ def chromium(screen: Screen) -> Iterator[Page]:
     if not screen.touch:  # without a head it has no mouse, unless told
         options.add_argument("--blink-settings=primaryHoverType=2,availableHoverTypes=2")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 1, "mobile": screen.touch}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": "dark" if screen.dark else "light"}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": screen.touch})
-        yield Page(browser, screen)
-    finally:
-        browser.quit()
+    # It leaves folders behind, so it gets a place of its own for them.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as left:
+        service = webdriver.ChromeService(driver, env={**os.environ, "TMPDIR": left})
+        browser = webdriver.Chrome(options=options, service=service)
+        try:
+            yield Page(_as_screen(browser, screen), screen)
+        finally:
+            browser.quit()
+
+
+def _as_screen(browser: Any, screen: Screen) -> Any:
+    metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 1, "mobile": screen.touch}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": "dark" if screen.dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": screen.touch})
+    return browser

@@ -20,8 +20,6 @@ from model.words import Words
 from tests.commands import asked, command, refused
 from tests.photographs import labelled_folder, sample
 
-pytestmark = pytest.mark.xdist_group("evaluate")
-
 EACH = 11
 
 

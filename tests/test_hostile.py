@@ -23,8 +23,6 @@ from tests import hostile
 from tests.commands import Ran, command
 from tests.hostile import Hostile
 
-pytestmark = pytest.mark.xdist_group("hostile")  # one process: what they share takes half a minute to make
-
 MAX_SECONDS = 4
 """The time limit for a file here; one of them would take a minute, one would never end."""
 

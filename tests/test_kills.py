@@ -34,8 +34,6 @@ from tests.kills import (
     vectors_in,
 )
 
-pytestmark = pytest.mark.xdist_group("kills")
-
 PICTURES = 200
 KILLS_OF_A_FIRST_RUN = 4
 KILLS = 16

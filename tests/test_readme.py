@@ -13,7 +13,6 @@ from tests.commands import SCRIPTS, Ran, command
 from tests.photographs import labelled_folder
 
 README = Path(__file__).parent.parent / "README.md"
-pytestmark = pytest.mark.xdist_group("readme")
 
 
 def block(marker: str) -> str:

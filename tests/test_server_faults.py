@@ -25,8 +25,6 @@ from tests.commands import command, refused
 from tests.kills import small_pictures
 from tests.qdrant_server import Fault, QdrantHttp, qdrant_server
 
-pytestmark = pytest.mark.xdist_group("server")
-
 PICTURES = 70  # two upserts
 OPTIONS = Options(offline=True, projection="conse")
 

@@ -15,8 +15,6 @@ from tests import hostile
 from tests.commands import SCRIPTS, command, refused
 from tests.kills import small_pictures
 
-pytestmark = pytest.mark.xdist_group("together")
-
 PICTURES = 20
 
 

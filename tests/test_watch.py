@@ -19,8 +19,6 @@ from ingest.record import Picture
 from tests import hostile
 from tests.commands import SCRIPTS, command
 
-pytestmark = pytest.mark.xdist_group("watch")
-
 PATIENCE_SECONDS = 60
 
 

@@ -52,6 +52,7 @@ class Pictures(BaseModel):
 
     collection: str
     total: int
+    note: str = Field(description="Why there is no next page, though there are more pictures; empty mostly")
     results: list[PictureRecord]
     next: int | None
 

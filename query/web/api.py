@@ -138,11 +138,13 @@ def _pictures(service: Service) -> APIRouter:
             name = library.name(asked.collection)
             total = search.count(asked.filter)
             found = search.browse(asked.limit, asked.offset, asked.filter)
+        more = asked.end < total
         return answers.Pictures(
             collection=name,
             total=total,
+            note=asked.no_more_note if more and asked.is_last else "",
             results=[answers.PictureRecord.model_validate(answers.picture_fields(one, name)) for one in found],
-            next=asked.end if asked.end < total and not asked.is_last else None,
+            next=asked.end if more and not asked.is_last else None,
         )
 
     @api.get("/pictures/{id}")
@@ -165,12 +167,13 @@ def _pictures(service: Service) -> APIRouter:
         found, root = service.find(collection, id)
         file = open_original(root, found)
         name = quote(PurePosixPath(found.path).name, errors="replace")
+        size = os.fstat(file.fileno()).st_size
         headers = {
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            "Content-Length": str(os.fstat(file.fileno()).st_size),
+            "Content-Length": str(size),
             "Content-Disposition": f"inline; filename*=UTF-8''{name}",
         }
-        return StreamingResponse(_chunks(file), media_type=media_type(found), headers=headers)
+        return StreamingResponse(sent(file, size), media_type=media_type(found), headers=headers)
 
     @api.head("/health", include_in_schema=False)
     @api.get("/health")
@@ -197,7 +200,9 @@ def _counts(counts: dict[str, int]) -> list[answers.Count]:
     return [answers.Count(name=name, pictures=number) for name, number in counts.items()]
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+def sent(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The first ``size`` bytes, which were announced: a file may grow while it is sent."""
     with file:
-        while chunk := file.read(CHUNK_BYTES):
+        while chunk := file.read(min(CHUNK_BYTES, size)):
+            size -= len(chunk)
             yield chunk

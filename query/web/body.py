@@ -49,7 +49,7 @@ async def receive(request: Request, limit: int) -> IO[bytes]:
         HTTPException: 413 over the limit, 408 too slow, 400 empty.
     """
     announced = request.headers.get("content-length", "0")
-    too_large = HTTPException(413, f"over {in_mb(limit)}: send a smaller picture, or raise --max-upload")
+    too_large = HTTPException(413, f"over {in_mb(limit)}: send a smaller picture; the server's --max-upload sets this")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it

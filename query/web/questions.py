@@ -56,6 +56,11 @@ class Which(Question):
         """Whether no page after this one may be asked for, though there be more."""
         return self.end > MAX_OFFSET
 
+    @property
+    def no_more_note(self) -> str:
+        """What to tell there."""
+        return f"no more than {self.end} are shown: a filter, or more words, leave fewer"
+
 
 class Scored(Which):
     min_score: FiniteFloat | Literal["auto"] | None = Field(

@@ -9,11 +9,10 @@ import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
-from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ingest.store import Store
 from model.errors import UsageError
@@ -35,7 +34,7 @@ M_MMAP_THRESHOLD = -3
 
 LARGE_BLOCK_BYTES = 4 << 20
 HEAD_SECONDS = 15
-"""So long a client may take to say what it wants."""
+"""So long a client may take to say what it wants, once it is heard of or its time to keep silent is over."""
 
 END_SECONDS = 3
 """So long a request that is being answered may take when the server is told to end."""
@@ -92,16 +91,36 @@ def config(app: ASGIApp) -> uvicorn.Config:
 
 
 class Connection(H11Protocol):
-    """A connection that is closed where no question comes over it: else a few hundred silent ones would be all."""
+    """A connection that is closed where no question comes over it: else a few hundred silent ones would be all.
+
+    uvicorn closes one that is silent after an answer, but waits without end for a question that has begun.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(HEAD_SECONDS, self._close_if_silent)
+        self._await_question(HEAD_SECONDS, after=None)
 
-    def _close_if_silent(self) -> None:
-        asked = cast("object | None", self.cycle)  # None until the first question, whatever uvicorn's annotation says
-        if asked is None and not self.transport.is_closing():
-            self.transport.close()
+    def on_response_complete(self) -> None:
+        answered = self.cycle
+        super().on_response_complete()  # may take up the next question at once
+        self._await_question(KEEP_ALIVE_SECONDS + HEAD_SECONDS, after=answered)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._timer:
+            self._timer.cancel()
+
+    def _await_question(self, seconds: float, *, after: RequestResponseCycle | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+        def close_if_silent() -> None:
+            if self.cycle is after and not self.transport.is_closing():
+                self.transport.close()
+
+        self._timer = self.loop.call_later(seconds, close_if_silent)
 
 
 def _give_large_blocks_back() -> None:

@@ -92,7 +92,7 @@ class Service:
         found = ask(end + 1, cutoff)
         left_out, more = "", len(found) > end
         if more and asked.is_last:
-            note = f"no more than {end} are shown: a filter, or more words, leave fewer"
+            note = asked.no_more_note
         if cutoff and len(found) <= end and len(found) < total - without:
             nearest = found or ask(1, None)
             left_out = cutoff.told(len(found), len(found) + 1, nearest[0].score if nearest else None)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,7 +14,7 @@ import pytest
 
 from ingest.record import stable_id
 from model.errors import UsageError
-from query.web import questions, server
+from query.web import api, questions, server
 from query.web.security import Access
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
@@ -55,6 +58,14 @@ def test_an_original_comes_with_its_size_and_name(client: httpx.Client, photos: 
     assert original.headers["content-disposition"] == "inline; filename*=UTF-8''turned.jpg"
 
 
+def test_an_original_that_grows_while_it_is_sent_ends_where_it_was_announced(tmp_path: Path) -> None:
+    growing = tmp_path / "growing.jpg"
+    growing.write_bytes(b"12345")
+    sent = api.sent(growing.open("rb"), 5)
+    growing.write_bytes(b"1234567890")
+    assert b"".join(sent) == b"12345"
+
+
 def test_a_client_that_goes_away_while_it_sends_is_no_news(photos: Photos) -> None:
     with serve("--store", photos.store.root) as served:
         address = urlsplit(served.address)
@@ -77,6 +88,25 @@ def test_a_connection_that_says_nothing_is_closed(photos: Photos, monkeypatch: p
                 raw.sendall(begin)
                 assert raw.recv(100) == b""
         assert client.get("/api/health").status_code == 200
+
+
+def test_a_question_that_does_not_end_after_another_is_not_waited_for(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.4)
+    with serving(photos.store, "photos") as client:
+        address = urlsplit(str(client.base_url))
+        ask = f"GET /api/health HTTP/1.1\r\nHost: {address.netloc}\r\n".encode()
+        with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
+            for _ in range(2):
+                raw.sendall(ask + b"\r\n")
+                assert raw.recv(1000).startswith(b"HTTP/1.1 200")
+            with suppress(ConnectionError):
+                for _ in range(100):
+                    raw.sendall(b"x")
+                    time.sleep(0.05)
+                pytest.fail("five seconds later it still waits")
 
 
 def test_a_weight_out_of_all_proportion_is_the_clients_mistake(client: httpx.Client) -> None:
@@ -118,5 +148,14 @@ def test_where_paging_ends_is_told(client: httpx.Client, monkeypatch: pytest.Mon
     page = get(client, "text", q="animal", limit=4)
     assert page["next"] == 4
     page = get(client, "text", q="animal", limit=4, offset=4)
+    assert (page["next"], len(page["results"])) == (None, 4)
+    assert "no more than 8 are shown" in page["note"]
+
+
+def test_where_browsing_ends_is_told(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MAX_OFFSET", 5)
+    page = get(client, "pictures", limit=4)
+    assert (page["next"], page["note"]) == (4, "")
+    page = get(client, "pictures", limit=4, offset=4)
     assert (page["next"], len(page["results"])) == (None, 4)
     assert "no more than 8 are shown" in page["note"]
