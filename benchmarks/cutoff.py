@@ -4,8 +4,9 @@
 
 FOLDER: one sub-folder a label. It is ingested with the bundled pair into a store that is thrown away, once with
 ConSE and once with a trained projection; HEAD is one trained on some of the labels (`model train`), or a kind, joint
-if none is given, trained on all. Each label is asked for in words, six pictures of each label are asked about, and
-200 words that are near no label are asked for, which should bring nothing. Labels are split in two halves: a rule
+if none is given, trained on all. Each label is asked for in words, alone and with each of the two nearest labels
+taken away; six pictures of each label are asked about; and 200 words that are near no label are asked for, which
+should bring nothing. Labels are split in two halves: a rule
 chosen on one can be looked at on the other. F1 of an answer is 1 where nothing should come back and nothing does.
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +28,13 @@ from ingest.run import run_folder
 from ingest.store import SEMANTIC, VISUAL, Collection
 from model.errors import WordsError
 from model.vocabulary import tag_vocabulary
+from query.asked import Aim
 from query.expression import parse
 from query.search import Search
 
 EACH = 6
 ABSENT = 200
+TAKEN = 2
 FAR = 0.5
 """A word farther than this from every label is taken for one that is in no picture."""
 
@@ -39,13 +43,16 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Question:
-    """``scores``: of every picture but the one asked about; ``relevant``: which should come back; ``cut``: ours."""
+    """``scores``: of every picture but the one asked about; ``relevant``: which should come back.
+
+    ``ours``: the scores that our cut-off is for, and that cut-off.
+    """
 
     kind: str
     half: int
     scores: Scores
     relevant: NDArray[np.bool_]
-    cut: float
+    ours: tuple[Scores, float]
 
 
 def fisher(scores: Scores) -> NDArray[np.float64]:
@@ -117,31 +124,49 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
     for number, label in enumerate(names):
         kind = f"text, {projection}" + ("" if label in trained else ", unseen")
         try:
-            vector = search.towards(parse(label.replace("_", " "))).vector
+            vector = search.towards(parse(spoken(label))).vector
         except WordsError:
             continue
         asked.append(vector)
-        cut = search.cutoff({SEMANTIC: vector}).floors[SEMANTIC]
-        yield Question(kind, number % 2, spaces[SEMANTIC] @ vector, labels == label, cut)
+        for taken in ["", *nearest(search, label, names)]:
+            aim = search.towards(parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label))).aim
+            ours = (spaces[SEMANTIC] @ aim.wanted, search.cutoff({SEMANTIC: aim}).floors[SEMANTIC])
+            what = kind.replace("text", "text - text") if taken else kind
+            yield Question(what, number % 2, spaces[SEMANTIC] @ aim.vector, labels == label, ours)
         for row in rng.permutation(np.flatnonzero(labels == label))[:EACH]:
             others = np.arange(len(points)) != row
             for using in (SEMANTIC, VISUAL) if projection == "trained" else (SEMANTIC,):
                 vector = spaces[using][row]
-                cut = search.cutoff({using: vector}, [points[row].id]).floors[using]
+                cut = search.cutoff({using: Aim.at(vector)}, [points[row].id]).floors[using]
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
-                yield Question(kind, number % 2, (spaces[using] @ vector)[others], (labels == label)[others], cut)
+                scores = (spaces[using] @ vector)[others]
+                yield Question(kind, number % 2, scores, (labels == label)[others], (scores, cut))
     vocabulary = search.words.vectors[list(tag_vocabulary(search.words, []))]
     far = np.flatnonzero((vocabulary @ np.stack(asked).T).max(axis=1) < FAR)
     for number, row in enumerate(rng.choice(far, ABSENT, replace=False)):
         vector = np.asarray(vocabulary[row])
-        cut = search.cutoff({SEMANTIC: vector}).floors[SEMANTIC]
+        cut = search.cutoff({SEMANTIC: Aim.at(vector)}).floors[SEMANTIC]
         nothing = np.zeros(len(points), bool)
-        yield Question(f"absent, {projection}", number % 2, spaces[SEMANTIC] @ vector, nothing, cut)
+        scores = spaces[SEMANTIC] @ vector
+        yield Question(f"absent, {projection}", number % 2, scores, nothing, (scores, cut))
 
 
-def measure(question: Question, cut: float) -> tuple[float, float, float]:
-    """Precision, recall and F1 of what is at the cut or above."""
-    kept = question.scores >= cut
+def spoken(label: str) -> str:
+    return label.replace("_", " ")
+
+
+def nearest(search: Search, label: str, labels: Sequence[str]) -> list[str]:
+    """The two other labels whose words are nearest, as far as they have any."""
+    directions = {}
+    for other in labels:
+        with suppress(WordsError):
+            directions[other] = search.towards(parse(spoken(other))).vector
+    others = sorted(directions.keys() - {label})
+    return sorted(others, key=lambda other: -float(directions[other] @ directions[label]))[:TAKEN]
+
+
+def measure(question: Question, kept: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of what is kept."""
     hits = int((kept & question.relevant).sum())
     if not question.relevant.any():
         return 0.0, 0.0, float(not kept.any())
@@ -158,8 +183,9 @@ def table(questions: list[Question]) -> None:
             means = []
             for kind in kinds:
                 of_kind = [q for q in questions if (q.kind, q.half) == (kind, half)]
-                cuts = [RULES[name](q.scores) if name in RULES else q.cut for q in of_kind]
-                means.append(np.mean([measure(q, cut) for q, cut in zip(of_kind, cuts, strict=True)], axis=0))
+                by = [(q.scores, RULES[name](q.scores)) if name in RULES else q.ours for q in of_kind]
+                kept = [scores >= cut for scores, cut in by]
+                means.append(np.mean([measure(q, one) for q, one in zip(of_kind, kept, strict=True)], axis=0))
             cells = (
                 f"{m[2]:.2f}" if kind.startswith("absent") else "{:.2f} {:.2f} {:.2f}".format(*m)
                 for kind, m in zip(kinds, means, strict=True)

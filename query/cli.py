@@ -107,7 +107,7 @@ def similar(
         chosen = search.filter(label or (), under)
         asked = search.ask_about(source)
         if terms:
-            _tell_unknown(search.towards(terms, asked.semantic), search.words)
+            _tell_unknown(search.towards(terms, asked.semantic_aim), search.words)
         cutoff = search.cutoff(search.aims(asked, terms, vector), asked.ids) if min_score == AUTO else None
 
         def ask(limit: int, least: float, cutoff: Cutoff | None) -> list[Found]:
@@ -153,7 +153,7 @@ def text(
         asked = search.towards(terms)
         _tell_unknown(asked, search.words)
         chosen = search.filter(label or (), under)
-        cutoff = search.cutoff({SEMANTIC: asked.vector}) if min_score == AUTO else None
+        cutoff = search.cutoff({SEMANTIC: asked.aim}) if min_score == AUTO else None
 
         def ask(limit: int, least: float, cutoff: Cutoff | None) -> list[Found]:
             return search.text(asked, limit=limit, filter=chosen, min_score=least, cutoff=cutoff)

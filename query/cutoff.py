@@ -8,6 +8,9 @@ against two backgrounds, and a picture has to rise above both:
 - words, where the question lies in word space: the score that one word in a thousand would reach. It is this that
   leaves a question about something that is in no picture without an answer.
 
+A question that takes something away is measured before it does: a picture of all that is wanted is moved away from
+such a question, too, and by how much says nothing of the picture.
+
 Both are told from a sample. Its scores are made normal by Fisher's transformation (R. A. Fisher 1915, "Frequency
 distribution of the values of the correlation coefficient": artanh of a correlation is nearly normal), and a
 normal's quantile grows with the collection as chance does.
@@ -75,9 +78,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """The least cosine that stands out, by the vector that is compared; with two, either is enough."""
+    """The least cosine that stands out, by the vector that is compared; with two, either is enough.
+
+    ``takes_away``: whether the question takes something away, of which that cosine knows nothing (`Aim.wanted`).
+    """
 
     floors: Mapping[str, float]
+    takes_away: bool = False
 
     def told(self, shown: int, limit: int, nearest: float | None) -> str:
         """What to tell the user, one sentence; empty where nothing was left out.
@@ -94,14 +101,14 @@ class Cutoff:
             return (
                 f"{shown} picture{'' if one else 's'} stand{'s' if one else ''} out, {self._at()}; the rest is left out"
             )
-        if len(self.floors) > 1:
+        if len(self.floors) > 1 or self.takes_away:
             return f"nothing stands out: no picture is {self._at()}"
         return f"nothing stands out: the nearest picture scores {nearest:.4f}, and an answer would be {self._at()}"
 
     def _at(self) -> str:
-        if len(self.floors) == 1:
-            return f"at {next(iter(self.floors.values())):.4f} or more"
-        return "at " + " or ".join(f"{floor:.4f} {_BY[using]}" for using, floor in self.floors.items()) + " or more"
+        by = _BY if len(self.floors) > 1 else {}
+        floors = " or ".join(f"{floor:.4f} {by.get(using, '')}".rstrip() for using, floor in self.floors.items())
+        return f"at {floors} or more" + (", before anything is taken away" if self.takes_away else "")
 
 
 def picture_floor(pictures: Sample, vector: Vector, without: Sequence[UUID] = ()) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError, WordsError
 from model.words import Phrase, Words
+from query.asked import Aim
 
+Vector = NDArray[np.float32]
 _OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$|\w)")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
@@ -29,11 +31,15 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Where in word space to look. ``vector``: (width,) float32, unit length. ``unknown``: words passed over."""
+    """Where in word space to look. ``aim``: at unit length. ``unknown``: words passed over."""
 
-    vector: NDArray[np.float32]
+    aim: Aim
     known: tuple[str, ...]
     unknown: tuple[str, ...]
+
+    @property
+    def vector(self) -> Vector:
+        return self.aim.vector
 
 
 def parse(text: str) -> list[Term]:
@@ -65,11 +71,11 @@ def _term(sign: str, phrase: str) -> Term:
 def direction(
     terms: Iterable[Term],
     words: Words,
-    start: NDArray[np.float32] | None = None,
+    start: Aim | None = None,
     *,
-    learnt: Mapping[str, NDArray[np.float32]] | None = None,
+    learnt: Mapping[str, Vector] | None = None,
 ) -> Direction:
-    """Add the terms' phrases up, to ``start`` where there is one (a picture's vector), to one unit vector.
+    """Add the terms' phrases up, to ``start`` where there is one (a picture's), to one unit vector.
 
     Args:
         learnt: vectors that stand for a phrase instead of its own, by its known words.
@@ -82,14 +88,22 @@ def direction(
     if start is None and not any(term.weight > 0 for term in terms):
         raise UsageError("only words to turn away from: name at least one to look for")
     phrases: list[tuple[Term, Phrase]] = [(term, words.phrase(term.text)) for term in terms]
-    total = np.zeros(words.width, np.float64) if start is None else start.astype(np.float64)
-    for term, phrase in phrases:
-        total += term.weight * (learnt or {}).get(" ".join(phrase.known), phrase.vector)
-    length = float(np.linalg.norm(total))
-    if length < 1e-6:
+    parts = [(term.weight, (learnt or {}).get(" ".join(phrase.known), phrase.vector)) for term, phrase in phrases]
+    added = [part for part in parts if part[0] > 0]
+    vector = _sum(parts + ([(1.0, start.vector)] if start else []))
+    if not vector.any():
         raise WordsError("the words asked for cancel each other out: ask for fewer")
+    takes_away = len(added) < len(parts) or (start is not None and start.takes_away)
     return Direction(
-        vector=np.asarray(total / length, np.float32),
+        aim=Aim(vector, _sum(added + ([(1.0, start.wanted)] if start else []))) if takes_away else Aim.at(vector),
         known=tuple(word for _, phrase in phrases for word in phrase.known),
         unknown=tuple(word for _, phrase in phrases for word in phrase.unknown),
     )
+
+
+def _sum(parts: Sequence[tuple[float, Vector]]) -> Vector:
+    """At unit length, or zero where nothing is left."""
+    weights = np.array([weight for weight, _ in parts])
+    total = weights @ np.stack([vector for _, vector in parts])
+    length = float(np.linalg.norm(total))
+    return np.asarray(total / length if length >= 1e-6 else np.zeros_like(total), np.float32)

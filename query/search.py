@@ -21,7 +21,7 @@ from ingest.connect import choose_collection
 from ingest.facts import Facts
 from ingest.record import Picture, stable_id
 from ingest.semantics import features_of, read_collection_projection
-from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Store
+from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Store
 from ingest.tags import need_tags
 from model.encoder import Encoder
 from model.errors import PictureError, PictureGone, UsageError
@@ -32,19 +32,13 @@ from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
 from model.projection import Projection, Reading, unit
 from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
 from model.words import NearWord, Words
-from query.asked import Asked
+from query.asked import Aim, Asked
 from query.cutoff import Cutoff, Sample, picture_floor, word_floor
 from query.expression import Direction, Term, direction
+from query.ranking import rank
 from query.source import Source
 
 Vector = NDArray[np.float32]
-
-RRF_K = 60
-"""Cormack, Clarke and Buettcher 2009, "Reciprocal rank fusion": the constant of the paper."""
-
-RRF_DEPTH = 100
-"""At least so many answers of each kind are fused; what is beyond weighs less than 1/160."""
-
 
 SHOWN_LABELS = 12
 
@@ -251,13 +245,10 @@ class Search:
             UsageError: terms with the visual vector alone.
             WordsError: a term that is not known.
         """
-        aims = self.aims(asked, terms, space)
         without = Filter(filter.labels, filter.under, asked.ids)
-        if len(aims) > 1:
-            return self._fused(aims, limit, without, min_score, cutoff)
-        return self._nearest(aims, limit, without, min_score, cutoff)
+        return self._rank(self.aims(asked, terms, space), limit, without, min_score, cutoff)
 
-    def aims(self, asked: Asked, terms: Sequence[Term] = (), space: Space | None = None) -> dict[str, Vector]:
+    def aims(self, asked: Asked, terms: Sequence[Term] = (), space: Space | None = None) -> dict[str, Aim]:
         """What `similar` looks for, by the vector it compares: one, or two that are fused.
 
         Raises:
@@ -266,21 +257,21 @@ class Search:
         space = space or (Space.SEMANTIC if terms else Space.VISUAL)
         if terms and space is Space.VISUAL:
             raise UsageError("words can only be added to the semantic vector: leave out --vector visual")
-        semantic = self.towards(terms, asked.semantic).vector if terms else asked.semantic
-        both = {VISUAL: asked.visual, SEMANTIC: semantic}
+        semantic = self.towards(terms, asked.semantic_aim).aim if terms else asked.semantic_aim
+        both = {VISUAL: asked.visual_aim.measured(), SEMANTIC: semantic.measured()}
         return both if space is Space.BOTH else {str(space): both[space]}
 
-    def cutoff(self, aims: Mapping[str, Vector], without: Sequence[UUID] = ()) -> Cutoff:
+    def cutoff(self, aims: Mapping[str, Aim], without: Sequence[UUID] = ()) -> Cutoff:
         """Where the answers to a question end, see `query.cutoff`.
 
         Args:
-            aims: the question's vectors by name: of `aims`, or ``{SEMANTIC: direction.vector}`` for words.
+            aims: by the name of the vector: of `aims`, or ``{SEMANTIC: direction.aim}`` for words.
             without: the pictures asked about, as far as they are in the collection.
         """
-        floors = {using: picture_floor(self._sample(using), vector, without) for using, vector in aims.items()}
+        floors = {using: picture_floor(self._sample(using), aim.wanted, without) for using, aim in aims.items()}
         if SEMANTIC in aims:
-            floors[SEMANTIC] = max(floors[SEMANTIC], word_floor(self._sample(WORD), aims[SEMANTIC]))
-        return Cutoff(floors)
+            floors[SEMANTIC] = max(floors[SEMANTIC], word_floor(self._sample(WORD), aims[SEMANTIC].wanted))
+        return Cutoff(floors, any(aim.takes_away for aim in aims.values()))
 
     def _sample(self, using: str) -> Sample:
         if using not in self._samples:
@@ -290,30 +281,6 @@ class Search:
             else:
                 self._samples[using] = Sample.of(self._collection, using)
         return self._samples[using]
-
-    def _nearest(
-        self, aims: Mapping[str, Vector], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
-    ) -> list[Found]:
-        ((using, vector),) = aims.items()
-        floor = max(min_score, cutoff.floors[using]) if cutoff else min_score
-        return self._found(self._collection.search(using, vector, limit, filter, min_score=floor))
-
-    def _fused(
-        self, aims: Mapping[str, Vector], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
-    ) -> list[Found]:
-        """Reciprocal rank fusion of what is near by either vector; ``min_score`` is of the fused score."""
-        depth = max(RRF_DEPTH, 2 * limit)
-        hits: dict[UUID, Hit] = {}
-        scores: dict[UUID, float] = {}
-        for using, vector in aims.items():
-            floor = cutoff.floors[using] if cutoff else -1.0
-            near = self._collection.search(using, vector, depth, filter, min_score=floor)
-            for rank, hit in enumerate(near, start=1):
-                hits[hit.id] = hit
-                scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (RRF_K + rank)
-        ranked = sorted(hits, key=lambda id: (-scores[id], id))
-        fused = (Hit(id, round(scores[id], 6), hits[id].payload) for id in ranked)
-        return self._found([hit for hit in fused if hit.score >= min_score][:limit])
 
     def text(
         self,
@@ -325,9 +292,12 @@ class Search:
         cutoff: Cutoff | None = None,
     ) -> list[Found]:
         """Pictures for words. ``cutoff``, of the same words, leaves out what does not stand out."""
-        return self._nearest({SEMANTIC: asked.vector}, limit, filter, min_score, cutoff)
+        return self._rank({SEMANTIC: asked.aim}, limit, filter, min_score, cutoff)
 
-    def _found(self, hits: Iterable[Hit]) -> list[Found]:
+    def _rank(
+        self, aims: Mapping[str, Aim], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
+    ) -> list[Found]:
+        hits = rank(self._collection, aims, limit, filter, min_score, cutoff)
         return [Found(Picture.from_payload(hit.payload), hit.score, self.facts.root) for hit in hits]
 
     def tags(
@@ -362,7 +332,7 @@ class Search:
         """The labels the projection was trained on, as words, with their vectors."""
         return label_vectors(self.facts.trained, self.words)
 
-    def towards(self, terms: Sequence[Term], start: Vector | None = None) -> Direction:
+    def towards(self, terms: Sequence[Term], start: Aim | None = None) -> Direction:
         """Where words lead: to where the pictures of a trained label are, for such a label.
 
         Raises:

@@ -39,7 +39,8 @@ class Answer(BaseModel):
     collection: str
     total: int = Field(description="Pictures that the filter lets through")
     cutoff: dict[str, float] | None = Field(
-        description="With `min_score=auto`: the least cosine that stands out, by the vector compared; either is enough"
+        description="With `min_score=auto`: the least cosine that stands out, by the vector compared; either is "
+        "enough. It is measured before anything is taken away"
     )
     left_out: str = Field(description="On the last page: what the cut-off left out; empty where nothing was")
     note: str = Field(description="What was passed over, such as words that are not known; empty mostly")

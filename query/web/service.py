@@ -53,7 +53,7 @@ class Service:
     def text(self, asked: TextQuestion) -> answers.Answer:
         with self.library.search(asked.collection) as search:
             towards = search.towards(parse(asked.q))
-            cutoff = search.cutoff({SEMANTIC: towards.vector}) if asked.min_score == AUTO else None
+            cutoff = search.cutoff({SEMANTIC: towards.aim}) if asked.min_score == AUTO else None
 
             def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
                 return search.text(
@@ -65,7 +65,7 @@ class Service:
     def similar(self, asked: SimilarQuestion, about: Callable[[Search], Asked]) -> answers.Answer:
         with self.library.search(asked.collection) as search:
             picture, terms = about(search), asked.terms()
-            note = _unknown(search.towards(terms, picture.semantic), search.words) if terms else ""
+            note = _unknown(search.towards(terms, picture.semantic_aim), search.words) if terms else ""
             aims = search.aims(picture, terms, asked.vector)
             cutoff = search.cutoff(aims, picture.ids) if asked.min_score == AUTO else None
 

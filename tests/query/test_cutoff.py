@@ -15,8 +15,10 @@ from ingest.server import ServerStore
 from ingest.store import SEMANTIC, VISUAL, WORD, Point, Store
 from ingest.tags import tags_name
 from model.words import Words
+from query import ranking
+from query.asked import Aim, Asked, combine
 from query.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Cutoff, Sample, floor
-from query.search import Asked, Search, Space
+from query.search import Search, Space
 from tests.snapshots import fill, make_facts, make_payload, make_snapshot
 
 WIDTHS = {VISUAL: 32, SEMANTIC: 16}
@@ -120,10 +122,62 @@ def test_a_question_that_no_picture_answers_gets_none_and_a_reason(stores: list[
         with store.open("pictures") as collection:
             search = Search(store, collection)
             nowhere = -np.eye(WIDTHS[SEMANTIC], dtype=np.float32)[0]
-            cutoff = search.cutoff({SEMANTIC: nowhere})
+            cutoff = search.cutoff({SEMANTIC: Aim.at(nowhere)})
             hits = collection.search(SEMANTIC, nowhere, 1)
             assert hits[0].score < cutoff.floors[SEMANTIC]
             assert "nothing stands out" in cutoff.told(0, 10, hits[0].score)
+
+
+def like(vector: np.ndarray) -> Asked:
+    semantic = np.asarray(vector[: WIDTHS[SEMANTIC]] / np.linalg.norm(vector[: WIDTHS[SEMANTIC]]), np.float32)
+    return Asked(np.asarray(vector, np.float32), semantic, None, stored=False)
+
+
+@pytest.mark.parametrize("space", Space)
+def test_taking_away_what_is_near_leaves_what_stands_out_and_orders_it(stores: list[Store], space: Space) -> None:
+    wide = np.eye(WIDTHS[VISUAL])
+    asked = combine([like(wide[0])], [like(0.9 * wide[0] + 0.4 * wide[1])])
+    planted = {f"all/{i:04}.jpg" for i in range(PLANTED)}
+    answers = []
+    for store in stores:
+        with store.open("pictures") as collection:
+            search = Search(store, collection)
+            cutoff = search.cutoff(search.aims(asked, space=space))
+            found = search.similar(asked, space=space, limit=50, cutoff=cutoff)
+            answers.append([answer.picture.path for answer in found])
+            assert planted <= set(answers[-1])
+            assert len(found) <= PLANTED + 2
+            if space is not Space.BOTH:
+                every = [hit.picture.path for hit in search.similar(asked, space=space, limit=300)]
+                assert answers[-1] == [path for path in every if path in answers[-1]]
+                assert found[-1].score < cutoff.floors[space], "the whole question's own score would not have passed"
+                assert search.similar(asked, space=space, limit=3, cutoff=cutoff) == found[:3]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_where_more_stand_out_than_are_looked_at_there_are_as_many_as_asked_for(
+    stores: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = np.eye(WIDTHS[VISUAL])
+    asked = combine([like(wide[0])], [like(0.9 * wide[0] + 0.4 * wide[1])])
+    with stores[0].open("pictures") as collection:
+        search = Search(stores[0], collection)
+        cutoff = search.cutoff(search.aims(asked))
+        every = search.similar(asked, limit=50, cutoff=cutoff)
+        monkeypatch.setattr(ranking, "DEPTH", 4)
+        found = search.similar(asked, limit=2, cutoff=cutoff)
+        assert len(found) == 2
+        assert [one for one in every if one in found] == found
+
+
+def test_a_question_that_only_turns_away_has_a_cut_too(stores: list[Store]) -> None:
+    asked = combine([], [like(-np.eye(WIDTHS[VISUAL])[0])])
+    with stores[0].open("pictures") as collection:
+        search = Search(stores[0], collection)
+        cutoff = search.cutoff(search.aims(asked))
+        assert not cutoff.takes_away
+        found = search.similar(asked, limit=50, cutoff=cutoff)
+    assert {f"all/{i:04}.jpg" for i in range(PLANTED)} <= {answer.picture.path for answer in found}
 
 
 def test_a_sample_leaves_the_pictures_asked_about_out(stores: list[Store]) -> None:
@@ -140,7 +194,7 @@ def test_one_picture_and_none_are_collections_too(tmp_path: Path) -> None:
     store = fill(tmp_path / "store", "one", facts, points(1))
     with store.open("one") as collection:
         search = Search(store, collection)
-        cutoff = search.cutoff({VISUAL: np.ones(WIDTHS[VISUAL], np.float32)})
+        cutoff = search.cutoff({VISUAL: Aim.at(np.ones(WIDTHS[VISUAL], np.float32))})
         assert cutoff.floors == {VISUAL: ANY_COSINE}
     with store.create("none", facts) as collection:
         sample = Sample.of(collection, VISUAL)
@@ -156,7 +210,7 @@ def test_words_set_a_floor_of_their_own(stores: list[Store], words: Words) -> No
         towards_a_word = sample.vectors[0]
         wanted = floor(sample.vectors @ towards_a_word, WORD_SHARE)
     with stores[0].open("pictures") as collection:
-        floors = Search(stores[0], collection).cutoff({SEMANTIC: towards_a_word}).floors
+        floors = Search(stores[0], collection).cutoff({SEMANTIC: Aim.at(towards_a_word)}).floors
     assert floors[SEMANTIC] >= wanted > 0.5
     rare = words.vectors[:5000][7::20]
     below = [float((rare @ vector >= floor(rare @ vector, WORD_SHARE)).mean()) for vector in words.vectors[100:130]]
@@ -173,3 +227,10 @@ def test_the_user_is_told_in_one_sentence() -> None:
         "nothing stands out: the nearest picture scores 0.4100, and an answer would be at 0.5000 or more"
     )
     assert "0.5000 by looks or 0.6000 by meaning" in two.told(0, 10, 0.03)
+    apart = Cutoff({SEMANTIC: 0.6}, takes_away=True)
+    assert apart.told(3, 10, 0.4) == (
+        "3 pictures stand out, at 0.6000 or more, before anything is taken away; the rest is left out"
+    )
+    assert (
+        apart.told(0, 10, 0.4) == "nothing stands out: no picture is at 0.6000 or more, before anything is taken away"
+    )

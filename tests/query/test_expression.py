@@ -3,6 +3,7 @@ import pytest
 
 from model.errors import UsageError, WordsError
 from model.words import Words
+from query.asked import Aim
 from query.expression import Term, direction, parse
 
 
@@ -44,8 +45,23 @@ def test_terms_add_up_as_unit_phrases_with_their_weights(words: Words) -> None:
 
 def test_a_picture_is_moved_by_words(words: Words) -> None:
     cat, snow = words.phrase("cat").vector, words.phrase("snow").vector
-    moved = direction([Term("snow")], words, start=cat).vector
+    moved = direction([Term("snow")], words, start=Aim.at(cat)).vector
     np.testing.assert_allclose(moved, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
+
+
+def test_what_is_wanted_is_the_same_before_anything_is_taken_away(words: Words) -> None:
+    cat, dog, snow = (words.phrase(word).vector for word in ("cat", "dog", "snow"))
+    assert not direction(parse("dog + snow"), words).aim.takes_away
+    aim = direction(parse("2:dog - snow"), words).aim
+    assert aim.takes_away
+    np.testing.assert_allclose(aim.wanted, dog, atol=1e-6)
+    moved = direction(parse("dog"), words, start=Aim(-snow, np.zeros_like(snow))).aim
+    np.testing.assert_allclose(moved.wanted, dog, atol=1e-6)
+    np.testing.assert_allclose(moved.vector, (dog - snow) / np.linalg.norm(dog - snow), atol=1e-6)
+    moved = direction([Term("snow", -1.0)], words, start=Aim.at(cat)).aim
+    np.testing.assert_allclose(moved.wanted, cat, atol=1e-6)
+    away = direction([Term("snow", -1.0)], words, start=Aim(-cat, np.zeros_like(cat))).aim
+    assert away.measured().wanted is away.vector  # nothing is wanted: only where it leads can be measured
 
 
 def test_only_negative_terms_are_refused(words: Words) -> None:

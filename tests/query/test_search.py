@@ -146,7 +146,7 @@ def test_words_move_a_picture_in_word_space(search: Search, root: Path, words: W
     found = search.similar(asked, terms=[Term("ocean", 2.0), Term("cat", -1.0)], limit=1)
     assert paths(found) == ["sea/old/1.jpg"]
     terms = [Term("ocean", 2.0), Term("cat", -1.0)]
-    expected = direction(terms, words, asked.semantic, learnt=AsStored(words).learnt).vector
+    expected = direction(terms, words, asked.semantic_aim, learnt=AsStored(words).learnt).vector
     assert found[0].score == pytest.approx(float(expected @ words.phrase("ocean").vector), abs=2e-6)
 
 
