@@ -35,7 +35,7 @@ from model.words import NearWord, Words
 from query.asked import Aim, Asked
 from query.cutoff import Cutoff, Sample, picture_floor, word_floor
 from query.expression import Direction, Term, direction
-from query.ranking import rank
+from query.ranking import Ranking
 from query.source import Source
 
 Vector = NDArray[np.float32]
@@ -297,7 +297,7 @@ class Search:
     def _rank(
         self, aims: Mapping[str, Aim], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
     ) -> list[Found]:
-        hits = rank(self._collection, aims, limit, filter, min_score, cutoff)
+        hits = Ranking(self._collection, filter, cutoff).best(aims, limit, min_score)
         return [Found(Picture.from_payload(hit.payload), hit.score, self.facts.root) for hit in hits]
 
     def tags(
