@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.commands import SCRIPTS, Ran, command
 from tests.photographs import labelled_folder
+from tests.serving import serve
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -66,6 +69,19 @@ def test_every_command_shown_runs(place: Path, answers: list[Ran], env: None) ->
         ran: Ran = command(*words, cwd=place)
         finds_nothing = words[:2] in (["ingest", "failures"], ["query", "duplicates"])
         assert ran.status == (1 if finds_nothing else 0), (line, ran.err)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
+def test_every_curl_command_shown_is_answered(place: Path, answers: list[Ran], env: None) -> None:
+    shutil.copyfile(place / "photos/cat/chelsea.png", place / "new.jpg")
+    with serve() as served:
+        for line in block("curl commands").splitlines():
+            words = shlex.split(line.replace("http://127.0.0.1:8000/", served.address))
+            ran = subprocess.run([*words, "--silent", "--fail-with-body"], cwd=place, capture_output=True, timeout=60)
+            answer = json.loads(ran.stdout)
+            assert ran.returncode == 0, answer
+            assert answer["total"] == 15
+            assert len(answer["results"]) == (3 if "limit=3" in line else 0)  # no beach stands out there
 
 
 def test_every_training_command_shown_runs(
