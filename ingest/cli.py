@@ -18,6 +18,7 @@ from model.embedding import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
 from model.errors import UsageError
 from model.pair import AUTO
+from model.path import expanded
 from model.picture import DEFAULT_MAX_MEGAPIXELS
 from model.terminal import NothingFoundError
 
@@ -238,7 +239,7 @@ def verify(
     from ingest.verify import verify as verify_snapshot
 
     live = open_store(store, url, api_key) if against_collection else None
-    verified = verify_snapshot(SnapshotStore(folder.expanduser()), live, against_collection)
+    verified = verify_snapshot(SnapshotStore(expanded(folder)), live, against_collection)
     report.write_verified(verified, as_json=json)
     if verified.differences:
         raise NothingFoundError(f"the snapshot differs from {against_collection!r}: export it again")

@@ -7,6 +7,7 @@ from pathlib import Path
 from ingest.store import Store
 from model.cache import default_store_dir
 from model.errors import CollectionNotFound, UsageError
+from model.path import expanded
 
 
 def open_store(
@@ -26,14 +27,14 @@ def open_store(
     if snapshot:
         from ingest.snapshot import SnapshotStore
 
-        return SnapshotStore(snapshot.expanduser(), check=check)
+        return SnapshotStore(expanded(snapshot), check=check)
     if url:
         from ingest.server import connect
 
         return connect(url, api_key or None)
     from ingest.embedded import EmbeddedStore
 
-    return EmbeddedStore(store.expanduser() if store else default_store_dir())
+    return EmbeddedStore(expanded(store) if store else default_store_dir())
 
 
 def choose_collection(store: Store, name: str, near: Path | None = None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.facts import Facts
-from ingest.semantics import PROJECTION_FILE, UNDECIDED, build_conse
+from ingest.semantics import PROJECTION_FILE, UNDECIDED, build_conse, check_projection
 from ingest.store import SEMANTIC, VISUAL, Store
 from model.clock import now
 from model.dataset import PictureFile
@@ -16,6 +16,7 @@ from model.encoder import Encoder, encoder_spec, open_encoder
 from model.errors import CollectionMismatch
 from model.glove import open_words, words_spec
 from model.pair import AUTO, choose_pair
+from model.path import is_there
 from model.picture import DEFAULT_MAX_MEGAPIXELS
 from model.projection import KINDS, Conse, Projection, load_projection
 from model.training import TRAINED, need_learnable
@@ -73,7 +74,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         created=now(),
     )
     projection = given or build_conse(encoder, words)
-    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+    check_projection(projection, facts)
     with store.create(name, replace(facts, pending=CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(facts)
@@ -87,14 +88,20 @@ def projection_file(options: Options) -> Projection | None:
     return load_projection(Path(options.projection))
 
 
-def check_same(facts: Facts, name: str, root: Path, options: Options) -> None:
-    """Raises CollectionMismatch where a collection was made of another folder, encoder or words."""
+def check_same(facts: Facts, name: str, root: Path, options: Options, *, may_move: bool) -> None:
+    """Raises CollectionMismatch where a collection was made of another folder, encoder or words.
+
+    Args:
+        may_move: whether the folder may have been moved: somebody named the collection, not only a folder like it.
+    """
     if facts.kind != "pictures":
         raise CollectionMismatch(f"{name!r} holds words, not pictures: choose another name with --collection")
-    if facts.root != str(root) and Path(facts.root).is_dir():
+    is_gone = not is_there(Path(facts.root))
+    if facts.root != str(root) and not (is_gone and may_move):
+        moved = f"if it was moved here, say so with --collection {name}; if not, " if is_gone else ""
         raise CollectionMismatch(
             f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
-            "give this folder a collection of its own with --collection NAME"
+            f"{moved}give this folder a collection of its own with --collection NAME"
         )
     for what, asked, recorded, exists in (
         ("encoder", options.encoder, facts.encoder, encoder_spec),

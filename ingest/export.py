@@ -35,7 +35,7 @@ from model.cache import in_mb, need_space, replace_dir, sha256_file
 from model.clock import now
 from model.encoder import OnnxEncoder, open_encoder
 from model.errors import PictureError, StoreDamaged, StoreError, StoreInUse, UsageError
-from model.path import real_path
+from model.path import expanded, real_path
 from model.projection import unit
 from model.terminal import note, progress
 from model.thumbnail import thumbnail
@@ -70,7 +70,7 @@ def export(store: Store, name: str, target: Path, options: ExportOptions) -> Man
         UsageError: ``target`` is something else than a snapshot or an empty folder.
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
-    target = real_path(target.expanduser())
+    target = real_path(expanded(target))
     with _errors(target):
         _check_target(target)
     facts = store.facts(name)
@@ -114,9 +114,12 @@ def _check_target(target: Path) -> None:
     if not target.is_dir() or not (target / MANIFEST_FILE).is_file():
         raise UsageError(f"{target} is there and is no snapshot: name another folder")
     try:
-        Manifest.read(target)
+        ours = Manifest.read(target).files.keys() | {MANIFEST_FILE}
     except StoreError as error:
         raise UsageError(f"{target} is not replaced ({error}): remove it, or name another folder") from error
+    for path in target.rglob("*"):
+        if not path.is_dir() and path.relative_to(target).as_posix() not in ours:
+            raise UsageError(f"{path} is no part of the snapshot in {target}: take it out, or name another folder")
 
 
 def _need_space(target: Path, facts: Facts, points: int, carried: Mapping[str, Path], options: ExportOptions) -> None:
@@ -137,17 +140,30 @@ def _write_collections(
     with store.open(name) as collection:
         if not collection.count():
             raise UsageError(f"collection {name!r} holds no pictures: there is nothing to export")
-        if (collection.facts.projection, collection.facts.pending) != (facts.projection, facts.pending):
-            raise StoreInUse(f"an `ingest run` is changing collection {name!r}: export it when that has ended")
+        _refuse_changed(collection, facts)
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
         (folder / PROJECTION_FILE).write_bytes(projection)
         _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC))
+        if collection.read_file(PROJECTION_FILE) != projection:
+            raise _changing(name)
+        _refuse_changed(collection, store.facts(name))
     with store.open(tags) as vocabulary:
         _spool(vocabulary, folder, TAGS_FILE, (WORD,))
     widths = {**facts.vectors, **store.facts(tags).vectors}
     return {space: _index(folder, space, width, options) for space, width in widths.items()}
+
+
+def _refuse_changed(collection: Collection, facts: Facts) -> None:
+    """Raises StoreInUse where the vectors are not, or may not be, all of the one projection that ``facts`` tells of."""
+    there = collection.facts
+    if (there.projection, there.pending) != (facts.projection, facts.pending):
+        raise _changing(collection.name)
+
+
+def _changing(name: str) -> StoreInUse:
+    return StoreInUse(f"an `ingest run` is changing collection {name!r}: export it when that has ended")
 
 
 def _spool_file(folder: Path, space: str) -> Path:
@@ -174,6 +190,7 @@ def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[st
             for space, file in vectors.items():
                 rows = np.stack([point.vectors[space] for point in points])
                 file.write(unit(rows).tobytes())
+            collection.give_way()
             shown.advance(len(points))
 
 
@@ -195,6 +212,7 @@ def _schema(table: str) -> Any:
             ("bytes", pa.int64()),
             ("mtime_ns", pa.int64()),
             ("visual_norm", pa.float64()),
+            ("inode", pa.int64()),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 

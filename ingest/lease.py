@@ -6,6 +6,7 @@ goes on while another changes it would add vectors of the old kind.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -17,9 +18,17 @@ from typing import Any
 
 from model.errors import StoreError, StoreInUse
 
+log = logging.getLogger("wordsight")
+
 RENEW_SECONDS = 60.0
 LAPSED_SECONDS = 300.0
-"""A mark from another machine that is older counts for nothing: its run was killed, or its network is gone."""
+"""A mark that is older counts for nothing: its run was killed, or its network is gone."""
+
+SETTLE_SECONDS = 0.2
+"""Longer than between looking for a mark and setting one: after it, of two that came at once both see who was last."""
+
+_tokens: set[str] = set()
+"""By which this process knows its marks: in a container, the one killed before had the same id."""
 
 
 @contextmanager
@@ -32,26 +41,43 @@ def lease(name: str, read: Callable[[], Mapping[str, Any] | None], write: Callab
     Raises:
         StoreInUse: another run holds it.
     """
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    token = secrets.token_hex(8)
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": token}
     _refuse_others(name, read(), mine)
+    _tokens.add(token)
     write({**mine, "at": time.time()})
+    time.sleep(SETTLE_SECONDS)
     _refuse_others(name, read(), mine)  # of two that came at once, the one that wrote last has it
     ended = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(ended, mine, write), name="lease", daemon=True)
+    renewing = threading.Thread(target=_renew, args=(ended, mine, read, write), name="lease", daemon=True)
     renewing.start()
     try:
         yield
     finally:
         ended.set()
         renewing.join()
+        _tokens.discard(token)
         with suppress(StoreError):  # it lapses by itself
-            write(None)
+            if _is(read(), mine):
+                write(None)
 
 
-def _renew(ended: threading.Event, mine: Mapping[str, Any], write: Callable[[object], object]) -> None:
+def _renew(
+    ended: threading.Event,
+    mine: Mapping[str, Any],
+    read: Callable[[], Mapping[str, Any] | None],
+    write: Callable[[object], object],
+) -> None:
     while not ended.wait(RENEW_SECONDS):
         with suppress(StoreError):  # whoever writes next tells of it
+            if not _is(read(), mine):  # this machine slept, and another run has it now
+                log.warning("another run has taken over this collection: end this one, and run it again later")
+                return
             write({**mine, "at": time.time()})
+
+
+def _is(held: Mapping[str, Any] | None, mine: Mapping[str, Any]) -> bool:
+    return held is not None and held["token"] == mine["token"]
 
 
 def _refuse_others(name: str, held: Mapping[str, Any] | None, mine: Mapping[str, Any]) -> None:
@@ -63,10 +89,12 @@ def _refuse_others(name: str, held: Mapping[str, Any] | None, mine: Mapping[str,
 
 
 def _holds(held: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
+    if abs(time.time() - held["at"]) >= LAPSED_SECONDS:
+        return False
     if held["host"] != mine["host"]:
-        return bool(time.time() - held["at"] < LAPSED_SECONDS)
-    if held["pid"] == mine["pid"]:
         return True
+    if held["pid"] == mine["pid"]:
+        return held["token"] in _tokens
     try:
         os.kill(held["pid"], 0)
     except ProcessLookupError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass
 
 from ingest.store import Collection
@@ -12,6 +13,7 @@ from model.embedding import Failed
 from model.errors import StoreDamaged
 
 LEDGER_FILE = "failures.json"
+SAVE_SECONDS = 5.0
 TRY_AGAIN = "any"
 """In place of the reader, for files that failed for a passing cause: no reader has this name."""
 
@@ -40,6 +42,7 @@ class Ledger:
         self._reader = reader
         self._rows = read_failures(collection)
         self._changed = False
+        self._saved = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -77,6 +80,12 @@ class Ledger:
             rows = [asdict(self._rows[path]) for path in sorted(self._rows)]
             self._collection.write_file(LEDGER_FILE, json.dumps(rows, indent=1).encode())
             self._changed = False
+            self._saved = time.monotonic()
+
+    def save_now_and_then(self) -> None:
+        """Save what a kill would lose; not each time, since all of it is written."""
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self.save()
 
 
 def read_failures(collection: Collection) -> dict[str, Failure]:

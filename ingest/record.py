@@ -29,7 +29,7 @@ class Picture:
 
     ``path``: relative to the dataset's root, POSIX, bytes that are no UTF-8 as surrogates. ``width``,
     ``height``: pixels, upright. ``size``: bytes. ``visual_norm``: length of the feature vector, which the
-    store keeps at length 1.
+    store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Picture:
     size: int
     mtime_ns: int
     visual_norm: float
+    inode: int = 0
 
     @property
     def id(self) -> UUID:
@@ -61,6 +62,7 @@ class Picture:
             "bytes": self.size,
             "mtime_ns": self.mtime_ns,
             "visual_norm": self.visual_norm,
+            "inode": self.inode,
         }
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
@@ -77,6 +79,7 @@ class Picture:
             size=payload["bytes"],
             mtime_ns=payload["mtime_ns"],
             visual_norm=payload["visual_norm"],
+            inode=payload.get("inode") or 0,
         )
 
 

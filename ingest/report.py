@@ -50,7 +50,10 @@ def tell_run(report: Report) -> None:
     if len(left_out.unreadable) > SHOWN_FOLDERS:
         note(f"folders that could not be read in all: {len(left_out.unreadable)}")
     if left_out.links:
-        note(f"links to folders not entered: {left_out.links}; --follow-links enters them")
+        note(f"links to folders not entered: {len(left_out.links)}; --follow-links enters them")
+    if left_out.snapshots:
+        named = ", ".join(shown(folder) for folder in left_out.snapshots[:SHOWN_FOLDERS])
+        note(f"snapshots left out, whose pictures are copies: {named}")
     if left_out.special:
         note(f"pipes, sockets and devices left out: {left_out.special}")
     if left_out.endings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ingest.creation import CREATING
 from ingest.run import index
-from ingest.semantics import build_conse, switch_projection, train_kind, trainable
+from ingest.semantics import build_conse, check_projection, switch_projection, train_kind, trainable
 from ingest.store import Collection, Store
 from ingest.tags import ensure_tags
 from model.encoder import open_encoder
@@ -36,7 +36,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
         raise CollectionMismatch(f"{name!r} is no finished collection of pictures: `ingest run` makes one")
     given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
     if given:
-        given.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+        check_projection(given, facts)
     with store.writing(name), store.open(name, write=True) as collection:
         projection = given or _made(store, collection, wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:

@@ -24,6 +24,7 @@ from ingest.semantics import (
     SWITCHING,
     UNDECIDED,
     build_conse,
+    check_projection,
     finish_switch,
     forget_switch,
     read_collection_projection,
@@ -41,6 +42,7 @@ from model.encoder import Encoder, open_encoder
 from model.errors import DatasetError, StoreError
 from model.glove import open_words
 from model.name import shown
+from model.path import is_there
 from model.picture import reader_version
 from model.projection import Conse, Joint, Projection
 from model.terminal import interrupted_once, note, progress
@@ -84,6 +86,7 @@ class Known:
     size: int
     mtime_ns: int
     sha256: str
+    inode: int
 
 
 def run_folder(store: Store, folder: Path, name: str, options: Options) -> Report:
@@ -99,6 +102,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         StoreError, WeightsError, CacheError: as their names say.
     """
     root = dataset_root(folder)
+    is_named = bool(name)
     name = check_name(name) if name else _name_for(root, store)
     report = Report(name)
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
@@ -112,7 +116,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         _tell_moved(store)
         encoder = create(store, name, root, files, options)
     else:
-        check_same(store.facts(name), name, root, options)
+        check_same(store.facts(name), name, root, options, may_move=is_named)
     with _running(store, root, options, report, encoder) as ingest:
         ingest.bring_up_to_date(files)
     if not report.total and not report.interrupted:
@@ -164,14 +168,14 @@ def _name_for(root: Path, store: Store) -> str:
 def _tell_moved(store: Store) -> None:
     """Perhaps it is a folder that was moved, whose pictures need not be encoded again."""
     for name, facts in store.collections().items():
-        if not Path(facts.root).exists():
+        if not is_there(Path(facts.root)):
             note(f"the folder of {name!r}, {shown(facts.root)}, is not there: if this is it, stop, and add -c {name}")
 
 
 def _seen_instead(left_out: LeftOut) -> str:
     told = [f"{count} {ending}" for ending, count in left_out.endings.most_common(3)]
     told += [f"cannot read {path}: {reason}" for path, reason in list(left_out.unreadable.items())[:2]]
-    told += [f"{left_out.links} links to folders, which --follow-links follows"] if left_out.links else []
+    told += [f"{len(left_out.links)} links to folders, which --follow-links follows"] if left_out.links else []
     return f" (but {', '.join(told)})" if told else ""
 
 
@@ -214,7 +218,8 @@ class Ingest:
         else:
             forget_switch(self.collection)
         known = self._known()
-        to_do = [file for file in files if self._is_to_do(file, known)]
+        paths = {there.inode: path for path, there in known.items() if there.inode}
+        to_do = [file for file in files if self._is_to_do(file, known, paths)]
         self.report.to_do = len(to_do)
         try:
             self._embed(to_do, known)
@@ -244,12 +249,13 @@ class Ingest:
         for points in self.collection.scroll():
             for point in points:
                 picture = Picture.from_payload(point.payload)
-                known[picture.path] = Known(picture.size, picture.mtime_ns, picture.sha256)
+                known[picture.path] = Known(picture.size, picture.mtime_ns, picture.sha256, picture.inode)
         return known
 
-    def _is_to_do(self, file: PictureFile, known: dict[str, Known]) -> bool:
+    def _is_to_do(self, file: PictureFile, known: dict[str, Known], paths: dict[int, str]) -> bool:
         there = known.get(file.relative)
-        if there and (there.size, there.mtime_ns) == (file.size, file.mtime_ns):
+        is_other = paths.get(file.inode, file.relative) != file.relative  # a file that had another name before
+        if there and (there.size, there.mtime_ns) == (file.size, file.mtime_ns) and not is_other:
             self.report.unchanged += 1
             return False
         if self.ledger.knows(file) and not self.options.retry:
@@ -269,6 +275,7 @@ class Ingest:
                 writer.write(good)
                 for result in batch:
                     self._count(result, known)
+                self.ledger.save_now_and_then()
                 shown.advance(len(batch), f"{self.report.failed} bad" if self.report.failed else "")
         if self._gone:
             raise self._gone
@@ -314,15 +321,16 @@ class Ingest:
             self.report.added += 1
 
     def _remove_vanished(self, seen: set[str], known: dict[str, Known]) -> None:
-        """Forget pictures whose files are gone, but not those in folders that could not be read."""
-        unreadable = tuple(f"{folder}/" for folder in self.report.left_out.unreadable)
-        vanished = [path for path in known if path not in seen and not path.startswith(unreadable)]
+        """Forget pictures whose files are gone, but not those in folders that were not looked at."""
+        left_out = self.report.left_out
+        unseen = tuple(f"{folder}/" for folder in (*left_out.unreadable, *left_out.links))
+        vanished = [path for path in known if path not in seen and not path.startswith(unseen)]
         if self.options.keep_missing:
             self.report.missing = len(vanished)
         else:
             self.collection.delete([stable_id(path) for path in vanished])
             self.report.removed += len(vanished)
-        self.ledger.keep_only(seen, unreadable)
+        self.ledger.keep_only(seen, unseen)
 
     def _settle_projection(self) -> None:
         facts, asked = self.collection.facts, self.options.projection
@@ -335,7 +343,7 @@ class Ingest:
         elif asked == Conse.kind and facts.projection != Conse.kind:
             self._switch(build_conse(self.encoder, self.words))
         elif given := projection_file(self.options):
-            given.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+            check_projection(given, facts)
             if given.to_bytes() != self.collection.read_file(PROJECTION_FILE):
                 self._switch(given)
 

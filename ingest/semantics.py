@@ -7,8 +7,9 @@ next one.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -52,9 +53,14 @@ def read_collection_projection(collection: Collection) -> Projection:
         ProjectionError: it is broken, or made for other models than the collection records.
     """
     projection = _read(collection, PROJECTION_FILE)
-    facts = collection.facts
-    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256)
+    check_projection(projection, collection.facts)
     return projection
+
+
+def check_projection(projection: Projection, facts: Facts) -> None:
+    """Raises ProjectionError where a projection was made for other models than a collection's."""
+    widths = (facts.vectors[VISUAL], facts.vectors[SEMANTIC])
+    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256, widths=widths)
 
 
 def _read(collection: Collection, name: str) -> Projection:
@@ -74,7 +80,12 @@ def switch_projection(collection: Collection, projection: Projection, advance: C
 
     Args:
         advance: told how many more pictures are done.
+
+    Raises:
+        ProjectionError: a vector that is not finite came out; of the first pictures, before anything was changed.
     """
+    for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
+        _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
     collection.save(replace(collection.facts, pending=SWITCHING))
     finish_switch(collection, advance)
@@ -87,13 +98,16 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
         raise StoreDamaged(f"collection {collection.name!r} has lost its {NEXT_FILE}: ingest it under a new name")
     projection = read_projection(data, NEXT_FILE)
     for points in collection.scroll([VISUAL], page=PAGE):
-        semantic = projection.project(np.stack([features_of(point) for point in points]))
-        collection.set_vectors(SEMANTIC, [point.id for point in points], semantic)
+        collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
         advance(len(points))
     collection.write_file(PROJECTION_FILE, data)
     header = projection.header
     collection.save(replace(collection.facts, projection=header.kind, trained=tuple(sorted(header.labels)), pending=""))
     forget_switch(collection)
+
+
+def _projected(projection: Projection, points: Sequence[Point]) -> Features:
+    return semantic_of(projection, np.stack([features_of(point) for point in points]), [point.id for point in points])
 
 
 def forget_switch(collection: Collection) -> None:
@@ -126,6 +140,9 @@ def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str
             advance=lambda detail: shown.advance(1, detail),
         )
     hit = trained.header.figures["test"]
+    if not hit:
+        note("no picture could be held back to tell how well it does: of each label, all are alike")
+        return trained
     note(
         f"of the pictures held back, {hit['1']}% have their own label as the nearest one, {hit['2']}% among the "
         f"first 2, {hit['3']}% among the first 3"
@@ -172,7 +189,8 @@ def semantic_of(projection: Projection, features: Features, ids: list[UUID]) -> 
     Raises:
         ProjectionError: a number that is not finite came out.
     """
-    semantic = projection.project(features)
+    with np.errstate(over="ignore", invalid="ignore"):
+        semantic = projection.project(features)
     bad = ~np.isfinite(semantic).all(axis=1)
     if bad.any():
         raise ProjectionError(f"the projection gives no finite vector for {ids[int(np.argmax(bad))]}: train it again")

@@ -42,7 +42,7 @@ from ingest.turn import (
     somebody_waits,
     take_turn,
 )
-from model.cache import folder_bytes, need_space, remove, replace_dir, replace_file, sweep
+from model.cache import folder_bytes, need_space, remove, replace_dir, replace_file, settle, sweep
 from model.errors import DiskFull, StoreDamaged, StoreError, StoreInUse
 from model.terminal import note
 
@@ -168,6 +168,7 @@ class EmbeddedCollection(Collection):
     def _take_shard(self, new: bool, wait: float) -> edge.EdgeShard:
         self._turn = take_turn(self.folder, self.name, wait)
         try:
+            settle(self.folder / SHARD)
             need_space(self.folder, 0)  # the engine dies of a full disk while it loads, too
             try:
                 self._shard = shard = self._load(new)
@@ -345,12 +346,15 @@ class EmbeddedCollection(Collection):
             quantize = had or wants_codes(points, self.facts.vectors[VISUAL])
         need_space(self.folder, 3 * folder_bytes(self.folder / SHARD))  # the copy, and what the engine makes of it
         note(f"building the search graph of {points} pictures; questions are answered meanwhile")
-        with self._lock, ExitStack() as until_swapped, replace_dir(self.folder / SHARD) as copy:
-            self._let_go()
-            with take_turn(self.folder, self.name, WRITER_WAIT_SECONDS):
-                shutil.copytree(self.folder / SHARD, copy, dirs_exist_ok=True)
-            build_graph_apart(copy, self.name, self.facts.vectors, quantize)
-            until_swapped.enter_context(take_turn(self.folder, self.name, WRITER_WAIT_SECONDS))
+        try:
+            with self._lock, ExitStack() as until_swapped, replace_dir(self.folder / SHARD) as copy:
+                self._let_go()
+                with take_turn(self.folder, self.name, WRITER_WAIT_SECONDS):
+                    shutil.copytree(self.folder / SHARD, copy, dirs_exist_ok=True)
+                build_graph_apart(copy, self.name, self.facts.vectors, quantize)
+                until_swapped.enter_context(take_turn(self.folder, self.name, WRITER_WAIT_SECONDS))
+        except OSError as error:
+            raise StoreError(f"cannot copy {self.folder / SHARD}: {error.strerror or error}") from error
         self._save_record(graph=points, quantized=quantize, written=0, deleted=0)
 
     def close(self) -> None:

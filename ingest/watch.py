@@ -22,7 +22,7 @@ from ingest.report import tell_run, what_changed
 from ingest.run import Report, run_folder
 from ingest.store import Store
 from model.dataset import dataset_root
-from model.errors import CacheError, DatasetError, StoreError
+from model.errors import CacheError, CollectionNotFound, DatasetError, StoreError
 from model.pair import AUTO
 from model.picture import is_picture_name
 from model.terminal import note
@@ -64,6 +64,7 @@ def watch_folder(
 
     Raises:
         What `run_folder` raises, from the first look. Later ones are noted and tried again.
+        CollectionNotFound: the collection was dropped meanwhile.
     """
     root = dataset_root(folder)
     changes = Changes(root, _places(store), poll_seconds)  # before the first look, so that none is missed in between
@@ -78,7 +79,11 @@ def watch_folder(
         while not report.interrupted:
             changes.wait(AGAIN_SECONDS if failure else poll_seconds)
             try:
+                if report.collection not in store.names():
+                    raise CollectionNotFound(f"collection {report.collection!r} was dropped from {store.where}")
                 report = run_folder(store, folder, report.collection, options)
+            except CollectionNotFound:
+                raise
             except (DatasetError, StoreError, CacheError) as error:
                 if str(error) != failure:
                     note(f"{_now()} {error}; trying again")

@@ -80,5 +80,6 @@ def _picture(result: Embedded, norm: float) -> Picture:
         height=result.height,
         size=result.file.size,
         mtime_ns=result.file.mtime_ns,
+        inode=result.file.inode,
         visual_norm=norm,
     )

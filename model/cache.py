@@ -18,6 +18,7 @@ from typing import IO
 from platformdirs import user_cache_path, user_data_path
 
 from model.errors import CacheError, DiskFull
+from model.path import expanded
 
 APP = "wordsight"
 SPARE_BYTES = 64 * 1024 * 1024
@@ -27,13 +28,13 @@ SPARE_BYTES = 64 * 1024 * 1024
 def cache_dir() -> Path:
     """Where weights, word vectors and exported encoders are kept; moved by ``WORDSIGHT_CACHE``."""
     moved = os.environ.get("WORDSIGHT_CACHE")
-    return Path(moved).expanduser() if moved else user_cache_path(APP)
+    return expanded(Path(moved)) if moved else user_cache_path(APP)
 
 
 def default_store_dir() -> Path:
     """Where embedded collections are kept; moved by ``WORDSIGHT_STORE``."""
     moved = os.environ.get("WORDSIGHT_STORE")
-    return Path(moved).expanduser() if moved else user_data_path(APP) / "store"
+    return expanded(Path(moved)) if moved else user_data_path(APP) / "store"
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def in_mb(size: int) -> str:
 
 def folder_bytes(folder: Path) -> int:
     """What a folder takes on the disk, with all in it."""
-    return sum(_disk_bytes(path) for path in folder.rglob("*"))
+    return sum(_disk_bytes(Path(place, name)) for place, _, names in os.walk(folder) for name in names)
 
 
 def _disk_bytes(path: Path) -> int:
@@ -145,6 +146,7 @@ def sweep(folder: Path, name: str = "") -> None:
 
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
+    settle(path)
     sweep(path.parent, path.name)
     token = secrets.token_hex(4)
     _tokens.add(token)
@@ -235,12 +237,25 @@ def replace_dir(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def settle(path: Path) -> None:
+    """Finish what a process killed between the two steps of `replace_dir` left: the old folder is back in place."""
+    aside = _aside(path)
+    if aside.exists() and not path.exists():
+        aside.replace(path)
+    elif aside.exists():
+        remove(aside)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders, in one step where the system can (renameat2 of Linux), else in two."""
+    """Swap two folders, in one step where the system can (renameat2 of Linux), else in two, see `settle`."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):
@@ -248,7 +263,7 @@ def _exchange(new: Path, old: Path) -> None:
     else:
         swapped = renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0
     if not swapped:
-        aside = _temporary(old)
+        aside = _aside(old)
         old.replace(aside)
         try:
             new.replace(old)

@@ -40,10 +40,15 @@ class Conse(Projection):
 
     def __init__(self, header: Header, tensors: Tensors) -> None:
         super().__init__(header, tensors)
-        self._lengths = np.maximum(np.linalg.norm(tensors["weight"], axis=1), 1e-12)
+        with np.errstate(over="ignore"):
+            self._lengths = np.maximum(np.linalg.norm(tensors["weight"], axis=1), 1e-12)
+        if not np.isfinite(self._lengths).all():
+            raise ValueError("numbers that are not finite, or too large")
         self._unnamed = ~tensors["classes"].any(axis=1)
         if tensors["related"].shape != tensors["classes"].shape:
             raise ValueError("tensors that do not fit together")
+        if len(header.class_tags) not in (0, len(tensors["classes"])):
+            raise ValueError("names that are not of these classes")
 
     @property
     def width(self) -> int:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.errors import DatasetError
+from model.path import expanded
 from model.picture import is_picture_name
+
+SNAPSHOT_MARKS = frozenset({"manifest.json", "pictures.parquet"})
+"""Files that together make a folder a snapshot (`ingest.snapshot`)."""
+
+MOST_INODES = 1 << 53
+"""Some disks give larger numbers than JSON keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +25,14 @@ class PictureFile:
     """One file of a dataset, as the scan saw it.
 
     ``relative``: POSIX path below the root, bytes that are no UTF-8 as surrogates (PEP 383).
-    ``size``: bytes. ``mtime_ns``: nanoseconds.
+    ``size``: bytes. ``mtime_ns``: nanoseconds. ``inode``: its number on its disk, 0 where there is none.
     """
 
     root: Path
     relative: str
     size: int
     mtime_ns: int
+    inode: int = field(default=0, compare=False)
 
     @property
     def path(self) -> Path:
@@ -46,13 +54,15 @@ class LeftOut:
     """What a scan passed over, counted so that nothing vanishes silently.
 
     ``endings``: files that are no pictures by name. ``special``: pipes, sockets and devices with a
-    picture's name. ``links``: links to folders, not followed. ``unreadable``: folders, with the reason.
+    picture's name. ``links``: links to folders, not followed. ``unreadable``: folders, and links to such, with the
+    reason. ``snapshots``: folders of exported snapshots, whose pictures are copies.
     """
 
     endings: Counter[str] = field(default_factory=Counter)
     special: int = 0
-    links: int = 0
+    links: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    snapshots: list[str] = field(default_factory=list)
 
 
 def dataset_root(folder: Path) -> Path:
@@ -62,7 +72,7 @@ def dataset_root(folder: Path) -> Path:
         DatasetError: no such folder, a file, or not readable.
     """
     try:
-        root = folder.expanduser().resolve(strict=True)
+        root = expanded(folder).resolve(strict=True)
         if not root.is_dir():
             raise DatasetError(f"{folder} is a file: name the folder it lies in")
         os.scandir(root).close()
@@ -77,13 +87,13 @@ def dataset_root(folder: Path) -> Path:
 def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterator[PictureFile]:
     """Every picture file below ``root``, in the order of names, hidden ones aside.
 
-    Links to files are followed always, links to folders only with ``follow_links``, and no folder is
-    entered twice, so a loop of links ends.
+    Links to files are followed always, links to folders only with ``follow_links``, after all that is no link; and
+    no folder is entered twice, so a loop of links ends, and a folder that is there itself has its own name.
     """
     visited: set[tuple[int, int]] = set()
-    pending = [""]
-    while pending:
-        folder = pending.pop()
+    pending, linked = [""], deque[str]()
+    while pending or linked:
+        folder = pending.pop() if pending else linked.popleft()
         try:
             status = os.stat(root / folder)
             if (status.st_dev, status.st_ino) in visited:
@@ -94,6 +104,9 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
         except OSError as error:
             left_out.unreadable[folder or "."] = error.strerror or str(error)
             continue
+        if folder and {entry.name for entry in entries}.issuperset(SNAPSHOT_MARKS):
+            left_out.snapshots.append(folder)
+            continue
         folders: list[str] = []
         for entry in entries:
             if entry.name.startswith("."):
@@ -102,10 +115,9 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
             if entry.is_dir(follow_symlinks=False):
                 folders.append(relative)
             elif _is_folder_link(entry):
-                if follow_links:
-                    folders.append(relative)
-                else:
-                    left_out.links += 1
+                (linked if follow_links else left_out.links).append(relative)
+            elif follow_links and not is_picture_name(entry.name) and (reason := _leads_nowhere(entry)):
+                left_out.unreadable[relative] = reason  # perhaps to a folder on a disk that is not mounted now
             elif picture := _picture_file(root, relative, entry, left_out):
                 yield picture
         pending.extend(reversed(folders))
@@ -118,7 +130,11 @@ def picture_file(root: Path, relative: str) -> PictureFile | None:
     except OSError as error:
         is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError)) and not os.path.islink(root / relative)
         return None if is_gone else PictureFile(root, relative, size=0, mtime_ns=0)
-    return PictureFile(root, relative, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return _seen(root, relative, status)
+
+
+def _seen(root: Path, relative: str, status: os.stat_result) -> PictureFile:
+    return PictureFile(root, relative, status.st_size, status.st_mtime_ns, status.st_ino % MOST_INODES)
 
 
 def _is_folder_link(entry: os.DirEntry[str]) -> bool:
@@ -126,6 +142,15 @@ def _is_folder_link(entry: os.DirEntry[str]) -> bool:
         return entry.is_symlink() and entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> str:
+    """Why a link cannot be followed; empty where it can, or is none."""
+    try:
+        entry.stat()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _picture_file(root: Path, relative: str, entry: os.DirEntry[str], left_out: LeftOut) -> PictureFile | None:
@@ -139,4 +164,4 @@ def _picture_file(root: Path, relative: str, entry: os.DirEntry[str], left_out: 
     if not stat.S_ISREG(status.st_mode):
         left_out.special += 1
         return None
-    return PictureFile(root, relative, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return _seen(root, relative, status)

@@ -59,7 +59,9 @@ def evaluate(
     pair = choose_pair(encoder, words, offline=offline)
     opened, vectors = open_encoder(pair.encoder, device=device), open_words(pair.words)
     for projection in given.values():
-        projection.check(opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
+        projection.check(
+            opened.spec.name, opened.sha256, vectors.name, vectors.sha256, widths=(opened.spec.width, vectors.width)
+        )
     pictures = _Pictures.read(exam, opened, vectors)
     judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, opened.classifier.names))
     found = []

@@ -49,6 +49,25 @@ class Header:
     test: list[str] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
+    def check_types(self) -> None:
+        """Of a header that was read: a file may say anything. Raises ValueError."""
+        texts = (self.kind, self.encoder, self.encoder_sha256, self.words, self.words_sha256, self.created)
+        lists = (self.spoken, self.test, self.class_tags, self.history)
+        dicts = (self.labels, self.recipe, self.figures, *self.history, *self.figures.values())
+        words = [*texts, *self.labels, *self.spoken, *self.test, *(word for tags in self.class_tags for word in tags)]
+        numbers = [
+            *self.labels.values(),
+            *(n for hits in (*self.figures.values(), *self.history) for n in hits.values()),
+        ]
+        right = (
+            all(isinstance(one, list) for one in (*lists, *self.class_tags))
+            and all(isinstance(one, dict) for one in dicts)
+            and all(isinstance(one, str) for one in words)
+            and all(isinstance(one, int | float) for one in numbers)
+        )
+        if not right:
+            raise ValueError("a header of other types")
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -88,8 +107,13 @@ class Projection(ABC):
         """Where in word space the pictures of a trained label are, where that is not the label's own vector."""
         return {}
 
-    def check(self, encoder: str, encoder_sha256: str, words: str, words_sha256: str) -> None:
+    def check(
+        self, encoder: str, encoder_sha256: str, words: str, words_sha256: str, *, widths: tuple[int, int]
+    ) -> None:
         """Refuse to mix vectors of different models.
+
+        Args:
+            widths: numbers in the features, and in a word's vector.
 
         Raises:
             ProjectionError: this projection was made for another encoder or other words.
@@ -101,6 +125,12 @@ class Projection(ABC):
                 f"the projection is for {made[0]} {made[1][:8]} with {made[2]} {made[3][:8]}, "
                 f"the collection is of {wanted[0]} {wanted[1][:8]} with {wanted[2]} {wanted[3][:8]}: "
                 "train one for it, or use --projection conse"
+            )
+        there = (self.width, self.project(np.zeros((1, self.width), np.float32)).shape[1])
+        if there != widths:
+            raise ProjectionError(
+                f"the projection leads from {there[0]} numbers to {there[1]}, not from {widths[0]} to {widths[1]}: "
+                "it is broken, train it again"
             )
 
     def save(self, path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Where paths lead."""
+"""Where paths lead, and whether anything is there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from model.errors import UsageError
 
 
 def real_path(path: Path, *, strict: bool = False) -> Path:
@@ -13,3 +15,26 @@ def real_path(path: Path, *, strict: bool = False) -> Path:
         OSError: with ``strict``, a loop of links, or nothing there.
     """
     return Path(os.path.realpath(path, strict=strict))
+
+
+def expanded(path: Path) -> Path:
+    """With ``~`` as a home folder.
+
+    Raises:
+        UsageError: of a user that there is not.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: no home folder is known for {path.parts[0]}; write the folder out") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name; what others may not look at counts as there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -83,10 +83,12 @@ def read_projection(data: bytes, name: str) -> Projection:
                 "`ingest reproject` a collection that has it"
             )
         fields = {key: value for key, value in header.items() if key != "format"}
-        projection = KINDS[str(header["kind"])](Header(**fields), load(data))
+        made = Header(**fields)
+        made.check_types()
+        projection = KINDS[made.kind](made, load(data))
         if not np.isfinite(projection.project(np.zeros((1, projection.width), np.float32))).all():
             raise ValueError("numbers that are not finite")
-    except (ValueError, LookupError, TypeError, SafetensorError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise ProjectionError(f"{name} is no projection, or a broken one: train it again") from error
     return projection
 
@@ -97,7 +99,7 @@ def is_projection_file(path: Path) -> bool:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             return length < MOST_HEADER and HEADER_KEY in json.loads(file.read(length))["__metadata__"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

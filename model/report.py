@@ -17,6 +17,7 @@ from model.errors import UsageError
 from model.evaluation import CLOSED, JOINT, OPEN, PARTS, Evaluation
 from model.name import one_line
 from model.page import asset, write_page
+from model.path import expanded
 from model.specimen import specimens
 
 FILE = "report.html"
@@ -81,7 +82,7 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
 def _page(folder: Path) -> Path:
     """Where the page goes; of a link, where it leads."""
     try:
-        return (folder.expanduser() / FILE).resolve()
+        return (expanded(folder) / FILE).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         raise UsageError(f"cannot write a report to {folder}: a loop of links") from error
 

@@ -43,30 +43,13 @@ def split(groups: Sequence[int], labels: NDArray[np.int64], *, share: float, see
 
 def duplicate_groups(sha256: Sequence[str], features: Features) -> list[int]:
     """A number a picture, equal for copies of one file and for near duplicates, and for what these join."""
-    groups = _Groups(len(sha256))
     first: dict[str, int] = {}
-    for row, content in enumerate(sha256):
-        groups.join(row, first.setdefault(content, row))
+    groups = np.array([first.setdefault(content, row) for row, content in enumerate(sha256)])
     vectors = unit(features)
     for start in range(0, len(vectors), ROWS):
         near = vectors[start : start + ROWS] @ vectors[start:].T >= NEAR
-        for row, other in np.argwhere(near).tolist():
-            groups.join(start + row, start + other)
-    return [groups.root(row) for row in range(len(sha256))]
-
-
-class _Groups:
-    """Disjoint sets (Tarjan 1975), each named by its smallest member."""
-
-    def __init__(self, count: int) -> None:
-        self._parents = list(range(count))
-
-    def root(self, row: int) -> int:
-        while self._parents[row] != row:
-            self._parents[row] = self._parents[self._parents[row]]
-            row = self._parents[row]
-        return row
-
-    def join(self, row: int, other: int) -> None:
-        small, large = sorted((self.root(row), self.root(other)))
-        self._parents[large] = small
+        for row in near:
+            joined = groups[start:][row]
+            if len(joined) and (joined != joined[0]).any():  # seldom: so often at most as there are pictures
+                groups[np.isin(groups, joined)] = joined.min()
+    return list(map(int, groups))

@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,8 +34,9 @@ class NothingFoundError(Exception):
 
 
 def note(text: str) -> None:
-    """One line on stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """One line on stderr; where nobody reads that any more, the work goes on."""
+    with suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def path(text: str) -> Path:

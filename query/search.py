@@ -27,7 +27,7 @@ from model.encoder import Encoder
 from model.errors import PictureError, PictureGone, UsageError
 from model.glove import open_words
 from model.pair import choose_pair
-from model.path import real_path
+from model.path import expanded, real_path
 from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
 from model.projection import Projection, Reading, unit
 from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
@@ -120,7 +120,7 @@ class Search:
         Raises:
             UsageError: an absolute folder outside the dataset.
         """
-        folder = Path(under).expanduser()
+        folder = expanded(Path(under))
         if folder.parts[:1] == ("..",):
             folder = Path(os.path.abspath(folder))
         if folder.is_absolute():

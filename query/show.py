@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from ingest.store import Store
 from model.cache import cache_dir, cache_errors, in_mb, replace_file
 from model.errors import PictureError, UsageError
-from model.path import real_path
+from model.path import expanded, real_path
 from model.tagging import Tag
 from model.terminal import note, progress, results
 from query import render
@@ -66,7 +66,7 @@ class Show:
     @property
     def file(self) -> Path:
         """Where the page goes; of a link, where it leads, which is what is replaced."""
-        return real_path(Path(self.html).expanduser())
+        return real_path(expanded(Path(self.html)))
 
     def found(self, found: Sequence[Found], question: Question | None, store: Store) -> None:
         """Pictures. ``question``: what was asked, where a `page` is wanted."""

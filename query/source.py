@@ -12,6 +12,7 @@ from pathlib import Path
 
 from model.cache import in_mb
 from model.errors import PictureError, UsageError
+from model.path import expanded
 from model.picture import MAX_FILE_BYTES
 
 STDIN = "-"
@@ -59,7 +60,7 @@ class Source:
             return _fetch(self.text)
         if self.text == STDIN:
             return _stdin()
-        return _file(Path(self.text).expanduser())
+        return _file(expanded(Path(self.text)))
 
 
 def _file(path: Path) -> bytes:

@@ -77,6 +77,7 @@ def make_payload(path: str, label: str | None) -> dict[str, Any]:
         "bytes": len(path) << 10,
         "mtime_ns": 1_700_000_000_123_456_789 + len(path),
         "visual_norm": 1 / (1 + len(path)),
+        "inode": len(path),
     }
 
 

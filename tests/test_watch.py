@@ -146,6 +146,16 @@ def test_a_folder_that_vanishes_empties_no_collection_and_is_followed_when_it_is
     watching.end()
 
 
+def test_a_collection_that_is_dropped_is_not_made_again(folder: Path, watch) -> None:
+    watching = watch()
+    assert command("ingest", "drop", "photos", "--yes").status == 0
+    (folder / "new.jpg").write_bytes(hostile.picture(7, "jpg"))
+    assert watching.process.wait(30) == 2
+    watching.kill()
+    assert "collection 'photos' was dropped" in watching.lines[-1]
+    assert command("ingest", "status").status == 1
+
+
 def test_a_disk_that_tells_nothing_is_looked_at_every_so_often(
     folder: Path, watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

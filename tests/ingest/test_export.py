@@ -19,14 +19,15 @@ from ingest import forest
 from ingest.creation import CREATING
 from ingest.export import ExportOptions, export
 from ingest.record import Picture
-from ingest.semantics import SWITCHING
+from ingest.semantics import PROJECTION_FILE, SWITCHING
+from ingest.shard import EmbeddedCollection
 from ingest.snapshot import Manifest, SnapshotStore
 from ingest.store import SEMANTIC, VISUAL, WORD, Point
 from ingest.verify import verify
 from model import cache
 from model.cache import sha256_file
 from model.encoder import Encoder
-from model.errors import CollectionNotFound, DiskFull, PictureError, StoreDamaged, UsageError
+from model.errors import CollectionNotFound, DiskFull, PictureError, StoreDamaged, StoreInUse, UsageError
 from tests.ingest.pictures import PICTURES, TAGS_NAME, WIDTHS, make_points
 from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
 
@@ -87,10 +88,39 @@ def test_a_seed_gives_the_same_files(source: SmallStore, tmp_path: Path) -> None
 def test_an_older_snapshot_is_replaced(source: SmallStore, tmp_path: Path) -> None:
     for trees in (1, 2):
         export(source, "pictures", tmp_path / "s", ExportOptions(trees=trees))
-        (tmp_path / "s" / f"left over {trees}").write_text("")
         assert Manifest.read(tmp_path / "s").spaces[VISUAL].trees == trees
-    assert not (tmp_path / "s" / "left over 1").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
+
+
+def test_a_snapshot_with_something_else_in_it_is_not_replaced(source: SmallStore, tmp_path: Path) -> None:
+    export(source, "pictures", tmp_path / "out", ExportOptions())
+    (tmp_path / "out" / "mine").mkdir()
+    (tmp_path / "out" / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match=r"thesis\.txt is no part of the snapshot"):
+        export(source, "pictures", tmp_path / "out", ExportOptions())
+    assert (tmp_path / "out" / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
+    source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_in: list[str] = []
+
+    def give_way(self: EmbeddedCollection) -> None:
+        let_in.append(self.name)
+        if len(let_in) == 1:
+            (self.folder / PROJECTION_FILE).write_bytes(b"another")
+
+    before = (source.root / "collections" / "pictures" / PROJECTION_FILE).read_bytes()
+    monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
+    try:
+        with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
+            export(source, "pictures", tmp_path / "out", ExportOptions())
+    finally:
+        (source.root / "collections" / "pictures" / PROJECTION_FILE).write_bytes(before)
+    assert not (tmp_path / "out").exists()
+    export(source, "pictures", tmp_path / "out", ExportOptions())
+    assert {"pictures", TAGS_NAME} <= set(let_in)
 
 
 def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from ingest.facts import Facts
+from ingest.lease import lease
 from ingest.server import WRITER_KEY, ServerStore
 from ingest.store import VISUAL
 from model.errors import StoreInUse
@@ -56,6 +58,65 @@ def test_a_run_on_another_machine_counts_while_it_renews_its_mark(store: ServerS
     else:
         with store.writing("a"):
             pass
+
+
+def test_a_run_of_the_same_name_and_number_before_a_restart_is_in_nobodys_way(store: ServerStore) -> None:
+    mark(store, host=socket.gethostname(), pid=os.getpid())  # in a container, the process killed before had both
+    with store.writing("a"):
+        pass
+
+
+@pytest.mark.parametrize("away", [-1000, 1000])
+def test_a_mark_of_a_wrong_clock_or_a_number_used_again_lapses(store: ServerStore, away: int) -> None:
+    mark(store, host=socket.gethostname(), pid=os.getppid(), at=time.time() + away)
+    with store.writing("a"):
+        pass
+
+
+def test_of_two_that_come_at_once_one_has_it() -> None:
+    kept: list[Any] = [None]
+    both_looked = threading.Barrier(2)
+    had: list[str] = []
+
+    def run(name: str) -> None:
+        looks = 0
+
+        def read() -> Any:
+            nonlocal looks
+            looks += 1
+            held = kept[0]
+            if looks == 1:
+                both_looked.wait(10)
+            return held
+
+        def write(mark: object) -> None:
+            if name == "late" and mark and looks == 1:
+                time.sleep(0.05)
+            kept[0] = mark
+
+        try:
+            with lease("a", read, write):
+                had.append(name)
+                time.sleep(0.5)
+        except StoreInUse:
+            pass
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("early", "late")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert had == ["late"]
+    assert kept == [None]
+
+
+def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.lease.RENEW_SECONDS", 0.01)
+    with store.writing("a"):
+        mark(store, host="elsewhere", pid=1)
+        time.sleep(0.1)
+        assert store.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
+    assert store.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
 
 
 def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 from ingest import run as run_module
 from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.ledger import read_failures
+from ingest.ledger import Ledger, read_failures
 from ingest.record import Picture, stable_id
 from ingest.store import SEMANTIC, VISUAL
 from model.encoder import Encoder
@@ -107,6 +109,75 @@ def test_content_that_moved_while_its_old_path_got_new_content_is_not_mixed_up(
     ingest(store, folder)
     for path, point in points(store).items():
         np.testing.assert_allclose(point.vectors[VISUAL], direct_vector(encoder, folder / path), atol=1e-5)
+
+
+def test_files_that_change_names_with_the_same_size_and_time_change_vectors(
+    store: EmbeddedStore, folder: Path, encoder: Encoder
+) -> None:
+    for name, colour in (("1.bmp", "red"), ("2.bmp", "blue")):
+        Image.new("RGB", (40, 30), colour).save(folder / name)
+        os.utime(folder / name, ns=(10**18, 10**18))
+    ingest(store, folder)
+    (folder / "1.bmp").rename(folder / "3.bmp")
+    (folder / "2.bmp").rename(folder / "1.bmp")
+    (folder / "3.bmp").rename(folder / "2.bmp")
+    report = ingest(store, folder)
+    assert (report.updated, report.copied, report.unchanged) == (2, 2, 4)
+    there = points(store)
+    for name in ("1.bmp", "2.bmp"):
+        np.testing.assert_allclose(there[name].vectors[VISUAL], direct_vector(encoder, folder / name), atol=1e-5)
+    assert ingest(store, folder).unchanged == 6
+
+
+def test_what_lies_behind_links_stays_while_they_are_not_followed(
+    store: EmbeddedStore, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "rocket").rename(tmp_path / "rocket")
+    (folder / "rocket").symlink_to(tmp_path / "rocket")
+    follow = Options(offline=True, follow_links=True)
+    assert ingest(store, folder, follow).total == 4
+    assert ingest(store, folder).removed == 0
+    (tmp_path / "rocket").rename(tmp_path / "unmounted")
+    report = ingest(store, folder, follow)
+    assert (report.removed, report.total) == (0, 4)
+    assert report.left_out.unreadable == {"rocket": "No such file or directory"}
+    (folder / "rocket").unlink()
+    assert ingest(store, folder, follow).removed == 1
+
+
+def test_bad_files_are_known_after_a_kill_too(
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.png").write_bytes(b"no picture")
+    monkeypatch.setattr("ingest.ledger.SAVE_SECONDS", -1.0)
+    saved: list[set[str]] = []
+    real = Ledger.save
+
+    def save(ledger: Ledger) -> None:
+        real(ledger)
+        saved.append(set(read_failures(ledger._collection)))
+
+    monkeypatch.setattr(Ledger, "save", save)
+    ingest(store, folder)
+    assert saved == [{"bad.png"}] * 2  # with its batch, and at the end
+
+
+def test_a_folder_that_others_may_not_look_at_stops_nobody(
+    store: EmbeddedStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(store, folder, name="theirs")
+    shutil.copytree(folder, tmp_path / "ours")
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert ingest(store, tmp_path / "ours").total == 4
+    with pytest.raises(CollectionMismatch):
+        ingest(store, tmp_path / "ours", name="theirs")
 
 
 def test_vanished_files_go_unless_they_are_to_be_kept(store: EmbeddedStore, folder: Path) -> None:
@@ -265,8 +336,11 @@ def test_two_folders_do_not_share_a_collection_but_a_moved_one_keeps_its(
     with pytest.raises(CollectionMismatch, match="--collection NAME"):
         ingest(store, other)
     shutil.rmtree(folder)
+    with pytest.raises(CollectionMismatch, match="if it was moved here, say so with --collection photos; if not, "):
+        ingest(store, other)  # a disk that is not mounted now looks the same
+    assert len(points(store)) == 4
     encoded.clear()
-    report = ingest(store, other)
+    report = ingest(store, other, name="photos")
     assert encoded == []
     assert (report.total, store.facts("photos").root) == (4, str(other))
 

@@ -12,10 +12,19 @@ from PIL import Image
 from ingest import run as run_module
 from ingest.creation import Options
 from ingest.embedded import EmbeddedStore
-from ingest.semantics import NEXT_FILE, PROJECTION_FILE, SWITCHING, UNDECIDED, read_collection_projection, train_kind
+from ingest.semantics import (
+    NEXT_FILE,
+    PROJECTION_FILE,
+    SWITCHING,
+    UNDECIDED,
+    build_conse,
+    read_collection_projection,
+    train_kind,
+)
 from ingest.store import SEMANTIC, VISUAL
 from model.encoder import Encoder
-from model.errors import DatasetError
+from model.errors import DatasetError, ProjectionError
+from model.projection import Conse
 from model.words import Words
 from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder
@@ -52,6 +61,40 @@ def test_a_labelled_folder_gets_a_head_that_is_kept(
     ingest(store, folder)
     with store.open("labelled") as collection:
         assert collection.read_file(PROJECTION_FILE) == before, "a new picture must never retrain silently"
+
+
+def test_labels_of_which_all_pictures_are_alike_are_trained_and_told(
+    store: EmbeddedStore, originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("cat", "rocket"):
+        picture = next((originals / label).iterdir())
+        for number in range(10):
+            (tmp_path / "burst" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, tmp_path / "burst" / label / f"{number}{picture.suffix}")
+    ingest(store, tmp_path / "burst")
+    assert (store.facts("burst").projection, store.facts("burst").pending) == ("joint", "")
+    assert "no picture could be held back" in capsys.readouterr().err
+
+
+def test_a_projection_that_cannot_be_used_changes_nothing(
+    store: EmbeddedStore, folder: Path, tmp_path: Path, encoder: Encoder, words: Words
+) -> None:
+    ingest(store, folder)
+    right = build_conse(encoder, words)
+    wide = {name: np.concatenate([right.tensors[name]] * 2, axis=1) for name in ("classes", "related")}
+    endless = {"weight": np.full_like(right.tensors["weight"], 3e38)}
+    for number, tensors in enumerate((wide, endless, {"weight": right.tensors["weight"][:, :100]})):
+        bad = tmp_path / f"{number}.safetensors"
+        broken = Conse(right.header, right.tensors)
+        broken.tensors = {**right.tensors, **tensors}
+        broken.save(bad)
+        before = points(store)
+        with pytest.raises(ProjectionError):
+            ingest(store, folder, Options(offline=True, projection=str(bad)))
+        assert store.facts("photos").pending == ""
+        assert ingest(store, folder).unchanged == 4
+        after = points(store)
+        assert all(np.array_equal(after[path].vectors[SEMANTIC], before[path].vectors[SEMANTIC]) for path in before)
 
 
 def test_a_small_folder_keeps_conse_until_a_head_is_asked_for(

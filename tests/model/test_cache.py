@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,15 +19,18 @@ from model.cache import (
     cache_dir,
     cache_errors,
     default_store_dir,
+    folder_bytes,
     in_mb,
     need_space,
     new_dir,
     remove,
     replace_file,
+    settle,
     sha256_file,
+    sweep,
 )
 from model.encoder import BUNDLED_ENCODER, open_encoder
-from model.errors import CacheError, DiskFull
+from model.errors import CacheError, DiskFull, UsageError
 from model.glove import BUNDLED_WORDS, open_words
 
 Usage = namedtuple("Usage", "total used free")
@@ -142,6 +146,61 @@ def test_a_new_folder_is_written_to_the_disk_before_it_gets_its_name(
         (temporary / "a").write_text("a")
     assert any(name.endswith("/a") and not renamed for name, renamed in synced)
     assert any(name == str(tmp_path) and renamed for name, renamed in synced)
+
+
+@pytest.mark.parametrize("killed", ["between the two renames", "while the old one is removed"])
+def test_a_folder_survives_a_kill_where_two_cannot_be_swapped_in_one_step(tmp_path: Path, killed: str) -> None:
+    """As on disks and systems without renameat2."""
+    path = tmp_path / "shard"
+    path.mkdir()
+    (path / "data").write_bytes(b"old")
+    script = f"""
+import ctypes, os, sys
+from pathlib import Path
+from model import cache
+cache.ctypes.CDLL = lambda *_, **__: object()
+real, calls = Path.replace, []
+def replace(self, target):
+    calls.append(self)
+    if {killed!r} == "between the two renames" and len(calls) == 2:
+        os._exit(9)
+    return real(self, target)
+def remove(path):
+    os._exit(9)
+Path.replace = replace
+if {killed!r} != "between the two renames":
+    cache.remove = remove
+with cache.replace_dir(Path({str(path)!r})) as new:
+    (new / "data").write_bytes(b"new")
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 9
+    settle(path)
+    sweep(tmp_path)
+    assert (path / "data").read_bytes() == (b"old" if killed == "between the two renames" else b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["shard"]
+
+
+def test_the_size_of_a_folder_that_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(bytes(9000))
+    assert folder_bytes(tmp_path) >= 18_000
+    real = os.scandir
+
+    def scandir(place: str | Path) -> Any:
+        if str(place) == str(tmp_path / "a"):
+            monkeypatch.undo()
+            shutil.rmtree(tmp_path / "a")
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert 9000 <= folder_bytes(tmp_path) < 18_000
+
+
+def test_a_home_folder_of_nobody_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDSIGHT_CACHE", "~nosuchuser/cache")
+    with pytest.raises(UsageError, match="no home folder is known for ~nosuchuser"):
+        cache_dir()
 
 
 def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, dead_pid: int) -> None:

@@ -34,7 +34,8 @@ def test_a_file_is_told_with_size_time_and_label(tmp_path: Path) -> None:
     touch(tmp_path, "animals/dog/rex.jpg", "top.jpg")
     os.utime(tmp_path / "top.jpg", ns=(5, 123_456_789))
     top, rex = scan(tmp_path, LeftOut())
-    assert top == PictureFile(tmp_path, "top.jpg", size=len("top.jpg"), mtime_ns=123_456_789)
+    inode = (tmp_path / "top.jpg").stat().st_ino
+    assert top == PictureFile(tmp_path, "top.jpg", size=len("top.jpg"), mtime_ns=123_456_789, inode=inode)
     assert (top.label, rex.label) == (None, "dog")
     assert rex.path.read_bytes() == b"animals/dog/rex.jpg"
 
@@ -95,10 +96,39 @@ def test_links_to_folders_are_counted_and_followed_only_on_request(tmp_path: Pat
     (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
     left_out = LeftOut()
     assert names(tmp_path / "root", left_out) == ["b.jpg"]
-    assert left_out.links == 1
+    assert left_out.links == ["linked"]
     left_out = LeftOut()
     assert names(tmp_path / "root", left_out, follow_links=True) == ["b.jpg", "linked/a.jpg"]
-    assert left_out.links == 0
+    assert left_out.links == []
+
+
+def test_a_folder_that_is_there_itself_keeps_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "zebra/a.jpg")
+    (tmp_path / "animal").symlink_to(tmp_path / "zebra")
+    assert names(tmp_path, follow_links=True) == ["zebra/a.jpg"]
+
+
+def test_a_link_that_may_lead_to_a_folder_is_told_where_it_leads_nowhere(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "album").symlink_to(tmp_path / "unmounted")
+    left_out = LeftOut()
+    assert names(tmp_path, left_out, follow_links=True) == ["a.jpg"]
+    assert left_out.unreadable == {"album": "No such file or directory"}
+
+
+def test_a_snapshot_in_the_folder_is_no_part_of_it(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "a.jpg",
+        "kept/manifest.json",
+        "kept/pictures.parquet",
+        "kept/pictures/a.jpg",
+        "b/manifest.json",
+        "b/b.jpg",
+    )
+    left_out = LeftOut()
+    assert names(tmp_path, left_out) == ["a.jpg", "b/b.jpg"]
+    assert left_out.snapshots == ["kept"]
 
 
 @pytest.mark.timeout(20)

@@ -56,9 +56,13 @@ def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
 @pytest.mark.parametrize("field", ["encoder", "encoder_sha256", "words", "words_sha256"])
 def test_a_projection_of_other_models_is_refused(small: Projection, field: str) -> None:
     right = {name: getattr(small.header, name) for name in ("encoder", "encoder_sha256", "words", "words_sha256")}
-    small.check(**right)
+    widths = (small.width, small.project(some_features()).shape[1])
+    small.check(**right, widths=widths)
+    for wrong in ((widths[0] + 1, widths[1]), (widths[0], widths[1] + 1)):
+        with pytest.raises(ProjectionError, match=r"leads from \d+ numbers to \d+, not from \d+ to \d+"):
+            small.check(**right, widths=wrong)
     with pytest.raises(ProjectionError, match=r"the projection is for efficientnet-lite0 eeeeeeee with glove-6b-50d"):
-        small.check(**right | {field: "other"})
+        small.check(**right | {field: "other"}, widths=widths)
 
 
 def changed(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -104,11 +108,26 @@ def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
         lambda header: header | {"unheard": 1},
         lambda header: {name: value for name, value in header.items() if name != "encoder"},
         lambda header: {name: value for name, value in header.items() if name != "format"},
+        lambda header: header | {"kind": []},
+        lambda header: header | {"labels": None},
+        lambda header: header | {"labels": [1, 2]},
+        lambda header: header | {"spoken": [1]},
+        lambda header: header | {"figures": {"test": 3}},
+        lambda header: header | {"history": [3]},
+        lambda header: header | {"test": "abc"},
+        lambda header: header | {"class_tags": [["x"], 3]},
     ],
-    ids=["other-kind", "one-more-field", "no-encoder", "no-format"],
 )
 def test_a_header_that_does_not_fit_is_refused(small: Projection, change: Callable[[dict[str, Any]], object]) -> None:
     refused(changed(small.to_bytes(), change))
+
+
+def test_a_header_too_deep_to_read_and_names_of_other_classes_are_refused() -> None:
+    conse = small_conse()
+    length = 8 + int.from_bytes(conse.to_bytes()[:8], "little")
+    deep = json.dumps({"__metadata__": {HEADER_KEY: "[" * 100_000}}).encode()
+    refused(len(deep).to_bytes(8, "little") + deep + conse.to_bytes()[length:])
+    refused(changed(conse.to_bytes(), lambda header: header | {"class_tags": [["x"]]}))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

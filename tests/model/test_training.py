@@ -146,6 +146,13 @@ def test_near_duplicates_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch
     assert duplicate_groups(hashes(20), features) == list(range(5)) * 4
 
 
+def test_groups_that_meet_late_become_one() -> None:
+    angles = np.deg2rad([0, 24, 90, 12, 102, 200])  # neighbours are 12 degrees apart, cosine 0.978
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    features[5] = 0
+    assert duplicate_groups(hashes(6), features) == [0, 0, 2, 0, 2, 5]
+
+
 # Figures
 
 
