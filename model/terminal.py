@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,9 +35,10 @@ class NothingFoundError(Exception):
 
 
 def note(text: str) -> None:
-    """One line on stderr; where nobody reads that any more, the work goes on."""
+    """One line on stderr, that no name in it can break; where nobody reads that any more, the work goes on."""
+    line = "".join(c if unicodedata.category(c) != "Cc" else c.encode("unicode_escape").decode() for c in text)
     with suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def path(text: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
@@ -18,6 +18,7 @@ Vector = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Aim:
     """Where to look. ``vector``: (width,) float32. ``wanted``: the same before anything is taken away.
+    ``taken``: what is, None where nothing is.
 
     The nearest to ``vector`` are the answers; whether one is good is told by ``wanted``, since taking something
     away moves the question from every picture, those that show all that is wanted included.
@@ -25,15 +26,12 @@ class Aim:
 
     vector: Vector
     wanted: Vector
+    taken: Vector | None = None
 
     @classmethod
     def at(cls, vector: Vector) -> Aim:
         """One that takes nothing away."""
         return cls(vector, vector)
-
-    @property
-    def takes_away(self) -> bool:
-        return self.wanted is not self.vector
 
     def measured(self) -> Aim:
         """Itself; but one that wants nothing, and only turns away, is measured by where that leads."""
@@ -45,8 +43,8 @@ class Asked:
     """The picture asked about: ``visual`` as the encoder gave it, ``semantic`` at unit length.
 
     ``id``: its point, where it is in the collection. ``stored``: whether no model had to look at it.
-    ``others``: the points of further pictures, where it is a sum of several. ``wanted``: the sum without those
-    taken away, where some are.
+    ``others``: the points of further pictures, where it is a sum of several. ``wanted``, ``taken``: the sums of
+    those looked for and of those taken away, where some are.
     """
 
     visual: Vector
@@ -56,14 +54,19 @@ class Asked:
     others: tuple[UUID, ...] = ()
     is_sum: bool = False
     wanted: Asked | None = None
+    taken: Asked | None = None
 
     @property
     def visual_aim(self) -> Aim:
-        return Aim(self.visual, self.wanted.visual) if self.wanted else Aim.at(self.visual)
+        if self.wanted and self.taken:
+            return Aim(self.visual, self.wanted.visual, self.taken.visual)
+        return Aim.at(self.visual)
 
     @property
     def semantic_aim(self) -> Aim:
-        return Aim(self.semantic, self.wanted.semantic) if self.wanted else Aim.at(self.semantic)
+        if self.wanted and self.taken:
+            return Aim(self.semantic, self.wanted.semantic, self.taken.semantic)
+        return Aim.at(self.semantic)
 
     @property
     def ids(self) -> tuple[UUID, ...]:
@@ -86,7 +89,8 @@ def combine(plus: Sequence[Asked], minus: Sequence[Asked]) -> Asked:
     if min(np.linalg.norm(visual), np.linalg.norm(semantic)) < 1e-6:
         raise UsageError("the pictures asked for cancel each other out: ask for fewer")
     ids = tuple(id for asked in pictures for id in asked.ids)
+    made = Asked(visual, semantic, None, all(asked.stored for asked in pictures), ids, is_sum=True)
+    if not minus:
+        return made
     nothing = Asked(np.zeros_like(visual), np.zeros_like(semantic), None, stored=True)
-    wanted = (combine(plus, ()) if plus else nothing) if minus else None
-    stored = all(asked.stored for asked in pictures)
-    return Asked(visual, semantic, None, stored, ids, is_sum=True, wanted=wanted)
+    return replace(made, wanted=combine(plus, ()) if plus else nothing, taken=combine(minus, ()))

@@ -301,9 +301,9 @@ def _answers(
     found, told = ask(limit, least, cutoff), ""
     if len(found) == limit or (found and not cutoff):
         return found, told
-    nearest = found or ask(1, ANY_SCORE, None)
+    nearest = ask(len(found) + 1, ANY_SCORE, None)
     if cutoff:
-        told = cutoff.told(len(found), limit, nearest[0].score if nearest else None)
+        told = cutoff.told(len(found), len(nearest), nearest[0].score if nearest else None)
         if told and not found:
             told = f"{told}; without --min-score {AUTO} the nearest are shown"
         elif told:

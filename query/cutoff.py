@@ -9,7 +9,8 @@ against two backgrounds, and a picture has to rise above both:
   leaves a question about something that is in no picture without an answer.
 
 A question that takes something away is measured before it does: a picture of all that is wanted is moved away from
-such a question, too, and by how much says nothing of the picture.
+such a question, too, and by how much says nothing of the picture. One that is still nearer to what is taken away than
+to what is wanted is left out.
 
 Both are told from a sample. Its scores are made normal by Fisher's transformation (R. A. Fisher 1915, "Frequency
 distribution of the values of the correlation coefficient": artanh of a correlation is nearly normal), and a
@@ -35,6 +36,9 @@ Vector = NDArray[np.float32]
 
 SAMPLE = 250
 """Pictures, or words, that stand for all: 1,000 give the same cut, and take 0.2 s to read at 1280 numbers each."""
+
+SAMPLE_LASTS = 0.1
+"""It is taken anew where the number of pictures has changed by this share, as while they are ingested."""
 
 CHANCE_HITS = 1
 """Unrelated pictures that may reach the cut by chance, in the whole collection."""
@@ -101,14 +105,16 @@ class Cutoff:
             return (
                 f"{shown} picture{'' if one else 's'} stand{'s' if one else ''} out, {self._at()}; the rest is left out"
             )
-        if len(self.floors) > 1 or self.takes_away:
+        if self.takes_away:
+            return f"nothing stands out: no picture is {self._at()} and less near to what is taken away"
+        if len(self.floors) > 1:
             return f"nothing stands out: no picture is {self._at()}"
         return f"nothing stands out: the nearest picture scores {nearest:.4f}, and an answer would be {self._at()}"
 
     def _at(self) -> str:
         by = _BY if len(self.floors) > 1 else {}
         floors = " or ".join(f"{floor:.4f} {by.get(using, '')}".rstrip() for using, floor in self.floors.items())
-        return f"at {floors} or more" + (", before anything is taken away" if self.takes_away else "")
+        return f"at {floors} or more" + (" for what is wanted" if self.takes_away else "")
 
 
 def picture_floor(pictures: Sample, vector: Vector, without: Sequence[UUID] = ()) -> float:

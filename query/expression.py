@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import UsageError, WordsError
-from model.words import Phrase, Words
+from model.words import Words
 from query.asked import Aim
 
 Vector = NDArray[np.float32]
@@ -84,24 +84,36 @@ def direction(
         UsageError: only negative terms, which say where not to look.
         WordsError: a term without any known word, or terms that cancel out.
     """
-    terms = list(terms)
-    if start is None and not any(term.weight > 0 for term in terms):
+    phrases = [(term.weight, words.phrase(term.text)) for term in terms]
+    weights: dict[tuple[str, ...], float] = {}
+    for weight, phrase in phrases:
+        weights[phrase.known] = weights.get(phrase.known, 0.0) + weight  # "crab - 2:crab" turns away from crabs
+    vectors = {phrase.known: (learnt or {}).get(" ".join(phrase.known), phrase.vector) for _, phrase in phrases}
+    added = [(weight, vectors[known]) for known, weight in weights.items() if weight > 0]
+    taken = [(-weight, vectors[known]) for known, weight in weights.items() if weight < 0]
+    if start is None and taken and not added:
         raise UsageError("only words to turn away from: name at least one to look for")
-    phrases: list[tuple[Term, Phrase]] = [(term, words.phrase(term.text)) for term in terms]
-    parts = [(term.weight, (learnt or {}).get(" ".join(phrase.known), phrase.vector)) for term, phrase in phrases]
-    added = [part for part in parts if part[0] > 0]
-    vector = _sum(parts + ([(1.0, start.vector)] if start else []))
-    if not vector.any():
-        raise WordsError("the words asked for cancel each other out: ask for fewer")
-    takes_away = len(added) < len(parts) or (start is not None and start.takes_away)
     return Direction(
-        aim=Aim(vector, _sum(added + ([(1.0, start.wanted)] if start else []))) if takes_away else Aim.at(vector),
+        aim=_aim(added, taken, start or Aim.at(np.zeros(words.width, np.float32))),
         known=tuple(word for _, phrase in phrases for word in phrase.known),
         unknown=tuple(word for _, phrase in phrases for word in phrase.unknown),
     )
 
 
-def _sum(parts: Sequence[tuple[float, Vector]]) -> Vector:
+Part = tuple[float, Vector]
+
+
+def _aim(added: Sequence[Part], taken: Sequence[Part], start: Aim) -> Aim:
+    vector = _sum([*added, *((-weight, vector) for weight, vector in taken), (1.0, start.vector)])
+    if not vector.any():
+        raise WordsError("the words asked for cancel each other out: ask for fewer")
+    if not taken and start.taken is None:
+        return Aim.at(vector)
+    before = [] if start.taken is None else [(1.0, start.taken)]
+    return Aim(vector, _sum([*added, (1.0, start.wanted)]), _sum([*taken, *before]))
+
+
+def _sum(parts: Sequence[Part]) -> Vector:
     """At unit length, or zero where nothing is left."""
     weights = np.array([weight for weight, _ in parts])
     total = weights @ np.stack([vector for _, vector in parts])

@@ -16,8 +16,8 @@ from query.cutoff import Cutoff
 RRF_K = 60
 """Cormack, Clarke and Buettcher 2009, "Reciprocal rank fusion": the constant of the paper."""
 
-DEPTH = 100
-"""At least so many answers of each kind are fused, or ordered anew; beyond, a fused rank weighs less than 1/160."""
+DEPTH = 1000
+"""So many answers of each kind are fused, or ordered anew, however many are asked for: so each page is of one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Ranking:
             min_score: of the cosine, or of the fused score.
         """
         if len(aims) > 1:
-            hits = self._fused(aims, max(DEPTH, 2 * limit))
+            hits = self._fused(aims)
         else:
             ((using, aim),) = aims.items()
             hits = self._nearest(using, aim, limit, min_score)
@@ -44,32 +44,30 @@ class Ranking:
 
     def _nearest(self, using: str, aim: Aim, limit: int, min_score: float = -1.0) -> list[Hit]:
         floor = self.cutoff.floors[using] if self.cutoff else -1.0
-        if self.cutoff and aim.takes_away:
-            return self._standing_out(using, aim, max(DEPTH, 2 * limit), floor)
+        if self.cutoff and aim.taken is not None:
+            return self._standing_out(using, aim, aim.taken, floor)
         return self.collection.search(using, aim.vector, limit, self.filter, min_score=max(min_score, floor))
 
-    def _standing_out(self, using: str, aim: Aim, depth: int, floor: float) -> list[Hit]:
-        """What stands out for what is wanted, in the order of the whole question.
+    def _standing_out(self, using: str, aim: Aim, taken: NDArray[np.float32], floor: float) -> list[Hit]:
+        """What stands out for what is wanted and is not still nearer to what is taken away, in the question's order.
 
-        That is exact while no more than ``depth`` stand out; of more, those nearest to either are looked at.
+        Of more than `DEPTH` that stand out, those that do most.
         """
-        near = self.collection.search(using, aim.wanted, depth, self.filter, min_score=floor)
-        if len(near) == depth:
-            near += self.collection.search(using, aim.vector, depth, self.filter)
-        payloads = {hit.id: hit.payload for hit in near}
+        near = {hit.id: hit for hit in self.collection.search(using, aim.wanted, DEPTH, self.filter, min_score=floor)}
+        points = self.collection.retrieve(list(near), [using])
         kept = [
-            Hit(point.id, _cosine(point.vectors[using], aim.vector), payloads[point.id])
-            for point in self.collection.retrieve(list(payloads), [using]).values()
-            if _cosine(point.vectors[using], aim.wanted) >= floor
+            Hit(id, _cosine(point.vectors[using], aim.vector), near[id].payload)
+            for id, point in points.items()
+            if _cosine(point.vectors[using], taken) <= near[id].score
         ]
         return sorted(kept, key=_best_first)
 
-    def _fused(self, aims: Mapping[str, Aim], depth: int) -> list[Hit]:
+    def _fused(self, aims: Mapping[str, Aim]) -> list[Hit]:
         """Reciprocal rank fusion of what is near by either vector."""
         hits: dict[UUID, Hit] = {}
         scores: dict[UUID, float] = {}
         for using, aim in aims.items():
-            for place, hit in enumerate(self._nearest(using, aim, depth)[:depth], start=1):
+            for place, hit in enumerate(self._nearest(using, aim, DEPTH), start=1):
                 hits[hit.id] = hit
                 scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (RRF_K + place)
         fused = [Hit(hit.id, round(scores[hit.id], SCORE_DIGITS), hit.payload) for hit in hits.values()]

@@ -26,6 +26,7 @@ from ingest.tags import need_tags
 from model.encoder import Encoder
 from model.errors import PictureError, PictureGone, UsageError
 from model.glove import open_words
+from model.name import shown
 from model.pair import choose_pair
 from model.path import expanded, real_path
 from model.picture import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
@@ -33,7 +34,7 @@ from model.projection import Projection, Reading, unit
 from model.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked
 from model.words import NearWord, Words
 from query.asked import Aim, Asked
-from query.cutoff import Cutoff, Sample, picture_floor, word_floor
+from query.cutoff import SAMPLE_LASTS, Cutoff, Sample, picture_floor, word_floor
 from query.expression import Direction, Term, direction
 from query.ranking import Ranking
 from query.source import Source
@@ -127,8 +128,8 @@ class Search:
             if not folder.is_relative_to(self.facts.root):
                 raise UsageError(f"{under} is not in the dataset {self.facts.root}")
             folder = folder.relative_to(self.facts.root)
-        inside = os.path.normpath(folder).replace(os.sep, "/") if under else ""
-        return Filter(labels=tuple(labels), under="" if inside == "." else inside)
+        inside = shown(os.path.normpath(folder).replace(os.sep, "/")) if under else ""
+        return Filter(labels=tuple(map(shown, labels)), under="" if inside == "." else inside)
 
     def why_nothing(self, filter: Filter) -> str:
         """What to tell when no picture was found: perhaps the filter leaves none."""
@@ -271,16 +272,17 @@ class Search:
         floors = {using: picture_floor(self._sample(using), aim.wanted, without) for using, aim in aims.items()}
         if SEMANTIC in aims:
             floors[SEMANTIC] = max(floors[SEMANTIC], word_floor(self._sample(WORD), aims[SEMANTIC].wanted))
-        return Cutoff(floors, any(aim.takes_away for aim in aims.values()))
+        return Cutoff(floors, any(aim.taken is not None for aim in aims.values()))
 
     def _sample(self, using: str) -> Sample:
-        if using not in self._samples:
-            if using == WORD:
+        kept = self._samples.get(using)
+        if using == WORD:
+            if kept is None:
                 with self._vocabulary() as vocabulary:
-                    self._samples[using] = Sample.of(vocabulary, using)
-            else:
-                self._samples[using] = Sample.of(self._collection, using)
-        return self._samples[using]
+                    kept = self._samples[using] = Sample.of(vocabulary, using)
+        elif kept is None or abs(self._collection.count() - kept.total) > SAMPLE_LASTS * kept.total:
+            kept = self._samples[using] = Sample.of(self._collection, using)
+        return kept
 
     def text(
         self,

@@ -124,7 +124,7 @@ def _pictures(service: Service) -> APIRouter:
     @api.get("/collections/{name}")
     def collection(name: str) -> answers.CollectionDetail:
         """A collection with its labels and folders."""
-        fields = answers.collection_fields(library.store.summary(library.name(name)), library.default)
+        fields = answers.collection_fields(library.summary(name), library.default)
         with library.search(name) as search:
             labels, folders = search.labels(), search.folders()
             fields["pictures"] = search.count()
@@ -162,20 +162,24 @@ def _pictures(service: Service) -> APIRouter:
         return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
 
     @api.get("/pictures/{id}/original", response_class=Response)
-    def picture_original(id: str, collection: Collection = "") -> Response:
+    def picture_original(request: Request, id: str, collection: Collection = "") -> Response:
         """The file itself."""
         found, root = service.find(collection, id)
         file = open_original(root, found)
+        status = os.fstat(file.fileno())
+        tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
+        if request.headers.get("if-none-match") == tag:
+            file.close()
+            return Response(status_code=304, headers={"ETag": tag})
         name = quote(PurePosixPath(found.path).name, errors="replace")
-        size = os.fstat(file.fileno()).st_size
         headers = {
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            "Content-Length": str(size),
+            "Content-Length": str(status.st_size),
+            "ETag": tag,
             "Content-Disposition": f"inline; filename*=UTF-8''{name}",
         }
-        return StreamingResponse(sent(file, size), media_type=media_type(found), headers=headers)
+        return StreamingResponse(sent(file, status.st_size), media_type=media_type(found), headers=headers)
 
-    @api.head("/health", include_in_schema=False)
     @api.get("/health")
     def health() -> answers.Health:
         """Whether the server lives."""

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model import __version__
 from model.errors import (
@@ -74,7 +74,6 @@ def make_app(service: Service, access: Access) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(Exception, _tell_nothing)
 
-    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(ASSETS / "index.html")
@@ -84,7 +83,18 @@ def make_app(service: Service, access: Access) -> ASGIApp:
         return FileResponse(ASSETS / "docs.html")
 
     app.mount("/assets", StaticFiles(directory=ASSETS))
-    return Guard(app, access)
+    return _answering_head(Guard(app, access))
+
+
+def _answering_head(app: ASGIApp) -> ASGIApp:
+    """HEAD as GET, of which the server sends no body."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await app(scope, receive, send)
+
+    return answer
 
 
 def _tell(_: Request, error: Exception) -> Response:
@@ -116,6 +126,8 @@ def _sentence(problem: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in problem["loc"][1:])
     if problem["type"] == "missing":
         return f"{name} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"there is no parameter {name!r}: /api/docs tells which there are"
     told = problem["msg"].replace("Input should", "it should")
     return f"{name} is {str(problem['input'])[:40]!r}: {told[0].lower()}{told[1:]}"
 

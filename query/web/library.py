@@ -46,7 +46,17 @@ class Library:
         """The collections served, by name."""
         names = [self.default] if self._only else sorted(self.store.collections())
         self._known |= frozenset(names)
-        return [self.store.summary(name) for name in names]
+        return [self.summary(name) for name in names]
+
+    def summary(self, asked: str) -> Summary:
+        """What can be told of a collection.
+
+        Raises:
+            CollectionNotFound: none that is served.
+        """
+        name = self.name(asked)
+        with _served(name):
+            return self.store.summary(name)
 
     def name(self, asked: str) -> str:
         """The collection meant by what a client wrote.
@@ -68,7 +78,8 @@ class Library:
         Raises:
             CollectionNotFound: none that is served.
         """
-        with self.store.asking(self.name(asked)) as collection:
+        name = self.name(asked)
+        with _served(name), self.store.asking(name) as collection:
             yield self._share(collection)
 
     def _share(self, collection: Collection) -> Search:
@@ -95,3 +106,12 @@ class Library:
 
     def close(self) -> None:
         self.store.close()
+
+
+@contextmanager
+def _served(name: str) -> Iterator[None]:
+    """The store would tell where it is, and which other collections it has."""
+    try:
+        yield
+    except CollectionNotFound:
+        raise CollectionNotFound(f"no collection {name!r} is served here") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ingest.store import Filter
 from model.errors import UsageError
@@ -31,6 +31,8 @@ Collection = Annotated[str, Query(description="Which collection; without it, the
 
 
 class Question(BaseModel):
+    model_config = ConfigDict(extra="forbid")  # a parameter misspelt would be one that is not there
+
     collection: str = Field("", description="Which collection; without it, the default one", max_length=200)
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many answers at most")
 

@@ -19,6 +19,7 @@ from model.words import Words
 from query.asked import Asked
 from query.cutoff import Cutoff
 from query.expression import Direction, direction, parse
+from query.ranking import DEPTH
 from query.search import Found, Search
 from query.web import answers, body
 from query.web.body import Sent
@@ -80,11 +81,9 @@ class Service:
                     cutoff=cutoff,
                 )
 
-            return self._answer(search, asked, ask, cutoff, note, without=len(picture.ids))
+            return self._answer(search, asked, ask, cutoff, note)
 
-    def _answer(
-        self, search: Search, asked: Scored, ask: Ask, cutoff: Cutoff | None, note: str, *, without: int = 0
-    ) -> answers.Answer:
+    def _answer(self, search: Search, asked: Scored, ask: Ask, cutoff: Cutoff | None, note: str) -> answers.Answer:
         """One page of an answer. One more is asked for, to know whether there is another page."""
         name = self.library.name(asked.collection)
         total = search.count(asked.filter)
@@ -93,9 +92,11 @@ class Service:
         left_out, more = "", len(found) > end
         if more and asked.is_last:
             note = asked.no_more_note
-        if cutoff and len(found) <= end and len(found) < total - without:
-            nearest = found or ask(1, None)
-            left_out = cutoff.told(len(found), len(found) + 1, nearest[0].score if nearest else None)
+        if cutoff and len(found) <= end:
+            every = ask(len(found) + 1, None)
+            left_out = cutoff.told(len(found), len(every), every[0].score if every else None)
+        elif not more and len(found) >= DEPTH:
+            note = f"no more than {len(found)} are shown: a filter, or another vector, leaves fewer"
         return answers.Answer(
             collection=name,
             total=total,

@@ -155,7 +155,7 @@ def test_taking_away_what_is_near_leaves_what_stands_out_and_orders_it(stores: l
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_where_more_stand_out_than_are_looked_at_there_are_as_many_as_asked_for(
+def test_where_more_stand_out_than_are_looked_at_each_answer_is_the_beginning_of_one_list(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = np.eye(WIDTHS[VISUAL])
@@ -163,11 +163,10 @@ def test_where_more_stand_out_than_are_looked_at_there_are_as_many_as_asked_for(
     with stores[0].open("pictures") as collection:
         search = Search(stores[0], collection)
         cutoff = search.cutoff(search.aims(asked))
-        every = search.similar(asked, limit=50, cutoff=cutoff)
         monkeypatch.setattr(ranking, "DEPTH", 4)
-        found = search.similar(asked, limit=2, cutoff=cutoff)
-        assert len(found) == 2
-        assert [one for one in every if one in found] == found
+        every = search.similar(asked, limit=50, cutoff=cutoff)
+        assert len(every) == 4
+        assert [search.similar(asked, limit=n, cutoff=cutoff) for n in range(1, 4)] == [every[:n] for n in range(1, 4)]
 
 
 def test_a_question_that_only_turns_away_has_a_cut_too(stores: list[Store]) -> None:
@@ -202,6 +201,28 @@ def test_one_picture_and_none_are_collections_too(tmp_path: Path) -> None:
     assert len(sample.scores(np.ones(WIDTHS[VISUAL], np.float32), [UUID(int=1)])) == 0
 
 
+def test_a_sample_is_taken_anew_where_there_are_more_pictures(tmp_path: Path) -> None:
+    facts = make_facts(*WIDTHS.values())
+    store = fill(tmp_path / "store", "grows", facts, points(12))
+    aims = {VISUAL: Aim.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
+    with store.open("grows", write=True) as collection:
+        search = Search(store, collection)
+        few = search.cutoff(aims)
+        assert search.cutoff(aims) == few
+        collection.upsert(points(200)[12:])
+        assert search.cutoff(aims).floors[VISUAL] != few.floors[VISUAL]
+
+
+def test_what_is_nearer_to_what_is_taken_away_is_no_answer(stores: list[Store]) -> None:
+    wide = np.eye(WIDTHS[VISUAL])
+    asked = combine([like(0.9 * wide[0] + 0.44 * wide[1])], [like(wide[0])])  # the planted ones are what is taken away
+    with stores[0].open("pictures") as collection:
+        search = Search(stores[0], collection)
+        cutoff = search.cutoff(search.aims(asked))
+        found = {answer.picture.path for answer in search.similar(asked, limit=300, cutoff=cutoff)}
+    assert not found & {f"all/{i:04}.jpg" for i in range(PLANTED)}
+
+
 def test_words_set_a_floor_of_their_own(stores: list[Store], words: Words) -> None:
     """Pictures that are all as near to a question as words are do not answer it."""
     facts = make_facts(*WIDTHS.values())
@@ -227,10 +248,12 @@ def test_the_user_is_told_in_one_sentence() -> None:
         "nothing stands out: the nearest picture scores 0.4100, and an answer would be at 0.5000 or more"
     )
     assert "0.5000 by looks or 0.6000 by meaning" in two.told(0, 10, 0.03)
+    assert one.told(3, 3, 0.9) == "", "nothing else passes the filter"
     apart = Cutoff({SEMANTIC: 0.6}, takes_away=True)
     assert apart.told(3, 10, 0.4) == (
-        "3 pictures stand out, at 0.6000 or more, before anything is taken away; the rest is left out"
+        "3 pictures stand out, at 0.6000 or more for what is wanted; the rest is left out"
     )
     assert (
-        apart.told(0, 10, 0.4) == "nothing stands out: no picture is at 0.6000 or more, before anything is taken away"
+        apart.told(0, 10, 0.4)
+        == "nothing stands out: no picture is at 0.6000 or more for what is wanted and less near to what is taken away"
     )

@@ -51,17 +51,28 @@ def test_a_picture_is_moved_by_words(words: Words) -> None:
 
 def test_what_is_wanted_is_the_same_before_anything_is_taken_away(words: Words) -> None:
     cat, dog, snow = (words.phrase(word).vector for word in ("cat", "dog", "snow"))
-    assert not direction(parse("dog + snow"), words).aim.takes_away
+    assert direction(parse("dog + snow"), words).aim.taken is None
     aim = direction(parse("2:dog - snow"), words).aim
-    assert aim.takes_away
     np.testing.assert_allclose(aim.wanted, dog, atol=1e-6)
-    moved = direction(parse("dog"), words, start=Aim(-snow, np.zeros_like(snow))).aim
+    np.testing.assert_allclose(aim.taken, snow, atol=1e-6)
+    moved = direction(parse("dog"), words, start=Aim(-snow, np.zeros_like(snow), snow)).aim
     np.testing.assert_allclose(moved.wanted, dog, atol=1e-6)
     np.testing.assert_allclose(moved.vector, (dog - snow) / np.linalg.norm(dog - snow), atol=1e-6)
     moved = direction([Term("snow", -1.0)], words, start=Aim.at(cat)).aim
     np.testing.assert_allclose(moved.wanted, cat, atol=1e-6)
-    away = direction([Term("snow", -1.0)], words, start=Aim(-cat, np.zeros_like(cat))).aim
+    away = direction([Term("snow", -1.0)], words, start=Aim(-cat, np.zeros_like(cat), cat)).aim
     assert away.measured().wanted is away.vector  # nothing is wanted: only where it leads can be measured
+    np.testing.assert_allclose(away.taken, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
+
+
+def test_a_word_that_comes_twice_counts_by_its_sum(words: Words) -> None:
+    dog = words.phrase("dog").vector
+    aim = direction(parse("cat + dog - cat"), words).aim
+    np.testing.assert_allclose(aim.vector, dog, atol=1e-6)
+    assert aim.taken is None
+    assert direction(parse("dog - 0:cat"), words).aim.taken is None
+    with pytest.raises(UsageError, match="at least one to look for"):
+        direction(parse("dog - 2:dog"), words)
 
 
 def test_only_negative_terms_are_refused(words: Words) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ingest.connect import choose_collection
 from ingest.embedded import EmbeddedStore
 from ingest.facts import Facts
 from ingest.record import Picture, stable_id
-from ingest.store import SEMANTIC, VISUAL, WORD, Point
+from ingest.store import SEMANTIC, VISUAL, WORD, Filter, Point
 from ingest.tags import tags_name
 from model.encoder import Features
 from model.errors import CollectionNotFound, UsageError
@@ -178,6 +179,12 @@ def test_labels_folders_and_scores_filter(search: Search, words: Words, root: Pa
     every = search.text(animal, limit=9)
     at_the_edge = search.text(animal, limit=9, min_score=every[2].score)
     assert paths(at_the_edge) == paths(every[:3])
+
+
+def test_names_that_are_no_utf_8_filter_as_they_are_stored(search: Search) -> None:
+    raw = os.fsdecode(b"bad\xff")
+    assert search.filter([raw], raw) == Filter(("bad\ufffd",), "bad\ufffd")
+    assert "lies under bad" in search.why_nothing(search.filter(under=raw))
 
 
 def test_the_root_itself_filters_nothing_and_a_folder_elsewhere_is_refused(search: Search, root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +222,30 @@ def test_more_pictures_come_while_one_scrolls_and_back_finds_the_place(desktop: 
     desktop.driver.back()
     desktop.until("q=animal")
     desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place")
+    time.sleep(0.5)  # it is kept when the scrolling has come to rest
+    desktop.driver.refresh()
+    desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place after a reload")
+    desktop.driver.forward()
+    desktop.until("id=")
+    desktop.wait(lambda: desktop.run("return scrollY") == 0, "the top of a page that was not scrolled")
+
+
+def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served) -> None:
+    desktop.driver.get(f"{served.address}?collection=nope&q=cat")
+    desktop.wait(lambda: "no collection nope" in desktop.one(".problem").text)
+    desktop.wait(lambda: "nope" not in desktop.driver.current_url)
+    assert desktop.cards()[0] == "cat"
+
+
+def test_the_rest_comes_below_what_was_seen(desktop: Page) -> None:
+    search(desktop, "cat")
+    desktop.until("q=cat")
+    few = len(desktop.cards())
+    desktop.one(".rest button").send_keys("\ue007")
+    desktop.until("all=1")
+    desktop.wait(lambda: len(desktop.cards()) > few)
+    place = "return [...document.querySelectorAll('.card')].indexOf(document.activeElement.closest('.card'))"
+    desktop.wait(lambda: desktop.run(place) == few, "the keyboard at the first that is new")
 
 
 def test_a_page_that_does_not_come_is_asked_for_again(desktop: Page, served: Served) -> None:

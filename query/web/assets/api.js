@@ -25,8 +25,9 @@ export function find(question, offset, limit, signal) {
   parameters.set("offset", offset);
   parameters.set("limit", limit);
   parameters.delete("all");
-  if (!question.showsAll) parameters.set("min_score", "auto");
   const kind = question.isEmpty ? "pictures" : question.hasPictures ? "similar" : "text";
+  if (kind !== "similar") parameters.delete("vector");
+  if (kind !== "pictures" && !question.showsAll) parameters.set("min_score", "auto");
   return call(`/api/${kind}?${parameters}`, { signal });
 }
 

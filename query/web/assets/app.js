@@ -27,26 +27,39 @@ let wordsBusy = null;
 
 const MOST_PICTURES = 20; // that the API takes
 
-// Asks another question: a new entry of the history, from which one comes back to where one was.
-function ask(next) {
+// Asks another question: a new entry of the history, from which one comes back to where one was. `from`: the number
+// of the picture from which on the answer is new, where it goes on with the one that is shown.
+function ask(next, from = 0) {
   if (Math.max(next.ids.length, next.minusIds.length) > MOST_PICTURES) {
     return tellProblem(`No more than ${MOST_PICTURES} pictures can be added up: leave one out first.`);
   }
-  const focus = keptFocus();
-  history.replaceState({ count: grid.shown(), top: scrollY }, "");
-  history.pushState(null, "", next.address);
-  scrollTo(0, 0);
-  render().then(focus);
+  const focus = from ? () => grid.focusNumber(from) : keptFocus();
+  remember();
+  const isSame = next.address === location.pathname + location.search;
+  history[isSame ? "replaceState" : "pushState"](null, "", next.address);
+  if (!from) scrollTo(0, 0);
+  render(from ? { count: from + 1 } : null).then(focus);
 }
+
+// Where one is, kept with the entry of the history: for coming back, and for reloading.
+let remembering = 0;
+function remember() {
+  clearTimeout(remembering);
+  history.replaceState({ count: grid.shown(), top: scrollY }, "");
+}
+addEventListener("scroll", () => {
+  clearTimeout(remembering);
+  remembering = setTimeout(remember, 200);
+}, { passive: true });
 
 // What is pressed in the page is written anew with the answer; the keyboard stays where it was.
 function keptFocus() {
   const held = document.activeElement;
-  const area = [".grid", ".asked", ".words"].find((selector) => held.closest(selector));
+  const area = [".grid", ".asked", ".words", ".filters", ".rest"].find((selector) => held.closest(selector));
   const id = held.closest(".card")?.dataset.id;
   return () => {
     if (!area || document.activeElement !== document.body) return;
-    const place = area === ".grid" ? null : one(`${area}:not([hidden]) button`);
+    const place = area === ".filters" ? one(".filters select") : one(`${area}:not([hidden], .grid) button:not([hidden])`);
     if (place) place.focus({ preventScroll: true });
     else grid.focus(id);
   };
@@ -60,14 +73,15 @@ async function render(back = null) {
   collections.value = question.collection || collections.dataset.default || "";
   showAsked();
   filters.reflect(question);
-  showWords();
+  const chips = showWords();
   fillFilter();
   try {
     await grid.show(question, back?.count);
-    if (back) scrollTo(0, back.top);
+    if (back?.top !== undefined) scrollTo(0, back.top);
   } catch (error) {
     fail(error);
   }
+  await chips;
 }
 
 function fail(error) {
@@ -99,11 +113,17 @@ async function fillCollections() {
   collections.dataset.default = there.find((record) => record.default)?.name ?? "";
   collections.value = question.collection || collections.dataset.default;
   collections.hidden = there.length < 2;
+  if (question.collection && !there.some(({ name }) => name === question.collection)) {
+    const gone = question.collection;
+    history.replaceState(null, "", question.with({ collection: "", label: [], under: "" }).address);
+    await render();
+    tellProblem(`There is no collection ${gone} here: these are pictures of ${collections.dataset.default}.`);
+  }
   await fillFilter();
 }
 
 function showAsked() {
-  const item = (id, sign) => {
+  const item = (id, sign, number) => {
     const li = askedPicture.cloneNode(true);
     const [turn, remove] = li.querySelectorAll("button");
     const other = sign === "plus" ? "minus" : "plus";
@@ -112,15 +132,16 @@ function showAsked() {
     li.querySelector("img").addEventListener("error", () => li.classList.add("gone"), { once: true });
     li.querySelector("img").alt = sign === "plus" ? "Picture looked for" : "Picture turned away from";
     turn.textContent = sign === "plus" ? "+" : "−";
-    turn.setAttribute("aria-label", sign === "plus" ? "Take this picture away instead" : "Add this picture instead");
+    const which = question.ids.length + question.minusIds.length > 1 ? `picture ${number + 1}` : "this picture";
+    turn.setAttribute("aria-label", sign === "plus" ? `Take ${which} away instead` : `Add ${which} instead`);
     turn.addEventListener("click", () => ask(question.withPicture(id, other)));
-    remove.setAttribute("aria-label", "Leave this picture out");
+    remove.setAttribute("aria-label", `Leave ${which} out`);
     remove.addEventListener("click", () => ask(question.withoutPicture(id)));
     return li;
   };
   askedList.replaceChildren(
-    ...question.ids.map((id) => item(id, "plus")),
-    ...question.minusIds.map((id) => item(id, "minus")),
+    ...question.ids.map((id, number) => item(id, "plus", number)),
+    ...question.minusIds.map((id, number) => item(id, "minus", question.ids.length + number)),
   );
   askedList.hidden = !question.hasPictures;
   vector.hidden = !question.hasPictures || Boolean(question.text);
@@ -159,19 +180,22 @@ function makeWord({ word: text }) {
 
 function withWord(sign, text) {
   const before = question.text || (sign === "-" ? "" : null);
-  if (`+ ${before} `.includes(`${sign} ${text} `)) return question;
+  const terms = `+ ${before} `.split(/\s(?=[+-]\s)/).map((term) => term.trim());
+  if (terms.includes(`${sign} ${text}`)) return question;
   return question.with({ q: before === null ? text : `${before} ${sign} ${text}`.trim(), vector: "" });
 }
 
 async function uploadAndAsk(source) {
   tellProblem("");
+  const before = told.textContent;
   told.textContent = "Looking at the picture…";
   document.body.classList.add("busy");
   try {
     const { id } = await api.upload(source, question.collection);
     ask(question.about({ id }));
   } catch (error) {
-    fail(error);
+    told.textContent = before;
+    tellProblem(error.message);
   } finally {
     document.body.classList.remove("busy");
   }
@@ -199,7 +223,10 @@ collections.addEventListener("change", () => {
 vector.addEventListener("change", (event) => ask(question.with({ vector: event.target.value })));
 filters.on.change = (changes) => ask(question.with({ ...changes, all: question.showsAll ? "1" : "" }));
 grid.on.ask = ask;
-addEventListener("popstate", (event) => render(event.state));
+addEventListener("popstate", (event) => {
+  clearTimeout(remembering);
+  if (new Question().address !== question.address) render({ count: 0, top: 0, ...event.state });
+});
 
 one("[data-home]").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -261,6 +288,5 @@ text.addEventListener("keydown", (event) => {
 one(".help-button").addEventListener("click", () => help.showModal());
 
 history.scrollRestoration = "manual";
-addEventListener("pagehide", () => history.replaceState({ count: grid.shown(), top: scrollY }, ""));
 fillCollections().catch(fail);
 render(history.state);

@@ -63,6 +63,10 @@ find.addEventListener("input", () => {
 });
 
 const wide = matchMedia("(min-width: 56rem)");
-const openWhereWide = () => (filters.open = wide.matches);
+// Where there is room it is always open, and its heading is no button.
+const openWhereWide = () => {
+  filters.open = wide.matches;
+  filters.querySelector("summary").tabIndex = wide.matches ? -1 : 0;
+};
 wide.addEventListener("change", openWhereWide);
 openWhereWide();

@@ -42,6 +42,10 @@ export function focus(id) {
   place.focus({ preventScroll: !same });
 }
 
+export function focusNumber(number) {
+  grid.children[number]?.querySelector("a").focus({ preventScroll: true });
+}
+
 async function load(limit = PAGE) {
   const asked = question;
   const offset = next;
@@ -81,7 +85,7 @@ function makeCard(found) {
   picture.sizes = "(max-width: 40rem) 45vw, 220px";
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = name;
-  if (found.score !== undefined) one.querySelector(".score").textContent = found.score.toFixed(2);
+  if (found.score !== undefined && question.vector !== "both") one.querySelector(".score").textContent = found.score.toFixed(2);
   const [plus, minus] = one.querySelectorAll("button");
   plus.setAttribute("aria-label", `Add ${found.path} to the search`);
   minus.setAttribute("aria-label", `Take ${found.path} away from the search`);
@@ -121,7 +125,7 @@ function tell(answer) {
 }
 
 function tellLeftOut(why) {
-  const all = () => on.ask(question.with({ all: "1" }));
+  const all = () => on.ask(question.with({ all: "1" }), shown());
   if (shown()) tellRest(why, "Show the rest", all);
   else tellRest("", "Show the nearest", all);
 }
