@@ -89,8 +89,10 @@ _NAMES = {"mean_ap": "mAP", "r_precision": "R-precision"}
 
 
 def told(share: Share | None) -> str:
-    """``98.6 (97.3-99.7)``: percent and its 95% interval."""
-    return f"{share.percent:.1f} ({share.low:.1f}-{share.high:.1f})" if share else ""
+    """``98.6 (97.3-99.7)``: percent and its 95% interval, which one picture or word alone does not have."""
+    if share is None or share.of == 1:
+        return f"{share.percent:.1f}" if share else ""
+    return f"{share.percent:.1f} ({share.low:.1f}-{share.high:.1f})"
 
 
 def _write_table(evaluations: Sequence[Evaluation]) -> None:

@@ -120,3 +120,22 @@ def test_a_store_that_is_a_file_is_refused(originals: Path, tmp_path: Path) -> N
 
 def test_a_server_that_is_down_is_refused(place: Path) -> None:
     refused(command("query", "text", "ocean", "--url", "http://127.0.0.1:9"), "http://127.0.0.1:9")
+
+
+def test_a_home_folder_of_nobody_is_refused(place: Path) -> None:
+    for words in (
+        ("ingest", "status", "--store", "~nosuchuser/store"),
+        ("ingest", "export", "~nosuchuser/snapshot"),
+        ("ingest", "run", "~nosuchuser/photos"),
+        ("query", "text", "cat", "--snapshot", "~nosuchuser/snapshot"),
+        ("query", "similar", "~nosuchuser/cat.jpg"),
+        ("query", "text", "cat", "--html", "~nosuchuser/page.html"),
+    ):
+        refused(command(*words), "~nosuchuser")
+
+
+def test_no_name_steers_the_terminal_or_breaks_the_line(place: Path) -> None:
+    told = command("query", "text", "cat", "--under", "a\x1b[31m\nb")
+    assert told.status == 1
+    assert told.err.count("\n") == 1
+    assert "a\\x1b[31m\\nb" in told.err
