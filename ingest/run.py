@@ -218,8 +218,8 @@ class Ingest:
         else:
             forget_switch(self.collection)
         known = self._known()
-        paths = {there.inode: path for path, there in known.items() if there.inode}
-        to_do = [file for file in files if self._is_to_do(file, known, paths)]
+        inodes = {there.inode for there in known.values() if there.inode}
+        to_do = [file for file in files if self._is_to_do(file, known, inodes)]
         self.report.to_do = len(to_do)
         try:
             self._embed(to_do, known)
@@ -252,10 +252,11 @@ class Ingest:
                 known[picture.path] = Known(picture.size, picture.mtime_ns, picture.sha256, picture.inode)
         return known
 
-    def _is_to_do(self, file: PictureFile, known: dict[str, Known], paths: dict[int, str]) -> bool:
+    def _is_to_do(self, file: PictureFile, known: dict[str, Known], inodes: set[int]) -> bool:
         there = known.get(file.relative)
-        is_other = paths.get(file.inode, file.relative) != file.relative  # a file that had another name before
-        if there and (there.size, there.mtime_ns) == (file.size, file.mtime_ns) and not is_other:
+        if there and (there.size, there.mtime_ns) == (file.size, file.mtime_ns):
+            if file.inode != there.inode and file.inode in inodes:
+                return True  # a file that had another name when it was read
             self.report.unchanged += 1
             return False
         if self.ledger.knows(file) and not self.options.retry:

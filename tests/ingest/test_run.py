@@ -117,7 +117,12 @@ def test_files_that_change_names_with_the_same_size_and_time_change_vectors(
     for name, colour in (("1.bmp", "red"), ("2.bmp", "blue")):
         Image.new("RGB", (40, 30), colour).save(folder / name)
         os.utime(folder / name, ns=(10**18, 10**18))
+    os.link(folder / "1.bmp", folder / "same.bmp")
+    (folder / "link.bmp").symlink_to("1.bmp")
     ingest(store, folder)
+    assert ingest(store, folder).unchanged == 8, "a file of several names is none that changed"
+    (folder / "same.bmp").unlink()
+    (folder / "link.bmp").unlink()
     (folder / "1.bmp").rename(folder / "3.bmp")
     (folder / "2.bmp").rename(folder / "1.bmp")
     (folder / "3.bmp").rename(folder / "2.bmp")
