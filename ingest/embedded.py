@@ -22,7 +22,7 @@ from ingest.turn import (
     become_writer,
     take_turn,
 )
-from model.cache import folder_bytes, need_space, remove
+from model.cache import folder_bytes, need_space, remove_at_once, sweep
 from model.errors import StoreDamaged, StoreError
 
 
@@ -77,6 +77,7 @@ class EmbeddedStore(Store):
         folder = self._folder(name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder.parent)  # what a killed `drop` left
             need_space(folder, 0)
             record = {**facts.to_json(), "points": 0, "clean": False}
             return EmbeddedCollection(folder, name, record, write=True, new=True)
@@ -88,4 +89,4 @@ class EmbeddedStore(Store):
         folder = self._folder(name)
         with become_writer(folder, name), take_turn(folder, name, WRITER_WAIT_SECONDS):
             (folder / FACTS_FILE).unlink()  # first: from here on the collection is gone as a whole
-            remove(folder)
+            remove_at_once(folder)

@@ -72,7 +72,7 @@ class Picture:
     def from_payload(cls, payload: Mapping[str, Any]) -> Picture:
         raw = payload.get("path_base64")
         return cls(
-            path=os.fsdecode(base64.b64decode(raw)) if raw else payload["path"],
+            path=os.fsdecode(base64.b64decode(raw) if raw else payload["path"].encode()),
             sha256=payload["sha256"],
             width=payload["width"],
             height=payload["height"],

@@ -9,7 +9,9 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,15 +135,22 @@ def _fsync_files(folder: Path) -> None:
     fsync_dir(folder)
 
 
-_TEMPORARY = re.compile(r"\.(.+)\.(\d+)-([0-9a-f]+)\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-([0-9a-f]+)\.tmp", re.DOTALL)
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+"""Whose process a number is: a folder may be shared between machines, or containers, which number theirs alike."""
+
+FORGOTTEN_SECONDS = 86_400.0
+"""What another machine wrote is left alone for so long: whether that still runs is not known here."""
 
 
 def sweep(folder: Path, name: str = "") -> None:
     """Remove what killed processes left half written in ``folder``: of the file ``name``, or of all."""
     for sibling in folder.iterdir():
         left = _TEMPORARY.fullmatch(sibling.name)
-        if left and name in ("", left[1]) and not _is_in_use(int(left[2]), left[3]):
-            remove(sibling)
+        if left and name in ("", left[1]):
+            is_in_use = _is_in_use(int(left[3]), left[4]) if left[2] == HOST else _is_young(sibling)
+            if not is_in_use:
+                remove(sibling)
 
 
 def _temporary(path: Path) -> Path:
@@ -150,11 +159,18 @@ def _temporary(path: Path) -> Path:
     sweep(path.parent, path.name)
     token = secrets.token_hex(4)
     _tokens.add(token)
-    return path.with_name(f".{path.name}.{os.getpid()}-{token}.tmp")
+    return path.with_name(f".{path.name}.{HOST}-{os.getpid()}-{token}.tmp")
 
 
 _tokens: set[str] = set()
 """By which this process knows its temporaries: in a container, the one killed before had the same id."""
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < FORGOTTEN_SECONDS
+    except OSError:  # gone meanwhile
+        return True
 
 
 def _is_in_use(pid: int, token: str) -> bool:
@@ -177,6 +193,16 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_at_once(path: Path) -> None:
+    """Delete a folder that is gone under its name before its files go, so that another may be made there meanwhile."""
+    temporary = _temporary(path)
+    try:
+        path.replace(temporary)
+    except OSError:  # Windows, while a file in it is open
+        temporary = path
+    remove(temporary)
 
 
 @contextmanager

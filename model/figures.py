@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from typing import Any
 
 from model.evaluation import CLOSED, HIT_AT, JOINT, OPEN, PARTS, TEST, TRAIN, UNSEEN, Evaluation, Share
 from model.name import one_line, shown
-from model.terminal import note, results
+from model.terminal import note, results, write_json
 
 DOCUMENT = {(TRAIN, 2): 96.3, (TRAIN, 3): 96.3, (TEST, 2): 60.9, (TEST, 3): 62.5}
 """Hit@k among the trained labels, in percent, as the document reports it, of its own pictures."""
@@ -23,10 +22,11 @@ Row = tuple[str, ...]
 
 def write_figures(evaluations: Sequence[Evaluation], *, as_json: bool) -> None:
     """Results on stdout: one object a projection, or the table."""
+    if as_json:
+        write_json(map(as_record, evaluations))
+        return
     with results():
-        if as_json:
-            sys.stdout.writelines(json.dumps(as_record(found), ensure_ascii=False) + "\n" for found in evaluations)
-        elif not sys.stdout.isatty():
+        if not sys.stdout.isatty():
             sys.stdout.writelines("\t".join(row) + "\n" for row in (header(evaluations), *rows(evaluations)))
             note("percent (95% interval); reported: by the document, of its own pictures")
         else:

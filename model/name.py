@@ -7,7 +7,11 @@ import os
 
 def shown(name: str) -> str:
     """A file name as text that any terminal and any store takes: bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    try:
+        raw = os.fsencode(name)
+    except UnicodeEncodeError:  # text that was stored, and a locale that has no such letters
+        raw = name.encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "replace")
 
 
 def one_line(name: str) -> str:

@@ -6,6 +6,8 @@ Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2:
 
 from __future__ import annotations
 
+import codecs
+import json
 import logging
 import os
 import signal
@@ -14,10 +16,11 @@ import threading
 import time
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,6 +81,9 @@ def run_cli(app: Callable[..., object]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("wordsight").setLevel(logging.INFO)
     warnings.simplefilter("ignore")  # of the libraries, to their callers: not the user's business
+    for stream in (sys.stdout, sys.stderr):  # where the locale has no such letter, it is spelt out
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if sys.stdout is None:
         note("error: there is no standard output to write answers to")
         sys.exit(2)
@@ -126,6 +132,13 @@ def results() -> Iterator[None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise WordsightError(f"cannot write the answers: {error.strerror}") from error
+
+
+def write_json(records: Iterable[Mapping[str, Any]]) -> None:
+    """One object a line on stdout; a letter that the locale does not have is escaped as JSON does."""
+    escaped = codecs.lookup(sys.stdout.encoding).name != "utf-8"
+    with results():
+        sys.stdout.writelines(json.dumps(record, ensure_ascii=escaped) + "\n" for record in records)
 
 
 class Progress:

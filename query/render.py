@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from model.name import one_line, shown
 from model.tagging import Tag
-from model.terminal import results
+from model.terminal import results, write_json
 from model.words import NearWord
 from query.duplicates import Group, Member
 from query.search import Found
@@ -36,7 +35,7 @@ def write_found(found: Sequence[Found], style: Style) -> None:
     if style.paths_only or style.null:
         _write_paths((answer.file for answer in found), style)
     elif style.json:
-        _write_json(_picture_json(answer) for answer in found)
+        write_json(_picture_json(answer) for answer in found)
     else:
         rows = [
             (f"{answer.score:.4f}", one_line(answer.picture.label or ""), one_line(_near(answer.file)))
@@ -50,7 +49,7 @@ def write_duplicates(groups: Sequence[Group], style: Style) -> None:
     if style.paths_only or style.null:
         _write_paths((member.file for group in groups for member in group.members[1:]), style)
     elif style.json:
-        _write_json({"group": i, "pictures": [_member_json(m) for m in g.members]} for i, g in enumerate(groups, 1))
+        write_json({"group": i, "pictures": [_member_json(m) for m in g.members]} for i, g in enumerate(groups, 1))
     else:
         rows = [
             (str(i), f"{member.score:.4f}", _kind(group, member), one_line(_near(member.file)))
@@ -71,7 +70,7 @@ def _member_json(member: Member) -> dict[str, Any]:
 def write_tags(tags: Sequence[Tag], style: Style) -> None:
     """Words for a picture: score, word, whether the projection was trained on it."""
     if style.json:
-        _write_json({"word": tag.word, "score": tag.score, "trained": tag.trained} for tag in tags)
+        write_json({"word": tag.word, "score": tag.score, "trained": tag.trained} for tag in tags)
     else:
         _write_rows(("score", "word", ""), [(f"{t.score:.4f}", t.word, "trained" if t.trained else "") for t in tags])
 
@@ -79,7 +78,7 @@ def write_tags(tags: Sequence[Tag], style: Style) -> None:
 def write_words(words: Sequence[NearWord], style: Style) -> None:
     """Words near a word."""
     if style.json:
-        _write_json({"word": near.word, "score": round(near.score, 6)} for near in words)
+        write_json({"word": near.word, "score": round(near.score, 6)} for near in words)
     else:
         _write_rows(("score", "word"), [(f"{near.score:.4f}", near.word) for near in words])
 
@@ -107,11 +106,6 @@ def _picture_json(answer: Found | Member) -> dict[str, Any]:
         "sha256": picture.sha256,
         **exact,
     }
-
-
-def _write_json(records: Iterable[dict[str, Any]]) -> None:
-    with results():
-        sys.stdout.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def _near(file: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests import hostile
-from tests.commands import command
+from tests.commands import SCRIPTS, command
 from tests.terminal import PLAIN, in_terminal
 
 LONG = "a/rather/deep/folder/of/pictures/that/somebody/sorted/by/year/and/by/month/and/by/place/2019/07/cat"
@@ -69,3 +71,28 @@ def test_status_tells_why_a_collection_cannot_be_opened(made: Path, tmp_path: Pa
     assert (row["pictures"], row["labels"]) == (3, None)
     assert row["problem"]
     assert f"  problem     {row['problem']}" in command("ingest", "status", *store).out
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="no localedef here to make a locale with")
+def test_a_locale_without_the_letters_of_a_name_spells_them_out(
+    tags_store: Path, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / "en_US.ISO-8859-1")]
+    if subprocess.run(made, capture_output=True).returncode > 1:
+        pytest.skip("no such locale can be made here")
+    folder = tmp_path / "photos" / "日本"
+    folder.mkdir(parents=True)
+    shutil.copyfile(next((originals / "cat").iterdir()), folder / "猫.png")
+    shutil.copytree(tags_store, tmp_path / "store")
+    monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "store"))
+    assert command("ingest", "run", tmp_path / "photos", "--offline").status == 0
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "en_US.ISO-8859-1")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    told = command("query", "text", "cat")
+    assert (told.status, told.err) == (0, "")
+    assert [row["label"] for row in command("query", "text", "cat", "--json").json] == ["日本"]
+    words = [SCRIPTS / "query", "text", "cat", "-0"]
+    raw = subprocess.run(words, capture_output=True, check=True).stdout
+    assert Path(os.fsdecode(raw.rstrip(b"\0"))) == folder / "猫.png"
+    assert command("ingest", "run", tmp_path / "photos", "--offline").err.startswith("photos: 1 pictures; 1 unchanged")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from model import cache
 from model.cache import (
+    FORGOTTEN_SECONDS,
+    HOST,
     SPARE_BYTES,
     cache_dir,
     cache_errors,
@@ -24,6 +27,7 @@ from model.cache import (
     need_space,
     new_dir,
     remove,
+    remove_at_once,
     replace_file,
     settle,
     sha256_file,
@@ -204,7 +208,10 @@ def test_a_home_folder_of_nobody_is_the_users_mistake(monkeypatch: pytest.Monkey
 
 
 def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, dead_pid: int) -> None:
-    folder, file = tmp_path / f".one.{dead_pid}-0badcafe.tmp", tmp_path / f".facts.{dead_pid}-0badcafe.tmp"
+    folder, file = (
+        tmp_path / f".one.{HOST}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".facts.{HOST}-{dead_pid}-0badcafe.tmp",
+    )
     folder.mkdir()
     (folder / "half").write_text("half")
     file.write_text("half")
@@ -219,7 +226,7 @@ def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, 
 
 def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: Path) -> None:
     """In a container every start has the same id."""
-    left = tmp_path / f".facts.{os.getpid()}-0badcafe.tmp"
+    left = tmp_path / f".facts.{HOST}-{os.getpid()}-0badcafe.tmp"
     left.write_text("half")
     with replace_file(tmp_path / "facts"):
         pass
@@ -227,7 +234,7 @@ def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: P
 
 
 def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
-    other = tmp_path / f".facts.{os.getppid()}-0badcafe.tmp"
+    other = tmp_path / f".facts.{HOST}-{os.getppid()}-0badcafe.tmp"
     other.write_text("being written")
     with replace_file(tmp_path / "facts") as first:
         first.write(b"first")
@@ -237,8 +244,40 @@ def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
     assert (tmp_path / "facts").read_bytes() == b"first"
 
 
+def test_what_another_machine_writes_is_left_alone_for_a_day(tmp_path: Path, dead_pid: int) -> None:
+    young, old = (tmp_path / f".facts.0badcafe-{dead_pid}-{number}.tmp" for number in (1, 2))
+    for path in (young, old):
+        path.write_text("of another container, which has a process of that number")
+    long_ago = time.time() - FORGOTTEN_SECONDS - 10
+    os.utime(old, (long_ago, long_ago))
+    with replace_file(tmp_path / "facts"):
+        pass
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_a_folder_is_gone_under_its_name_before_its_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "collection"
+    path.mkdir()
+    (path / "data").write_bytes(b"old")
+
+    def remove_late(left: Path) -> None:
+        path.mkdir()  # another process makes it anew
+        (path / "data").write_bytes(b"new")
+        remove(left)
+
+    monkeypatch.setattr(cache, "remove", remove_late)
+    remove_at_once(path)
+    assert (path / "data").read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["collection"]
+
+
 def test_files_that_only_look_alike_are_left_alone(tmp_path: Path, dead_pid: int) -> None:
-    names = ["facts.tmp", f"facts.{dead_pid}-0badcafe.tmp", f".factsheet.{dead_pid}-0badcafe.tmp", ".facts.x.tmp"]
+    names = [
+        "facts.tmp",
+        f"facts.{HOST}-{dead_pid}-0badcafe.tmp",
+        f".factsheet.{HOST}-{dead_pid}-0badcafe.tmp",
+        ".facts.x.tmp",
+    ]
     for name in names:
         (tmp_path / name).write_text("mine")
     with replace_file(tmp_path / "facts"):
