@@ -43,16 +43,13 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Question:
-    """``scores``: of every picture but the one asked about; ``relevant``: which should come back.
-
-    ``ours``: the scores that our cut-off is for, and that cut-off.
-    """
+    """``scores``: of every picture but the one asked about; ``relevant``: which should come back, ``ours``: do."""
 
     kind: str
     half: int
     scores: Scores
     relevant: NDArray[np.bool_]
-    ours: tuple[Scores, float]
+    ours: NDArray[np.bool_]
 
 
 def fisher(scores: Scores) -> NDArray[np.float64]:
@@ -130,7 +127,10 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
         asked.append(vector)
         for taken in ["", *nearest(search, label, names)]:
             aim = search.towards(parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label))).aim
-            ours = (spaces[SEMANTIC] @ aim.wanted, search.cutoff({SEMANTIC: aim}).floors[SEMANTIC])
+            wanted = spaces[SEMANTIC] @ aim.wanted
+            ours = wanted >= search.cutoff({SEMANTIC: aim}).floors[SEMANTIC]
+            if aim.taken is not None:
+                ours &= spaces[SEMANTIC] @ aim.taken <= wanted
             what = kind.replace("text", "text - text") if taken else kind
             yield Question(what, number % 2, spaces[SEMANTIC] @ aim.vector, labels == label, ours)
         for row in rng.permutation(np.flatnonzero(labels == label))[:EACH]:
@@ -140,7 +140,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
                 cut = search.cutoff({using: Aim.at(vector)}, [points[row].id]).floors[using]
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
                 scores = (spaces[using] @ vector)[others]
-                yield Question(kind, number % 2, scores, (labels == label)[others], (scores, cut))
+                yield Question(kind, number % 2, scores, (labels == label)[others], scores >= cut)
     vocabulary = search.words.vectors[list(tag_vocabulary(search.words, []))]
     far = np.flatnonzero((vocabulary @ np.stack(asked).T).max(axis=1) < FAR)
     for number, row in enumerate(rng.choice(far, ABSENT, replace=False)):
@@ -148,7 +148,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
         cut = search.cutoff({SEMANTIC: Aim.at(vector)}).floors[SEMANTIC]
         nothing = np.zeros(len(points), bool)
         scores = spaces[SEMANTIC] @ vector
-        yield Question(f"absent, {projection}", number % 2, scores, nothing, (scores, cut))
+        yield Question(f"absent, {projection}", number % 2, scores, nothing, scores >= cut)
 
 
 def spoken(label: str) -> str:
@@ -183,8 +183,7 @@ def table(questions: list[Question]) -> None:
             means = []
             for kind in kinds:
                 of_kind = [q for q in questions if (q.kind, q.half) == (kind, half)]
-                by = [(q.scores, RULES[name](q.scores)) if name in RULES else q.ours for q in of_kind]
-                kept = [scores >= cut for scores, cut in by]
+                kept = [q.scores >= RULES[name](q.scores) if name in RULES else q.ours for q in of_kind]
                 means.append(np.mean([measure(q, one) for q, one in zip(of_kind, kept, strict=True)], axis=0))
             cells = (
                 f"{m[2]:.2f}" if kind.startswith("absent") else "{:.2f} {:.2f} {:.2f}".format(*m)
