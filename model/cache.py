@@ -9,11 +9,11 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -136,11 +136,16 @@ def _fsync_files(folder: Path) -> None:
 
 
 _TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-([0-9a-f]+)\.tmp", re.DOTALL)
-HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-"""Whose process a number is: a folder may be shared between machines, or containers, which number theirs alike."""
-
 FORGOTTEN_SECONDS = 86_400.0
 """What another machine wrote is left alone for so long: whether that still runs is not known here."""
+
+
+@cache
+def host() -> str:
+    """Whose process a number is: a folder may be shared between machines, or containers, which number theirs alike."""
+    import socket  # a query writes nothing, and need not wait for it
+
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def sweep(folder: Path, name: str = "") -> None:
@@ -148,7 +153,7 @@ def sweep(folder: Path, name: str = "") -> None:
     for sibling in folder.iterdir():
         left = _TEMPORARY.fullmatch(sibling.name)
         if left and name in ("", left[1]):
-            is_in_use = _is_in_use(int(left[3]), left[4]) if left[2] == HOST else _is_young(sibling)
+            is_in_use = _is_in_use(int(left[3]), left[4]) if left[2] == host() else _is_young(sibling)
             if not is_in_use:
                 remove(sibling)
 
@@ -159,7 +164,7 @@ def _temporary(path: Path) -> Path:
     sweep(path.parent, path.name)
     token = secrets.token_hex(4)
     _tokens.add(token)
-    return path.with_name(f".{path.name}.{HOST}-{os.getpid()}-{token}.tmp")
+    return path.with_name(f".{path.name}.{host()}-{os.getpid()}-{token}.tmp")
 
 
 _tokens: set[str] = set()

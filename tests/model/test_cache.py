@@ -17,12 +17,12 @@ import pytest
 from model import cache
 from model.cache import (
     FORGOTTEN_SECONDS,
-    HOST,
     SPARE_BYTES,
     cache_dir,
     cache_errors,
     default_store_dir,
     folder_bytes,
+    host,
     in_mb,
     need_space,
     new_dir,
@@ -209,8 +209,8 @@ def test_a_home_folder_of_nobody_is_the_users_mistake(monkeypatch: pytest.Monkey
 
 def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, dead_pid: int) -> None:
     folder, file = (
-        tmp_path / f".one.{HOST}-{dead_pid}-0badcafe.tmp",
-        tmp_path / f".facts.{HOST}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".one.{host()}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".facts.{host()}-{dead_pid}-0badcafe.tmp",
     )
     folder.mkdir()
     (folder / "half").write_text("half")
@@ -226,7 +226,7 @@ def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, 
 
 def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: Path) -> None:
     """In a container every start has the same id."""
-    left = tmp_path / f".facts.{HOST}-{os.getpid()}-0badcafe.tmp"
+    left = tmp_path / f".facts.{host()}-{os.getpid()}-0badcafe.tmp"
     left.write_text("half")
     with replace_file(tmp_path / "facts"):
         pass
@@ -234,7 +234,7 @@ def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: P
 
 
 def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
-    other = tmp_path / f".facts.{HOST}-{os.getppid()}-0badcafe.tmp"
+    other = tmp_path / f".facts.{host()}-{os.getppid()}-0badcafe.tmp"
     other.write_text("being written")
     with replace_file(tmp_path / "facts") as first:
         first.write(b"first")
@@ -274,8 +274,8 @@ def test_a_folder_is_gone_under_its_name_before_its_files_go(tmp_path: Path, mon
 def test_files_that_only_look_alike_are_left_alone(tmp_path: Path, dead_pid: int) -> None:
     names = [
         "facts.tmp",
-        f"facts.{HOST}-{dead_pid}-0badcafe.tmp",
-        f".factsheet.{HOST}-{dead_pid}-0badcafe.tmp",
+        f"facts.{host()}-{dead_pid}-0badcafe.tmp",
+        f".factsheet.{host()}-{dead_pid}-0badcafe.tmp",
         ".facts.x.tmp",
     ]
     for name in names:
