@@ -126,13 +126,11 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
             continue
         asked.append(vector)
         for taken in ["", *nearest(search, label, names)]:
-            aim = search.towards(parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label))).aim
-            wanted = spaces[SEMANTIC] @ aim.wanted
-            ours = wanted >= search.cutoff({SEMANTIC: aim}).floors[SEMANTIC]
-            if aim.taken is not None:
-                ours &= spaces[SEMANTIC] @ aim.taken <= wanted
+            towards = search.towards(parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label)))
+            found = search.text(towards, limit=len(points), cutoff=search.cutoff({SEMANTIC: towards.aim}))
+            ours = np.isin([str(point.id) for point in points], [str(one.picture.id) for one in found])
             what = kind.replace("text", "text - text") if taken else kind
-            yield Question(what, number % 2, spaces[SEMANTIC] @ aim.vector, labels == label, ours)
+            yield Question(what, number % 2, spaces[SEMANTIC] @ towards.vector, labels == label, ours)
         for row in rng.permutation(np.flatnonzero(labels == label))[:EACH]:
             others = np.arange(len(points)) != row
             for using in (SEMANTIC, VISUAL) if projection == "trained" else (SEMANTIC,):

@@ -140,7 +140,7 @@ def _write_collections(
     with store.open(name) as collection:
         if not collection.count():
             raise UsageError(f"collection {name!r} holds no pictures: there is nothing to export")
-        _refuse_changed(collection, facts)
+        _refuse_changed(name, collection.facts, facts)
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
@@ -148,18 +148,17 @@ def _write_collections(
         _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC))
         if collection.read_file(PROJECTION_FILE) != projection:
             raise _changing(name)
-        _refuse_changed(collection, store.facts(name))
+        _refuse_changed(name, store.facts(name), facts)
     with store.open(tags) as vocabulary:
         _spool(vocabulary, folder, TAGS_FILE, (WORD,))
     widths = {**facts.vectors, **store.facts(tags).vectors}
     return {space: _index(folder, space, width, options) for space, width in widths.items()}
 
 
-def _refuse_changed(collection: Collection, facts: Facts) -> None:
+def _refuse_changed(name: str, there: Facts, facts: Facts) -> None:
     """Raises StoreInUse where the vectors are not, or may not be, all of the one projection that ``facts`` tells of."""
-    there = collection.facts
     if (there.projection, there.pending) != (facts.projection, facts.pending):
-        raise _changing(collection.name)
+        raise _changing(name)
 
 
 def _changing(name: str) -> StoreInUse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from model.errors import StoreError, StoreInUse
+from model.process import forget, is_running, new_token
 
 log = logging.getLogger("wordsight")
 
@@ -26,9 +26,6 @@ LAPSED_SECONDS = 300.0
 
 SETTLE_SECONDS = 0.2
 """Longer than between looking for a mark and setting one: after it, of two that came at once both see who was last."""
-
-_tokens: set[str] = set()
-"""By which this process knows its marks: in a container, the one killed before had the same id."""
 
 
 @contextmanager
@@ -41,10 +38,9 @@ def lease(name: str, read: Callable[[], Mapping[str, Any] | None], write: Callab
     Raises:
         StoreInUse: another run holds it.
     """
-    token = secrets.token_hex(8)
+    token = new_token()
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": token}
     _refuse_others(name, read(), mine)
-    _tokens.add(token)
     write({**mine, "at": time.time()})
     time.sleep(SETTLE_SECONDS)
     _refuse_others(name, read(), mine)  # of two that came at once, the one that wrote last has it
@@ -56,7 +52,7 @@ def lease(name: str, read: Callable[[], Mapping[str, Any] | None], write: Callab
     finally:
         ended.set()
         renewing.join()
-        _tokens.discard(token)
+        forget(token)
         with suppress(StoreError):  # it lapses by itself
             if _is(read(), mine):
                 write(None)
@@ -91,14 +87,4 @@ def _refuse_others(name: str, held: Mapping[str, Any] | None, mine: Mapping[str,
 def _holds(held: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
     if abs(time.time() - held["at"]) >= LAPSED_SECONDS:
         return False
-    if held["host"] != mine["host"]:
-        return True
-    if held["pid"] == mine["pid"]:
-        return held["token"] in _tokens
-    try:
-        os.kill(held["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return held["host"] != mine["host"] or is_running(held["pid"], held["token"])

@@ -34,13 +34,13 @@ from ingest.checked import check_file
 from ingest.facts import Facts
 from ingest.forest import METRIC, Forest, Space
 from ingest.store import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Point, Store, Summary, Vector
+from model.dataset import SNAPSHOT_FILES
 from model.encoder import Encoder, OnnxEncoder, encoder_spec
 from model.errors import StoreDamaged, StoreError
 from model.words import Words
 
 FORMAT = 1
-MANIFEST_FILE = "manifest.json"
-PICTURES_FILE = "pictures.parquet"
+MANIFEST_FILE, PICTURES_FILE = SNAPSHOT_FILES
 TAGS_FILE = "tags.parquet"
 WORDS_DIR = "words"
 ENCODER_DIR = "encoder"

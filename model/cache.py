@@ -7,9 +7,7 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from platformdirs import user_cache_path, user_data_path
 
 from model.errors import CacheError, DiskFull
 from model.path import expanded
+from model.process import is_running, new_token
 
 APP = "wordsight"
 SPARE_BYTES = 64 * 1024 * 1024
@@ -153,22 +152,15 @@ def sweep(folder: Path, name: str = "") -> None:
     for sibling in folder.iterdir():
         left = _TEMPORARY.fullmatch(sibling.name)
         if left and name in ("", left[1]):
-            is_in_use = _is_in_use(int(left[3]), left[4]) if left[2] == host() else _is_young(sibling)
+            is_in_use = is_running(int(left[3]), left[4]) if left[2] == host() else _is_young(sibling)
             if not is_in_use:
                 remove(sibling)
 
 
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
-    settle(path)
     sweep(path.parent, path.name)
-    token = secrets.token_hex(4)
-    _tokens.add(token)
-    return path.with_name(f".{path.name}.{host()}-{os.getpid()}-{token}.tmp")
-
-
-_tokens: set[str] = set()
-"""By which this process knows its temporaries: in a container, the one killed before had the same id."""
+    return path.with_name(f".{path.name}.{host()}-{os.getpid()}-{new_token()}.tmp")
 
 
 def _is_young(path: Path) -> bool:
@@ -176,20 +168,6 @@ def _is_young(path: Path) -> bool:
         return time.time() - path.stat().st_mtime < FORGOTTEN_SECONDS
     except OSError:  # gone meanwhile
         return True
-
-
-def _is_in_use(pid: int, token: str) -> bool:
-    if pid == os.getpid():
-        return token in _tokens
-    if sys.platform == "win32":  # os.kill would end that process, not ask for it
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def remove(path: Path) -> None:
@@ -254,6 +232,7 @@ def new_dir(path: Path) -> Iterator[Path]:
 def replace_dir(path: Path) -> Iterator[Path]:
     """Fill a new version of the folder ``path``; the old one stays whole until the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    settle(path)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -278,7 +257,7 @@ def settle(path: Path) -> None:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
+    return path.with_name(f".{path.name}.wordsight-old")
 
 
 RENAME_EXCHANGE = 2

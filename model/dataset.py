@@ -13,8 +13,8 @@ from model.errors import DatasetError
 from model.path import expanded
 from model.picture import is_picture_name
 
-SNAPSHOT_MARKS = frozenset({"manifest.json", "pictures.parquet"})
-"""Files that together make a folder a snapshot (`ingest.snapshot`)."""
+SNAPSHOT_FILES = ("manifest.json", "pictures.parquet")
+"""Which together make a folder a snapshot (`ingest.snapshot`)."""
 
 MOST_INODES = 1 << 53
 """Some disks give larger numbers than JSON keeps."""
@@ -104,7 +104,7 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
         except OSError as error:
             left_out.unreadable[folder or "."] = error.strerror or str(error)
             continue
-        if folder and {entry.name for entry in entries}.issuperset(SNAPSHOT_MARKS):
+        if folder and {entry.name for entry in entries}.issuperset(SNAPSHOT_FILES):
             left_out.snapshots.append(folder)
             continue
         folders: list[str] = []

@@ -43,8 +43,8 @@ class Asked:
     """The picture asked about: ``visual`` as the encoder gave it, ``semantic`` at unit length.
 
     ``id``: its point, where it is in the collection. ``stored``: whether no model had to look at it.
-    ``others``: the points of further pictures, where it is a sum of several. ``wanted``, ``taken``: the sums of
-    those looked for and of those taken away, where some are.
+    ``others``: the points of further pictures, where it is a sum of several. ``parts``: what is looked for and
+    what is taken away, where something is.
     """
 
     visual: Vector
@@ -53,20 +53,15 @@ class Asked:
     stored: bool
     others: tuple[UUID, ...] = ()
     is_sum: bool = False
-    wanted: Asked | None = None
-    taken: Asked | None = None
+    parts: tuple[Asked, Asked] | None = None
 
     @property
     def visual_aim(self) -> Aim:
-        if self.wanted and self.taken:
-            return Aim(self.visual, self.wanted.visual, self.taken.visual)
-        return Aim.at(self.visual)
+        return Aim(self.visual, *(part.visual for part in self.parts)) if self.parts else Aim.at(self.visual)
 
     @property
     def semantic_aim(self) -> Aim:
-        if self.wanted and self.taken:
-            return Aim(self.semantic, self.wanted.semantic, self.taken.semantic)
-        return Aim.at(self.semantic)
+        return Aim(self.semantic, *(part.semantic for part in self.parts)) if self.parts else Aim.at(self.semantic)
 
     @property
     def ids(self) -> tuple[UUID, ...]:
@@ -93,4 +88,4 @@ def combine(plus: Sequence[Asked], minus: Sequence[Asked]) -> Asked:
     if not minus:
         return made
     nothing = Asked(np.zeros_like(visual), np.zeros_like(semantic), None, stored=True)
-    return replace(made, wanted=combine(plus, ()) if plus else nothing, taken=combine(minus, ()))
+    return replace(made, parts=(combine(plus, ()) if plus else nothing, combine(minus, ())))

@@ -75,9 +75,13 @@ class Sample:
 
     def scores(self, vector: Vector, without: Sequence[UUID] = ()) -> Vector:
         """Cosines with a ``vector`` of any length, but for the pictures asked about, which are no background."""
-        length = float(np.linalg.norm(vector.astype(np.float64)))
-        scores = np.asarray(self.vectors @ (vector / length), np.float32)
-        return scores[[id not in without for id in self.ids]]
+        return cosines(self.vectors, vector)[[id not in without for id in self.ids]]
+
+
+def cosines(points: Vector, vector: Vector) -> Vector:
+    """Of points (n, width) of length 1 with a ``vector`` (width,) of any length: (n,)."""
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    return np.asarray(points @ (vector / length), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

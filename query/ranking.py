@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.store import SCORE_DIGITS, Collection, Filter, Hit
 from query.asked import Aim
-from query.cutoff import Cutoff
+from query.cutoff import Cutoff, cosines
 
 RRF_K = 60
 """Cormack, Clarke and Buettcher 2009, "Reciprocal rank fusion": the constant of the paper."""
@@ -54,12 +54,12 @@ class Ranking:
         Of more than `DEPTH` that stand out, those that do most.
         """
         near = {hit.id: hit for hit in self.collection.search(using, aim.wanted, DEPTH, self.filter, min_score=floor)}
+        if not near:
+            return []
         points = self.collection.retrieve(list(near), [using])
-        kept = [
-            Hit(id, _cosine(point.vectors[using], aim.vector), near[id].payload)
-            for id, point in points.items()
-            if _cosine(point.vectors[using], taken) <= near[id].score
-        ]
+        vectors = np.stack([point.vectors[using] for point in points.values()])
+        told = zip(points, _told(vectors, aim.vector), _told(vectors, taken), strict=True)
+        kept = [Hit(id, score, near[id].payload) for id, score, away in told if away <= near[id].score]
         return sorted(kept, key=_best_first)
 
     def _fused(self, aims: Mapping[str, Aim]) -> list[Hit]:
@@ -78,6 +78,6 @@ def _best_first(hit: Hit) -> tuple[float, UUID]:
     return -hit.score, hit.id
 
 
-def _cosine(point: NDArray[np.float32], aim: NDArray[np.float32]) -> float:
-    """As a store tells it; ``point`` of length 1."""
-    return min(1.0, round(float(point @ (aim / np.linalg.norm(aim))), SCORE_DIGITS))
+def _told(points: NDArray[np.float32], aim: NDArray[np.float32]) -> list[float]:
+    """Cosines as a store tells them."""
+    return [min(1.0, round(score, SCORE_DIGITS)) for score in cosines(points, aim).tolist()]

@@ -152,7 +152,7 @@ def leftovers(*folders: Path) -> list[Path]:
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.suffix in (".tmp", ".part", ".old") or ".next." in path.name
+        if path.suffix in (".tmp", ".part", ".wordsight-old") or ".next." in path.name
     ]
 
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
+from ingest.record import Picture
 from model import __version__
 from model.thumbnail import MEDIA_TYPE
 from query.asked import Asked, combine
@@ -165,20 +166,7 @@ def _pictures(service: Service) -> APIRouter:
     def picture_original(request: Request, id: str, collection: Collection = "") -> Response:
         """The file itself."""
         found, root = service.find(collection, id)
-        file = open_original(root, found)
-        status = os.fstat(file.fileno())
-        tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
-        if request.headers.get("if-none-match") == tag:
-            file.close()
-            return Response(status_code=304, headers={"ETag": tag})
-        name = quote(PurePosixPath(found.path).name, errors="replace")
-        headers = {
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            "Content-Length": str(status.st_size),
-            "ETag": tag,
-            "Content-Disposition": f"inline; filename*=UTF-8''{name}",
-        }
-        return StreamingResponse(sent(file, status.st_size), media_type=media_type(found), headers=headers)
+        return _original(open_original(root, found), found, request.headers.get("if-none-match"))
 
     @api.get("/health")
     def health() -> answers.Health:
@@ -202,6 +190,23 @@ PICTURE_BODY = {
 
 def _counts(counts: dict[str, int]) -> list[answers.Count]:
     return [answers.Count(name=name, pictures=number) for name, number in counts.items()]
+
+
+def _original(file: IO[bytes], picture: Picture, known: str | None) -> Response:
+    """``known``: the tag of what the client has, if it has any."""
+    status = os.fstat(file.fileno())
+    tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
+    if known == tag:
+        file.close()
+        return Response(status_code=304, headers={"ETag": tag})
+    name = quote(PurePosixPath(picture.path).name, errors="replace")
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "Content-Length": str(status.st_size),
+        "ETag": tag,
+        "Content-Disposition": f"inline; filename*=UTF-8''{name}",
+    }
+    return StreamingResponse(sent(file, status.st_size), media_type=media_type(picture), headers=headers)
 
 
 def sent(file: IO[bytes], size: int) -> Iterator[bytes]:

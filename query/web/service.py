@@ -81,9 +81,11 @@ class Service:
                     cutoff=cutoff,
                 )
 
-            return self._answer(search, asked, ask, cutoff, note)
+            return self._answer(search, asked, ask, cutoff, note, is_fused=len(aims) > 1)
 
-    def _answer(self, search: Search, asked: Scored, ask: Ask, cutoff: Cutoff | None, note: str) -> answers.Answer:
+    def _answer(
+        self, search: Search, asked: Scored, ask: Ask, cutoff: Cutoff | None, note: str, *, is_fused: bool = False
+    ) -> answers.Answer:
         """One page of an answer. One more is asked for, to know whether there is another page."""
         name = self.library.name(asked.collection)
         total = search.count(asked.filter)
@@ -95,8 +97,8 @@ class Service:
         if cutoff and len(found) <= end:
             every = ask(len(found) + 1, None)
             left_out = cutoff.told(len(found), len(every), every[0].score if every else None)
-        elif not more and len(found) >= DEPTH:
-            note = f"no more than {len(found)} are shown: a filter, or another vector, leaves fewer"
+        elif is_fused and total > DEPTH:
+            note = "; ".join(filter(None, [note, f"only the {DEPTH} nearest by each vector are fused"]))
         return answers.Answer(
             collection=name,
             total=total,

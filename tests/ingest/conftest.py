@@ -13,6 +13,7 @@ from ingest import run as run_module
 from ingest.embedded import EmbeddedStore
 from ingest.snapshot import SnapshotStore
 from tests.ingest.batches import BATCH, FACTS, points
+from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
 from tests.ingest.pictures import PICTURES, WIDTHS, make_points
 from tests.snapshots import SmallStore, make_facts, make_snapshot
 
@@ -57,6 +58,13 @@ def source(snapshot: SnapshotStore, tmp_path: Path) -> SmallStore:
 def copied(snapshot: SnapshotStore, tmp_path: Path) -> Path:
     shutil.copytree(snapshot.folder, tmp_path / "snapshot")
     return tmp_path / "snapshot"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQdrant]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with fake_qdrant() as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -123,6 +123,18 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
     assert {"pictures", TAGS_NAME} <= set(let_in)
 
 
+def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
+    source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_way(self: EmbeddedCollection) -> None:
+        if self.name == "pictures":
+            self.save(replace(self.facts, pending=SWITCHING))
+
+    monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
+    with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
+        export(source, "pictures", tmp_path / "out", ExportOptions())
+
+
 def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "empty")

@@ -21,17 +21,10 @@ from ingest.facts import Facts
 from ingest.server import ServerStore, connect
 from ingest.store import VISUAL, Point
 from model.errors import CollectionNotFound, StoreError, StoreUnreachable
-from tests.ingest.fake_qdrant import LOST, FakeQdrant, Request, collection_info, fake_qdrant, refusal
+from tests.ingest.fake_qdrant import LOST, FakeQdrant, Request, collection_info, refusal
 
 FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
 PATH = "/collections/a/points"
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQdrant]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with fake_qdrant() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -20,16 +20,9 @@ from ingest.facts import Facts
 from ingest.server import ServerStore, connect
 from ingest.store import VISUAL
 from model.errors import StoreDamaged, StoreError, StoreUnreachable, UsageError
-from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
+from tests.ingest.fake_qdrant import FakeQdrant
 
 FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQdrant]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with fake_qdrant() as fake:
-        yield fake
 
 
 @pytest.fixture

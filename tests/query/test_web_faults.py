@@ -17,7 +17,8 @@ import pytest
 from ingest.embedded import EmbeddedStore
 from ingest.record import stable_id
 from model.errors import UsageError
-from query.web import api, questions, server
+from query import ranking
+from query.web import api, questions, server, service
 from query.web.security import Access
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
@@ -193,6 +194,17 @@ def test_every_page_is_of_one_list(client: httpx.Client, vector: str, more: dict
     assert [one["id"] for one in pages] == [one["id"] for one in whole["results"]]
     assert len({one["id"] for one in pages}) == len(pages)
     assert page["left_out"] == whole["left_out"]
+
+
+@pytest.mark.parametrize(("depth", "told"), [(10, "only the 10 nearest by each vector are fused"), (16, "")])
+def test_where_not_all_pictures_are_fused_it_is_told(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, depth: int, told: str
+) -> None:
+    for module in (ranking, service):
+        monkeypatch.setattr(module, "DEPTH", depth)
+    id = get(client, "pictures", limit=1)["results"][0]["id"]
+    assert get(client, "similar", id=id, vector="both", limit=100)["note"] == told
+    assert get(client, "similar", id=id, vector="visual", limit=100)["note"] == ""
 
 
 def test_what_is_left_out_is_told_also_where_the_pictures_asked_about_do_not_pass(client: httpx.Client) -> None:
