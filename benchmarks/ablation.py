@@ -19,16 +19,15 @@ from unittest.mock import patch
 import numpy as np
 import typer
 
-from model import classes, conse, fit, joint, tagging
-from model.dataset import LeftOut, dataset_root, scan
-from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
-from model.evaluation import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
-from model.glove import BUNDLED_WORDS, open_words
-from model.projection import Conse, Header, Joint, Projection
-from model.trainer import encode
-from model.training import BestRecipe, Labelled, Recipe, train
-from model.vocabulary import Vocabulary
-from model.words import Words
+from model.encoders import BUNDLED_ENCODER, Encoder, open_encoder
+from model.judging.metrics import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.pictures import LeftOut, dataset_root, scan
+from model.projections import Conse, Header, Joint, Projection, classes, conse, tagging
+from model.projections import best as joint
+from model.projections.training import Labelled, encode, train
+from model.projections.training import best as fit
+from model.projections.training.lesson import BestRecipe, Recipe
+from model.words import BUNDLED_WORDS, Vocabulary, Words, open_words
 
 UNSEEN_PICTURES = 10
 

@@ -22,15 +22,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.run import run_folder
-from ingest.store import SEMANTIC, VISUAL, Collection
+from ingest.collection import Options
+from ingest.pipeline import run_folder
+from ingest.stores import SEMANTIC, VISUAL, Collection
+from ingest.stores.embedded import EmbeddedStore
 from model.errors import WordsError
-from model.vocabulary import tag_vocabulary
-from query.asked import Aim
-from query.expression import parse
-from query.search import Search
+from model.words import tag_vocabulary
+from query.asking import Search, parse
+from query.asking.query_vectors import Aim
 
 EACH = 6
 ABSENT = 200

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.run import run_folder
-from model.dataset import LeftOut, scan
-from query.duplicates import DEFAULT_THRESHOLD, find_duplicates
+from ingest.collection import Options
+from ingest.pipeline import run_folder
+from ingest.stores.embedded import EmbeddedStore
+from model.pictures import LeftOut, scan
+from query.asking import DEFAULT_THRESHOLD, find_duplicates
 
 THRESHOLDS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.95, 0.97)
 Change = Callable[[Image.Image], Image.Image]

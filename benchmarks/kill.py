@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ingest.embedded import EmbeddedStore
-from model.projection import load_projection
+from ingest.stores.embedded import EmbeddedStore
+from model.projections import load_projection
 from tests.kills import (
     Vectors,
     alone_on_a_core,

@@ -5,7 +5,7 @@
 All on the same pictures, which differ from each other, in turn, in several rounds; medians are told, and ratios
 taken within each round, for on a busy machine the rates themselves go up and down together.
 
-decode        read, hash, decode and frame, a thread a core: `model.embedding` without the encoder
+decode        read, hash, decode and frame, a thread a core: `model.encoders.embedding` without the encoder
 encode        the encoder alone, a stream a core
 both allow    what is left to reach: every core takes pictures in turn and decodes, then encodes a batch, with no
               queue, no order, no store; nothing idles and nothing is handed over, so no pipeline is faster
@@ -31,16 +31,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest import run as run_module
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.run import run_folder
-from ingest.tags import ensure_tags
-from model.ahead import in_order
-from model.dataset import LeftOut, PictureFile, scan
-from model.embedding import DEFAULT_MAX_SECONDS, _Loader, decode_threads
-from model.encoder import Encoder, encoder_spec, installed_sha256, open_encoder, weights_file
-from model.glove import BUNDLED_WORDS, open_words
+from ingest.collection import Options, ensure_tags
+from ingest.pipeline import run as run_module
+from ingest.pipeline import run_folder
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import (
+    DEFAULT_MAX_SECONDS,
+    Encoder,
+    decode_threads,
+    encoder_spec,
+    installed_sha256,
+    open_encoder,
+    weights_file,
+)
+from model.encoders.embedding import _Loader
+from model.pictures import LeftOut, PictureFile, in_order, scan
+from model.words import BUNDLED_WORDS, open_words
 
 PLAIN_BATCH = 32
 PLAIN_SHARE = 8
@@ -148,7 +154,7 @@ class PlainLoop:
     """What a tutorial does: one picture after the other, one batch after the other."""
 
     def __init__(self, encoder_name: str, place: Path) -> None:
-        from model.architecture import load_network
+        from model.encoders.torch import load_network
 
         spec = encoder_spec(encoder_name)
         sha256 = installed_sha256(spec) or ""
@@ -160,7 +166,7 @@ class PlainLoop:
         from PIL import Image
         from qdrant_client import QdrantClient, models
 
-        from model.picture import frame
+        from model.pictures.framing import frame
 
         client = QdrantClient(path=str(self.place))
         vectors = models.VectorParams(size=self.width, distance=models.Distance.COSINE)

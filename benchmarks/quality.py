@@ -12,15 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.record import Picture
-from ingest.run import run_folder
-from ingest.semantics import read_collection_projection
-from ingest.store import SEMANTIC, VISUAL
-from model.training import HASH_DIGITS
-from query.expression import direction, parse
-from query.search import Asked, Search
+from ingest.collection import Options, read_collection_projection
+from ingest.pipeline import run_folder
+from ingest.records import Picture
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.embedded import EmbeddedStore
+from model.projections import HASH_DIGITS
+from query.asking import Asked, Search, direction, parse
 
 HIT_AT = (1, 2, 3, 5, 10)
 

@@ -53,10 +53,11 @@ def main(files: int, runs: int) -> None:
 
 def compare(folder: Path) -> float:
     """What `run_folder` does of a re-run that is not start-up: scan, read what is stored, compare."""
-    from ingest.creation import Options
-    from ingest.embedded import EmbeddedStore
-    from ingest.run import Ingest, Report
-    from model.dataset import LeftOut, scan
+    from ingest.collection import Options
+    from ingest.pipeline import Report
+    from ingest.pipeline.run import Ingest
+    from ingest.stores.embedded import EmbeddedStore
+    from model.pictures import LeftOut, scan
 
     store = EmbeddedStore(Path(os.environ["WORDSIGHT_STORE"]))
     name = next(iter(store.collections()))

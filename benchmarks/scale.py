@@ -23,11 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.record import Picture
-from ingest.store import SEMANTIC, VISUAL, Point, Vector
-from model.projection import unit
+from ingest.records import Facts, Picture
+from ingest.stores import SEMANTIC, VISUAL, Point, Vector
+from ingest.stores.embedded import EmbeddedStore
+from model.projections import unit
 
 CLUSTERS = 300
 RANK = 64

@@ -21,17 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.forest import Forest, exact_neighbours, recall, sample_rows
-from ingest.record import Picture
-from ingest.semantics import PROJECTION_FILE
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, Point, Store, Vector
-from ingest.tags import ensure_tags
-from model.encoder import STANDARD_ENCODER
-from model.glove import STANDARD_WORDS, convert, open_words, words_dir
-from model.projection import unit
+from ingest.collection import PROJECTION_FILE, ensure_tags
+from ingest.records import Facts, Picture
+from ingest.stores import SEMANTIC, VISUAL, Point, Store, Vector
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.snapshot import SnapshotStore
+from ingest.stores.snapshot.annoy import Forest, exact_neighbours, recall, sample_rows
+from model.encoders import STANDARD_ENCODER
+from model.projections import unit
+from model.words import STANDARD_WORDS, open_words, words_dir
+from model.words.glove import convert
 
 SCRIPTS = Path(sys.executable).parent
 CLUSTERS = 300

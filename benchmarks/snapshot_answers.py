@@ -14,12 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ingest.connect import open_store
-from ingest.store import SEMANTIC, VISUAL
-from model.vocabulary import tag_vocabulary
-from query.asked import Asked
-from query.expression import direction, parse
-from query.search import Search, Space
+from ingest.stores import SEMANTIC, VISUAL, open_store
+from model.words import tag_vocabulary
+from query.asking import Asked, Search, Space, direction, parse
 
 QUESTIONS = 200
 LIMIT = 10

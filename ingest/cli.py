@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 
 from ingest import report
-from ingest.connect import choose_collection, none_yet, open_store
-from ingest.forest import DEFAULT_TARGET
+from ingest.stores import choose_collection, none_yet, open_store
+from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
-from model import terminal
-from model.embedding import DEFAULT_MAX_SECONDS
+from model.encoders import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
 from model.errors import UsageError
 from model.pair import AUTO
-from model.path import expanded
-from model.picture import DEFAULT_MAX_MEGAPIXELS
-from model.terminal import NothingFoundError
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
+from model.system import terminal
+from model.system.paths import expanded
+from model.system.terminal import NothingFoundError
 
 app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
 
@@ -83,8 +83,8 @@ def run(
     api_key: ApiKey = "",
 ) -> None:
     """Embed a folder of pictures; run again, only what changed."""
-    from ingest.creation import Options
-    from ingest.run import run_folder
+    from ingest.collection import Options
+    from ingest.pipeline import run_folder
 
     options = Options(
         encoder=encoder,
@@ -120,7 +120,7 @@ def reproject(
     api_key: ApiKey = "",
 ) -> None:
     """New semantic vectors from the stored visual ones, by a projection trained anew or given; opens no picture."""
-    from ingest.reproject import reproject as reproject_collection
+    from ingest.pipeline import reproject as reproject_collection
 
     opened = open_store(store, url, api_key)
     reproject_collection(opened, choose_collection(opened, collection), projection)
@@ -153,8 +153,8 @@ def failures(
     api_key: ApiKey = "",
 ) -> None:
     """The files that could not be indexed, and why."""
-    from ingest.creation import Options
-    from ingest.run import retry_failures
+    from ingest.collection import Options
+    from ingest.pipeline import retry_failures
 
     opened = open_store(store, url, api_key)
     options = Options(max_megapixels=max_megapixels, max_seconds=max_seconds)
@@ -215,12 +215,12 @@ def export(
     api_key: ApiKey = "",
 ) -> None:
     """Write a collection to files that can be asked anywhere: `query ... --snapshot FOLDER`."""
-    from ingest import export as exporting
+    from ingest.pipeline import ExportOptions, export_collection, tell_export
 
-    options = exporting.ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
+    options = ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
     opened = open_store(store, url, api_key)
     name = choose_collection(opened, collection)
-    exporting.tell_export(exporting.export(opened, name, folder, options), folder)
+    tell_export(export_collection(opened, name, folder, options), folder)
 
 
 @app.command()
@@ -235,8 +235,8 @@ def verify(
     api_key: ApiKey = "",
 ) -> None:
     """Is a snapshot whole, does it find what is near, does it answer as the collection does?"""
-    from ingest.snapshot import SnapshotStore
-    from ingest.verify import verify as verify_snapshot
+    from ingest.stores.snapshot import SnapshotStore
+    from ingest.stores.snapshot import verify as verify_snapshot
 
     live = open_store(store, url, api_key) if against_collection else None
     verified = verify_snapshot(SnapshotStore(expanded(folder)), live, against_collection)

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ingest.ledger import read_failures
-from ingest.run import Report
-from ingest.store import Store
-from ingest.verify import Verified
-from model.cache import in_mb
-from model.errors import StoreError
-from model.name import shown
-from model.terminal import note
+from ingest.collection import read_failures
+from ingest.errors import StoreError
+from ingest.pipeline import Report
+from ingest.stores import Store
+from ingest.stores.snapshot import Verified
+from model.errors import DiskFull
+from model.system.disk import in_mb
+from model.system.events import note
+from model.system.names import shown
 
 SHOWN_FOLDERS = 20
 """Unreadable folders named on the screen."""
@@ -100,7 +101,7 @@ def _counted(store: Store, name: str) -> tuple[tuple[int, int] | None, str]:
     try:
         with store.open(name) as collection:
             return (collection.count(), len(collection.labels())), ""
-    except StoreError as error:
+    except (StoreError, DiskFull) as error:
         return None, str(error)
 
 

@@ -17,15 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.creation import Options
+from ingest.collection import Options
+from ingest.errors import CollectionNotFound, StoreError
+from ingest.pipeline import Report, run_folder
 from ingest.report import tell_run, what_changed
-from ingest.run import Report, run_folder
-from ingest.store import Store
-from model.dataset import dataset_root
-from model.errors import CacheError, CollectionNotFound, DatasetError, StoreError
+from ingest.stores import Store
+from model.errors import CacheError, DatasetError, DiskFull
 from model.pair import AUTO
-from model.picture import is_picture_name
-from model.terminal import note
+from model.pictures import dataset_root, is_picture_name
+from model.system.events import note
 
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
@@ -84,7 +84,7 @@ def watch_folder(
                 report = run_folder(store, folder, report.collection, options)
             except CollectionNotFound:
                 raise
-            except (DatasetError, StoreError, CacheError) as error:
+            except (DatasetError, StoreError, DiskFull, CacheError) as error:
                 if str(error) != failure:
                     note(f"{_now()} {error}; trying again")
                 failure = str(error)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from model import terminal
 from model.pair import AUTO
+from model.system import terminal
 
 app = terminal.make_app("Encoders, word vectors and projections: what is here, fetching more, training.")
 
@@ -82,8 +82,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
 ) -> None:
     """Train a projection on a labelled folder: `ingest run --projection FILE` uses it."""
-    from model.trainer import train_folder
-    from model.training import recipe_of
+    from model.projections.training import recipe_of, train_folder
 
     train_folder(
         folder,
@@ -127,19 +126,19 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
 ) -> None:
     """Judge projections: the document's table, what unseen labels are called, pictures for words."""
-    from model import evaluator
-    from model.figures import write_figures
+    from model.judging import MADE_ON_THE_SPOT, Exam, write_figures
+    from model.judging import evaluate as judge
 
     if report:
-        from model.report import check_target
+        from model.judging import check_target
 
         check_target(report)
-    exam = evaluator.Exam(folder, unseen, hold_out or (), test_share, seed)
-    names = projection or evaluator.NAMES
-    found = evaluator.evaluate(exam, names, encoder=encoder, words=words, offline=offline, device=device)
+    exam = Exam(folder, unseen, hold_out or (), test_share, seed)
+    names = projection or MADE_ON_THE_SPOT
+    found = judge(exam, names, encoder=encoder, words=words, offline=offline, device=device)
     try:
         if report:
-            from model.report import write_report
+            from model.judging import write_report
 
             terminal.note(f"written to {write_report(report, found)}")
     finally:  # what took minutes is told, whatever becomes of the page

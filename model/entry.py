@@ -12,7 +12,7 @@ INTERRUPTED = 130
 def enter(cli: str) -> None:
     """Import the module ``cli`` and run its ``app``."""
     try:
-        run_cli = import_module("model.terminal").run_cli
+        run_cli = import_module("model.system.terminal").run_cli
         run_cli(import_module(cli).app)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

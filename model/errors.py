@@ -1,4 +1,4 @@
-"""Every error a user can meet, in one tree.
+"""Every error a user can meet, in one tree; what concerns stores grows in `ingest.errors`, since this layer knows none.
 
 WordsightError
 ├── UsageError            the call contradicts itself
@@ -12,16 +12,11 @@ WordsightError
 ├── ProjectionError       a projection that does not fit its encoder or words
 ├── DatasetError          a folder that cannot be indexed or trained on
 ├── CacheError            the cache folder cannot be used
-└── StoreError            the collections cannot be read or written
-    ├── StoreInUse
-    ├── StoreDamaged
-    ├── StoreUnreachable
-    ├── DiskFull
-    ├── CollectionNotFound
-    └── CollectionMismatch
+├── DiskFull              too little space is left to write safely
+└── StoreError            the collections cannot be read or written: see `ingest.errors`
 
 A foreign error is translated where it crosses into this project and caught once, in
-`model.terminal.run_cli`. A message says what went wrong, with which value, and what to do.
+`model.system.terminal.run_cli`. A message says what went wrong, with which value, and what to do.
 """
 # ruff: noqa: N818 - a name like StoreInUse says what is wrong; ending in Error it would say it twice
 
@@ -74,29 +69,5 @@ class CacheError(WordsightError):
     """The cache folder cannot be used."""
 
 
-class StoreError(WordsightError):
-    """The collections cannot be read or written."""
-
-
-class StoreInUse(StoreError):
-    """Another process held the collection for longer than the wait allowed."""
-
-
-class StoreDamaged(StoreError):
-    """Files of the store are missing or changed."""
-
-
-class StoreUnreachable(StoreError):
-    """The Qdrant server does not answer, or not to us."""
-
-
-class DiskFull(StoreError):
+class DiskFull(WordsightError):
     """Too little space is left to write safely."""
-
-
-class CollectionNotFound(StoreError):
-    """No collection has that name."""
-
-
-class CollectionMismatch(StoreError):
-    """The collection was made by another encoder, other words or from another folder."""

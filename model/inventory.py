@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from model.cache import cache_dir, in_mb
-from model.encoder import ENCODERS, ONNX_FILE, export_dir, installed_sha256
-from model.glove import WORDS, installed_words, words_dir
+from model.encoders import ENCODERS, ONNX_FILE, export_dir, installed_sha256
 from model.pair import STANDARD
-from model.picture import heic_available
-from model.projection import parameter_table
-from model.words import FACTS_FILE
+from model.pictures import heic_available
+from model.projections import parameter_table
+from model.system.cache import cache_dir
+from model.system.disk import in_mb
+from model.words import FACTS_FILE, WORDS, installed_words, words_dir
 
 COLUMNS = "{:<20} {:<52} {:>12} {:>14}\n"
 

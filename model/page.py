@@ -14,7 +14,7 @@ from typing import IO
 
 from markupsafe import Markup
 
-from model.thumbnail import MEDIA_TYPE
+from model.pictures import MEDIA_TYPE
 
 _POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src"
 

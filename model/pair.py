@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.cache import cache_dir, cache_errors, in_mb, need_space, new_dir, put_in_use, sha256_file
-from model.download import RemoteFile, download
-from model.encoder import (
+from model.encoders import (
     BUNDLED_ENCODER,
     STANDARD_ENCODER,
     EncoderSpec,
@@ -22,16 +20,12 @@ from model.encoder import (
     weights_file,
 )
 from model.errors import CacheError, UsageError, WeightsError
-from model.glove import (
-    BUNDLED_WORDS,
-    STANDARD_WORDS,
-    WordsSpec,
-    install_words,
-    installed_words,
-    text_size,
-    words_spec,
-)
-from model.terminal import note, progress
+from model.system.atomic import new_dir, sha256_file
+from model.system.cache import cache_dir, cache_errors, put_in_use
+from model.system.disk import in_mb, need_space
+from model.system.download import RemoteFile, download
+from model.system.events import note, progress
+from model.words import BUNDLED_WORDS, STANDARD_WORDS, WordsSpec, install_words, installed_words, text_size, words_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +180,8 @@ def install_weights(spec: EncoderSpec, source: Path, sha256: str, *, link: bool 
     Raises:
         WeightsError: not this encoder's weights; the ones before stay in use.
     """
-    from model.architecture import export
-    from model.encoder import ONNX_FILE
+    from model.encoders import ONNX_FILE
+    from model.encoders.torch import export
 
     folder = export_dir(spec, sha256)
     with cache_errors(folder):

@@ -10,22 +10,30 @@ from typing import Annotated
 
 import typer
 
-from ingest.connect import choose_collection, open_store
-from ingest.store import SEMANTIC, Filter, Store
-from model import terminal
+from ingest.stores import SEMANTIC, Filter, Store, choose_collection, open_store
 from model.errors import UsageError
-from model.picture import DEFAULT_MAX_MEGAPIXELS
-from model.tagging import read_vocabulary
-from model.terminal import NothingFoundError, note, progress
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
+from model.projections import read_vocabulary
+from model.system import terminal
+from model.system.events import note, progress
+from model.system.terminal import NothingFoundError
 from model.words import Words
-from query import render
-from query.cutoff import Cutoff
-from query.duplicates import DEFAULT_THRESHOLD, find_duplicates
-from query.expression import Direction, Term, direction, parse
-from query.search import Found, Search, Space, collection_words
+from query.asking import (
+    DEFAULT_THRESHOLD,
+    Cutoff,
+    Direction,
+    Found,
+    Search,
+    Source,
+    Space,
+    Term,
+    collection_words,
+    direction,
+    find_duplicates,
+    parse,
+)
+from query.output import Show, Style, ask_in_words, ask_with_picture, write_duplicates, write_words
 from query.serve import serve
-from query.show import Show, ask_in_words, ask_with_picture
-from query.source import Source
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
 
@@ -235,7 +243,7 @@ def duplicates(
     finally:
         opened.close()
     _need(groups, f"no picture looks like another: none reaches {threshold}")
-    render.write_duplicates(groups, style)
+    write_duplicates(groups, style)
 
 
 @app.command()
@@ -259,7 +267,7 @@ def words(
     near = vectors.nearest(asked.vector, limit, without=asked.known)
     found = [word for word in near if word.score >= min_score]
     _need(found, "no word found")
-    render.write_words(found, _style(json))
+    write_words(found, _style(json))
 
 
 app.command()(serve)
@@ -321,10 +329,10 @@ def _told(search: Search, chosen: Filter, found: Sequence[Found], cut: str) -> s
     return f"{cut} ({searched})" if cut else f"{len(found)} of {searched}"
 
 
-def _style(json: bool, paths_only: bool = False, null: bool = False) -> render.Style:
+def _style(json: bool, paths_only: bool = False, null: bool = False) -> Style:
     if json and (paths_only or null):
         raise UsageError("--json excludes --paths-only and -0: choose one")
-    return render.Style(json=json, paths_only=paths_only, null=null)
+    return Style(json=json, paths_only=paths_only, null=null)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ingest.connect import choose_collection, open_store
-from ingest.store import Store
-from model.errors import CollectionNotFound, UsageError
-from model.picture import DEFAULT_MAX_MEGAPIXELS
+from ingest.errors import CollectionNotFound
+from ingest.stores import Store, choose_collection, open_store
+from model.errors import UsageError
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000

@@ -14,7 +14,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from model.errors import WordsightError
-from model.terminal import NothingFoundError
+from model.system.terminal import NothingFoundError
 
 SCRIPTS = Path(sys.executable).parent
 

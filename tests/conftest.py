@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.tags import ensure_tags
-from model.encoder import BUNDLED_ENCODER, Encoder, open_encoder
-from model.glove import BUNDLED_WORDS, open_words
-from model.words import Words
+from ingest.collection import ensure_tags
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import BUNDLED_ENCODER, Encoder, open_encoder
+from model.words import BUNDLED_WORDS, Words, open_words
 from tests.commands import command
 from tests.photographs import sample
 

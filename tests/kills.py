@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.embedded import EmbeddedStore
-from ingest.ledger import read_failures
-from ingest.record import Picture
-from ingest.store import SEMANTIC, VISUAL
+from ingest.collection import read_failures
+from ingest.records import Picture
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
 from tests.commands import SCRIPTS
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ingest.record import stable_id
+from ingest.records import stable_id
 from tests.browser import Screen, chromium
 from tests.commands import command
 from tests.photographs import sample

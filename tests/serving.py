@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from ingest.store import Store
+from ingest.stores import Store
 from query.web.app import make_app
 from query.web.files import Thumbnails
 from query.web.library import Library

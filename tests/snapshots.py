@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ingest.embedded import EmbeddedStore
-from ingest.export import ExportOptions, export
-from ingest.facts import Facts
-from ingest.record import stable_id
-from ingest.semantics import PROJECTION_FILE
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, WORD, Point
-from ingest.tags import tags_name
-from model.glove import convert
+from ingest.collection import PROJECTION_FILE
+from ingest.collection.tags import tags_name
+from ingest.pipeline import ExportOptions, export_collection
+from ingest.records import Facts, stable_id
+from ingest.stores import SEMANTIC, VISUAL, WORD, Point
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.snapshot import SnapshotStore
 from model.words import Words
+from model.words.glove import convert
 
 WORDS = "glove"
 WORDS_SHA256 = "00"
@@ -84,7 +83,7 @@ def make_payload(path: str, label: str | None) -> dict[str, Any]:
 def make_snapshot(root: Path, facts: Facts, points: Sequence[Point], **options: Any) -> SnapshotStore:
     """``root/snapshot``, exported from ``root/store``."""
     store = fill(root / "store", "pictures", facts, points)
-    export(store, "pictures", root / "snapshot", ExportOptions(**options))
+    export_collection(store, "pictures", root / "snapshot", ExportOptions(**options))
     return SnapshotStore(root / "snapshot")
 
 

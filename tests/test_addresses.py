@@ -85,7 +85,7 @@ def test_an_address_without_a_picture_is_refused(place: Path, web: str, page: st
 
 def test_an_address_that_does_not_answer_in_time_is_refused(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from model.errors import PictureError
-    from query import source
+    from query.asking import source
 
     monkeypatch.setattr(source, "READ_TIMEOUT_SECONDS", 0.3)
     with pytest.raises(PictureError, match="in time"):

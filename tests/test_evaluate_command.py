@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from model import evaluator
 from model.cli import app
-from model.encoder import Encoder
-from model.projection import Conse, Header
-from model.training import BestRecipe
-from model.vocabulary import Vocabulary
-from model.words import Words
+from model.encoders import Encoder
+from model.judging import evaluator as evaluator
+from model.projections import Conse, Header
+from model.projections.training.lesson import BestRecipe
+from model.words import Vocabulary, Words
 from tests.commands import asked, command, refused
 from tests.photographs import labelled_folder, sample
 
@@ -126,7 +125,7 @@ def test_a_held_out_label_is_unseen_and_figures_are_told_though_the_page_cannot_
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("model.report.replace_file", full)
+    monkeypatch.setattr("model.judging.report.replace_file", full)
     words = ("--hold-out", "rocket", "--projection", "conse", "--report", "full", "--json")
     ran = asked(app, "evaluate", "photos", *words)
     assert ran.status == 2

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from query.cli import app as query_app
-from query.show import KEPT_PAGES
+from query.output.show import KEPT_PAGES
 from tests.commands import asked, command, refused
 from tests.photographs import sample
 from tests.terminal import PLAIN, SIXEL, in_terminal

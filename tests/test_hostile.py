@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.ledger import TRY_AGAIN, Failure, read_failures
-from ingest.record import Picture
-from ingest.store import VISUAL
-from model.encoder import Encoder
-from model.picture import frame, open_picture
+from ingest.collection import read_failures
+from ingest.collection.ledger import TRY_AGAIN, Failure
+from ingest.records import Picture
+from ingest.stores import VISUAL
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import Encoder
+from model.pictures import open_picture
+from model.pictures.framing import frame
 from tests import hostile
 from tests.commands import Ran, command
 from tests.hostile import Hostile

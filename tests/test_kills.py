@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.store import SEMANTIC
-from model.projection import load_projection
+from ingest.stores import SEMANTIC
+from ingest.stores.embedded import EmbeddedStore
+from model.projections import load_projection
 from tests.kills import (
     Vectors,
     alone_on_a_core,
@@ -168,11 +168,13 @@ def test_a_training_killed_at_three_moments(right: Right, tmp_path: Path) -> Non
 FETCH = """
 import sys
 from dataclasses import replace
-from model import architecture, encoder, glove
-from model.cache import new_dir
+from model.encoders import torch as architecture
+from model.encoders import base as encoder
+from model.words.vectors import glove
+from model.system.cache import new_dir
 from model.__main__ import main
-from model.download import RemoteFile
-from model.encoder import CLASSIFIER_FILE, ONNX_FILE
+from model.system.download import RemoteFile
+from model.encoders.base import CLASSIFIER_FILE, ONNX_FILE
 
 url, *files = sys.argv[1:]
 del sys.argv[1:]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from model.encoder import Encoder
+from model.encoders import Encoder
 from tests.commands import SCRIPTS, command, refused
 from tests.photographs import labelled_folder, sample
 from tests.serving import serve

@@ -11,15 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ingest import server as server_module
-from ingest.creation import Options
-from ingest.ledger import read_failures
-from ingest.run import run_folder
-from ingest.server import ServerStore, connect
-from ingest.store import SEMANTIC, VISUAL
-from ingest.tags import ensure_tags
-from model.encoder import Encoder
-from model.errors import StoreError, StoreUnreachable
+from ingest.collection import Options, ensure_tags, read_failures
+from ingest.errors import StoreError, StoreUnreachable
+from ingest.pipeline import run_folder
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.server import connect
+from ingest.stores.server import store as server_module
+from ingest.stores.server.store import ServerStore
+from model.encoders import Encoder
 from model.words import Words
 from tests.commands import command, refused
 from tests.kills import small_pictures

@@ -254,7 +254,7 @@ def test_a_disk_that_gets_full_leaves_the_old_snapshot_whole(place: Path, tmp_pa
         assert command("ingest", "export", disk / "s").status == 0
         before = sorted((path.name, path.stat().st_mtime_ns) for path in (disk / "s").rglob("*"))
         code = (
-            "import sys, shutil, ingest.__main__, ingest.export as export\n"
+            "import sys, shutil, ingest.__main__, ingest.pipeline.exporting as export\n"
             "export.need_space = lambda folder, wanted: None\n"
             f"sys.argv = ['ingest', 'export', {str(disk / 's')!r}]\n"
             "ingest.__main__.main()\n"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.architecture import class_names, import_torchvision
+from model.encoders.torch import class_names, import_torchvision
 from model.words import Words
 from tests.commands import command, refused
 from tests.photographs import sample

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.embedded import EmbeddedStore
+from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
 from tests.commands import SCRIPTS, command, refused
 from tests.kills import small_pictures

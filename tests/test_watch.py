@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.ledger import read_failures
-from ingest.record import Picture
+from ingest.collection import read_failures
+from ingest.records import Picture
+from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
 from tests.commands import SCRIPTS, command
 

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from ingest.record import Picture
-from ingest.store import Summary
-from model.name import shown
-from query.search import Found
+from ingest.records import Picture
+from ingest.stores import Summary
+from model.system.names import shown
+from query.asking import Found
 
 
 class PictureRecord(BaseModel):

@@ -12,11 +12,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from ingest.record import Picture
+from ingest.records import Picture
 from model import __version__
-from model.thumbnail import MEDIA_TYPE
-from query.asked import Asked, combine
-from query.search import Search
+from model.pictures import MEDIA_TYPE
+from query.asking import Asked, Search, combine
 from query.web import answers
 from query.web.files import media_type, open_original
 from query.web.questions import (

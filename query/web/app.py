@@ -15,15 +15,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ingest.errors import CollectionNotFound, StoreInUse, StoreUnreachable
 from model import __version__
 from model.errors import (
-    CollectionNotFound,
     PictureError,
     PictureGone,
     PictureOutside,
     PictureTooLarge,
-    StoreInUse,
-    StoreUnreachable,
     UsageError,
     WordsError,
     WordsightError,

@@ -11,11 +11,10 @@ from typing import IO
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
-from model.cache import in_mb
 from model.errors import UsageError
-from model.picture import Framed, Framing, open_framed
-from model.thumbnail import thumbnail
-from query.source import Source
+from model.pictures import Framed, Framing, open_framed, thumbnail
+from model.system.disk import in_mb
+from query.asking import Source
 from query.web.files import decoding
 
 BODY_SECONDS = 60.0

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from ingest.record import Picture
+from ingest.records import Picture
 from model.errors import PictureGone, PictureOutside
-from model.path import real_path
+from model.system.paths import real_path
 
 MEDIA_TYPES = {
     ".png": "image/png",

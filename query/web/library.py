@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ingest.facts import Facts
-from ingest.resident import ResidentStore
-from ingest.store import Collection, Store, Summary
-from model.errors import CollectionNotFound, WordsightError
-from query.search import Search
+from ingest.errors import CollectionNotFound
+from ingest.records import Facts
+from ingest.stores import Collection, ResidentStore, Store, Summary
+from model.errors import WordsightError
+from query.asking import Search
 
 
 @dataclass(frozen=True, slots=True)

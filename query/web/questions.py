@@ -9,11 +9,9 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from ingest.store import Filter
+from ingest.stores import Filter
 from model.errors import UsageError
-from query.asked import Asked, combine
-from query.expression import Term, parse
-from query.search import Search, Space
+from query.asking import Asked, Search, Space, Term, combine, parse
 from query.web.uploads import PREFIX, Uploads
 
 MAX_LIMIT = 200

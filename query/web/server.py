@@ -14,9 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from ingest.store import Store
+from ingest.stores import Store
 from model.errors import UsageError
-from model.terminal import note
+from model.system.events import note
 from query.web.app import make_app
 from query.web.files import Thumbnails
 from query.web.library import Library

@@ -1,4 +1,4 @@
-"""The questions, as the API's answers: between `query.search` and the routes."""
+"""The questions, as the API's answers: between `query.asking.search` and the routes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from typing import IO
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
-from ingest.record import Picture
-from ingest.store import SEMANTIC
+from ingest.records import Picture
+from ingest.stores import SEMANTIC
 from model.errors import PictureError, PictureGone
-from model.picture import MAX_FILE_BYTES
-from model.thumbnail import thumbnail
+from model.pictures import MAX_FILE_BYTES, thumbnail
 from model.words import Words
-from query.asked import Asked
-from query.cutoff import Cutoff
-from query.expression import Direction, direction, parse
-from query.ranking import DEPTH
-from query.search import Found, Search
+from query.asking import DEPTH, Asked, Cutoff, Direction, Found, Search, direction, parse
 from query.web import answers, body
 from query.web.body import Sent
 from query.web.files import Thumbnails, open_original

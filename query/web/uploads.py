@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import PictureGone
-from model.picture import open_framed
-from query.asked import Asked
-from query.search import Search
+from model.pictures import open_framed
+from query.asking import Asked, Search
 from query.web.body import Sent
 
 PREFIX = "upload-"

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.facts import Facts
-from ingest.store import VISUAL, Point, Vector
+from ingest.records import Facts
+from ingest.stores import VISUAL, Point, Vector
 
 WIDTH = 32
 FACTS = Facts(kind="pictures", vectors={VISUAL: WIDTH}, words="glove", words_sha256="00")

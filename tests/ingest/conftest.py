@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import forest
-from ingest import run as run_module
-from ingest.embedded import EmbeddedStore
-from ingest.snapshot import SnapshotStore
+from ingest.pipeline import run as run_module
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.snapshot import SnapshotStore
+from ingest.stores.snapshot import annoy as forest
 from tests.ingest.batches import BATCH, FACTS, points
 from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
 from tests.ingest.pictures import PICTURES, WIDTHS, make_points

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.record import Picture
-from ingest.store import SEMANTIC, VISUAL, Point
-from ingest.tags import tags_name
+from ingest.collection.tags import tags_name
+from ingest.records import Picture
+from ingest.stores import SEMANTIC, VISUAL, Point
 from tests.snapshots import make_payload
 
 PICTURES = 120

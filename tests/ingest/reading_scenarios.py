@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ingest.store import SEMANTIC, VISUAL, Filter, Point
+from ingest.stores import SEMANTIC, VISUAL, Filter, Point
 from tests.ingest.worlds import (
     SCORE_TOLERANCE,
     WIDTHS,

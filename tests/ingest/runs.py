@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.record import Picture
-from ingest.run import Report, run_folder
-from ingest.store import SEMANTIC, VISUAL, Point
+from ingest.collection import Options
+from ingest.pipeline import Report, run_folder
+from ingest.records import Picture
+from ingest.stores import SEMANTIC, VISUAL, Point
+from ingest.stores.embedded import EmbeddedStore
 
 OFFLINE = Options(offline=True)
 

@@ -14,13 +14,14 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.engine import edge_errors
-from ingest.facts import Facts
-from ingest.shard import FACTS_FILE, SHARD, EmbeddedCollection
-from ingest.store import VISUAL, Point
-from model.cache import folder_bytes
-from model.errors import CollectionNotFound, DiskFull, StoreDamaged, StoreError, StoreInUse
+from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
+from ingest.records import Facts
+from ingest.stores import VISUAL, Point
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded.collection import FACTS_FILE, SHARD, EmbeddedCollection
+from ingest.stores.embedded.engine import edge_errors
+from model.errors import DiskFull
+from model.system.disk import folder_bytes
 from tests.ingest.batches import FACTS, WIDTH, points
 
 # Damage

@@ -14,20 +14,18 @@ from annoy import AnnoyIndex
 from PIL import Image
 from pyarrow import parquet
 
-from ingest import export as exporting
-from ingest import forest
-from ingest.creation import CREATING
-from ingest.export import ExportOptions, export
-from ingest.record import Picture
-from ingest.semantics import PROJECTION_FILE, SWITCHING
-from ingest.shard import EmbeddedCollection
-from ingest.snapshot import Manifest, SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, WORD, Point
-from ingest.verify import verify
-from model import cache
-from model.cache import sha256_file
-from model.encoder import Encoder
-from model.errors import CollectionNotFound, DiskFull, PictureError, StoreDamaged, StoreInUse, UsageError
+from ingest.collection import CREATING, PROJECTION_FILE, SWITCHING
+from ingest.errors import CollectionNotFound, StoreDamaged, StoreInUse
+from ingest.pipeline import ExportOptions, export_collection, exporting
+from ingest.records import Picture
+from ingest.stores import SEMANTIC, VISUAL, WORD, Point
+from ingest.stores.embedded.collection import EmbeddedCollection
+from ingest.stores.snapshot import Manifest, SnapshotStore, verify
+from ingest.stores.snapshot import annoy as forest
+from model.encoders import Encoder
+from model.errors import DiskFull, PictureError, UsageError
+from model.system import cache
+from model.system.atomic import sha256_file
 from tests.ingest.pictures import PICTURES, TAGS_NAME, WIDTHS, make_points
 from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
 
@@ -78,7 +76,7 @@ def test_plain_annoy_reads_it(snapshot: SnapshotStore) -> None:
 
 def test_a_seed_gives_the_same_files(source: SmallStore, tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        export(source, "pictures", tmp_path / name, ExportOptions(trees=3, seed=seed))
+        export_collection(source, "pictures", tmp_path / name, ExportOptions(trees=3, seed=seed))
     a, b, c = (contents(tmp_path / name) for name in "abc")
     assert a.keys() == b.keys()
     assert [name for name in a if a[name] != b[name]] in ([], ["manifest.json"])  # which says when it was made
@@ -87,17 +85,17 @@ def test_a_seed_gives_the_same_files(source: SmallStore, tmp_path: Path) -> None
 
 def test_an_older_snapshot_is_replaced(source: SmallStore, tmp_path: Path) -> None:
     for trees in (1, 2):
-        export(source, "pictures", tmp_path / "s", ExportOptions(trees=trees))
+        export_collection(source, "pictures", tmp_path / "s", ExportOptions(trees=trees))
         assert Manifest.read(tmp_path / "s").spaces[VISUAL].trees == trees
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
 
 
 def test_a_snapshot_with_something_else_in_it_is_not_replaced(source: SmallStore, tmp_path: Path) -> None:
-    export(source, "pictures", tmp_path / "out", ExportOptions())
+    export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     (tmp_path / "out" / "mine").mkdir()
     (tmp_path / "out" / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match=r"thesis\.txt is no part of the snapshot"):
-        export(source, "pictures", tmp_path / "out", ExportOptions())
+        export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     assert (tmp_path / "out" / "mine" / "thesis.txt").read_text() == "years of work"
 
 
@@ -115,11 +113,11 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
     monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
     try:
         with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
-            export(source, "pictures", tmp_path / "out", ExportOptions())
+            export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     finally:
         (source.root / "collections" / "pictures" / PROJECTION_FILE).write_bytes(before)
     assert not (tmp_path / "out").exists()
-    export(source, "pictures", tmp_path / "out", ExportOptions())
+    export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     assert {"pictures", TAGS_NAME} <= set(let_in)
 
 
@@ -132,13 +130,13 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
 
     monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
-        export(source, "pictures", tmp_path / "out", ExportOptions())
+        export_collection(source, "pictures", tmp_path / "out", ExportOptions())
 
 
 def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "empty")
-    export(source, "pictures", tmp_path / "link", ExportOptions())
+    export_collection(source, "pictures", tmp_path / "link", ExportOptions())
     assert (tmp_path / "link").is_symlink()
     verify(SnapshotStore(tmp_path / "empty"))
 
@@ -148,23 +146,23 @@ def test_a_collection_that_is_half_made_is_refused(pending: str, source: SmallSt
     with source.open("pictures", write=True) as collection:
         collection.save(replace(collection.facts, pending=pending))
     with pytest.raises(UsageError, match="ended early"):
-        export(source, "pictures", tmp_path / "s", ExportOptions())
+        export_collection(source, "pictures", tmp_path / "s", ExportOptions())
 
 
 def test_a_collection_without_pictures_words_or_projection_is_refused(source: SmallStore, tmp_path: Path) -> None:
     facts = make_facts(*WIDTHS.values())
     source.create("empty", facts).close()
     with pytest.raises(UsageError, match="holds no pictures"):
-        export(source, "empty", tmp_path / "s", ExportOptions())
+        export_collection(source, "empty", tmp_path / "s", ExportOptions())
     with source.create("no projection", facts) as collection:
         collection.upsert(make_points(3))
     with pytest.raises(StoreDamaged, match="has lost its projection"):
-        export(source, "no projection", tmp_path / "s", ExportOptions())
+        export_collection(source, "no projection", tmp_path / "s", ExportOptions())
     source.drop(TAGS_NAME)
     with pytest.raises(CollectionNotFound, match=r"tag vocabulary .* is not complete"):
-        export(source, "pictures", tmp_path / "s", ExportOptions())
+        export_collection(source, "pictures", tmp_path / "s", ExportOptions())
     with pytest.raises(CollectionNotFound, match="no collection 'absent'"):
-        export(source, "absent", tmp_path / "s", ExportOptions())
+        export_collection(source, "absent", tmp_path / "s", ExportOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
@@ -181,7 +179,7 @@ def test_a_target_that_was_not_met_is_said(
     source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(exporting, "build_forest_apart", lambda *args, **options: _poor(*args, **options))
-    export(source, "pictures", tmp_path / "s", ExportOptions(target=0.9))
+    export_collection(source, "pictures", tmp_path / "s", ExportOptions(target=0.9))
     assert "visual: only 0.500 recall@10 with 1 trees, 0.9 was the target" in capsys.readouterr().err
 
 
@@ -191,11 +189,11 @@ def _poor(*args: Any, **options: Any) -> forest.Space:
 
 def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("Usage", "total used free")
-    export(source, "pictures", tmp_path / "s", ExportOptions())
+    export_collection(source, "pictures", tmp_path / "s", ExportOptions())
     before = contents(tmp_path / "s")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage(0, 0, cache.SPARE_BYTES + 1000))
     with pytest.raises(DiskFull, match="make room"):
-        export(source, "pictures", tmp_path / "s", ExportOptions(trees=2))
+        export_collection(source, "pictures", tmp_path / "s", ExportOptions(trees=2))
     assert contents(tmp_path / "s") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
 
@@ -208,7 +206,7 @@ def test_an_export_that_fails_leaves_nothing_beside_the_old_one(
         with monkeypatch.context() as patch:
             patch.setattr(exporting, place, _fails)
             with pytest.raises(UsageError, match=r"cannot write .*: Some reason; what was there is as before"):
-                export(source, "pictures", copied, ExportOptions(trees=2))
+                export_collection(source, "pictures", copied, ExportOptions(trees=2))
         assert contents(copied) == before
         assert sorted(path.name for path in copied.parent.iterdir()) == ["snapshot", "store"]
 

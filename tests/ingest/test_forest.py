@@ -12,21 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import forest
-from ingest.forest import (
-    MOST_TREES,
-    RECALL_AT,
-    Forest,
-    Matrix,
-    Space,
-    build_forest,
-    build_forest_apart,
-    exact_neighbours,
-    recall,
-    sample_rows,
-)
-from model.errors import StoreDamaged, StoreError
-from model.projection import unit
+from ingest.errors import StoreDamaged, StoreError
+from ingest.stores.snapshot import MOST_TREES, Space, build_forest_apart
+from ingest.stores.snapshot import annoy as forest
+from ingest.stores.snapshot.annoy import RECALL_AT, Forest, Matrix, build_forest, exact_neighbours, recall, sample_rows
+from model.projections import unit
 
 
 def make_clusters(items: int, width: int, clusters: int = 30, spread: float = 0.5) -> Matrix:

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import hnsw, shard
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.record import Picture
-from ingest.store import SEMANTIC, VISUAL, Collection, Filter, Point
-from model.projection import unit
+from ingest.records import Facts, Picture
+from ingest.stores import SEMANTIC, VISUAL, Collection, Filter, Point, hnsw
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded import collection as shard
+from model.projections import unit
 
 WIDTHS = {VISUAL: 256, SEMANTIC: 50}
 COUNT = 3000
@@ -26,8 +25,8 @@ FACTS = Facts("pictures", WIDTHS, "glove-6b-50d", "0" * 64, "efficientnet-lite0"
 BUILD = """
 import sys
 from pathlib import Path
-from ingest import hnsw
-from ingest.embedded import EmbeddedStore
+from ingest.stores import hnsw
+from ingest.stores.embedded.store import EmbeddedStore
 hnsw.GRAPH_FROM = 1000
 with EmbeddedStore(Path(sys.argv[1])).open("many", write=True) as collection:
     collection.index()
@@ -196,7 +195,7 @@ def test_asked_while_it_is_built_and_killed_then_whole_and_built_by_the_next_run
 def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     from qdrant_client import QdrantClient, models
 
-    from ingest import server
+    from ingest.stores.server import store as server
 
     told: list[dict[str, models.VectorParamsDiff]] = []
     asked: list[models.SearchParams] = []
@@ -243,7 +242,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
 
 
 def test_a_build_that_dies_leaves_the_collection_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from model.errors import StoreError
+    from ingest.errors import StoreError
 
     store = EmbeddedStore(tmp_path)
     make(store)

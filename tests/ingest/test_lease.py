@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from qdrant_client import QdrantClient
 
-from ingest.facts import Facts
-from ingest.lease import lease
-from ingest.server import WRITER_KEY, ServerStore
-from ingest.store import VISUAL
-from model.errors import StoreInUse
+from ingest.errors import StoreInUse
+from ingest.records import Facts
+from ingest.stores import VISUAL
+from ingest.stores.server.lease import lease
+from ingest.stores.server.store import WRITER_KEY, ServerStore
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_of_two_that_come_at_once_one_has_it() -> None:
 
 
 def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.lease.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
         mark(store, host="elsewhere", pid=1)
         time.sleep(0.1)
@@ -120,7 +120,7 @@ def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch
 
 
 def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.lease.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
         first = store.metadata("a")[WRITER_KEY]["at"]
         deadline = time.monotonic() + 10

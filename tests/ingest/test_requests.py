@@ -16,11 +16,12 @@ from qdrant_client import models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from ingest import fault, server
-from ingest.facts import Facts
-from ingest.server import ServerStore, connect
-from ingest.store import VISUAL, Point
-from model.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.records import Facts
+from ingest.stores import VISUAL, Point
+from ingest.stores.server import connect, fault
+from ingest.stores.server import store as server
+from ingest.stores.server.store import ServerStore
 from tests.ingest.fake_qdrant import LOST, FakeQdrant, Request, collection_info, refusal
 
 FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")

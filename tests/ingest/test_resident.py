@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest import resident, shard
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.record import stable_id
-from ingest.resident import ResidentStore
-from ingest.shard import EmbeddedCollection
-from ingest.store import SEMANTIC, VISUAL, Point
-from model.errors import CollectionNotFound, StoreInUse
+from ingest.errors import CollectionNotFound, StoreInUse
+from ingest.records import Facts, stable_id
+from ingest.stores import SEMANTIC, VISUAL, Point, ResidentStore, resident
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded import collection as shard
+from ingest.stores.embedded.collection import EmbeddedCollection
 from tests.snapshots import make_facts, make_payload
 
 FACTS = make_facts(8, 4)

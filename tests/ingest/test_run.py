@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest import run as run_module
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.ledger import Ledger, read_failures
-from ingest.record import Picture, stable_id
-from ingest.store import SEMANTIC, VISUAL
-from model.encoder import Encoder
-from model.errors import CollectionMismatch, DatasetError, DiskFull
-from model.picture import frame, open_picture
+from ingest.collection import Ledger, Options, read_failures
+from ingest.errors import CollectionMismatch
+from ingest.pipeline import run as run_module
+from ingest.records import Picture, stable_id
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import Encoder
+from model.errors import DatasetError, DiskFull
+from model.pictures import open_picture
+from model.pictures.framing import frame
 from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder
 
@@ -154,7 +155,7 @@ def test_bad_files_are_known_after_a_kill_too(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
-    monkeypatch.setattr("ingest.ledger.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("ingest.collection.ledger.SAVE_SECONDS", -1.0)
     saved: list[set[str]] = []
     real = Ledger.save
 
@@ -216,7 +217,7 @@ def test_pictures_in_a_folder_that_cannot_be_read_are_kept(
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr("model.dataset.os.scandir", scandir)
+    monkeypatch.setattr("model.pictures.dataset.os.scandir", scandir)
     report = ingest(store, folder)
     assert report.left_out.unreadable == {"cat": "Permission denied"}
     assert (report.removed, report.total) == (0, 4)
@@ -290,7 +291,7 @@ def test_the_encoder_never_gives_the_store_a_vector_that_is_not_finite(
         encoder.encode = with_nan
         return encoder
 
-    monkeypatch.setattr("ingest.creation.open_encoder", poisoned)
+    monkeypatch.setattr("ingest.collection.creation.open_encoder", poisoned)
     report = ingest(store, folder)
     assert (report.added, report.failed) == (3, 1)
     assert all(np.isfinite(point.vectors[VISUAL]).all() for point in points(store).values())

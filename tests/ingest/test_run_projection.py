@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest import run as run_module
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.semantics import (
-    NEXT_FILE,
+from ingest.collection import (
     PROJECTION_FILE,
     SWITCHING,
     UNDECIDED,
+    Options,
     build_conse,
     read_collection_projection,
     train_kind,
 )
-from ingest.store import SEMANTIC, VISUAL
-from model.encoder import Encoder
+from ingest.collection.projection import NEXT_FILE
+from ingest.pipeline import run as run_module
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import Encoder
 from model.errors import DatasetError, ProjectionError
-from model.projection import Conse
+from model.projections import Conse
 from model.words import Words
 from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder

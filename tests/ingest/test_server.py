@@ -15,11 +15,13 @@ import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from ingest import server
-from ingest.facts import Facts
-from ingest.server import ServerStore, connect
-from ingest.store import VISUAL
-from model.errors import StoreDamaged, StoreError, StoreUnreachable, UsageError
+from ingest.errors import StoreDamaged, StoreError, StoreUnreachable
+from ingest.records import Facts
+from ingest.stores import VISUAL
+from ingest.stores.server import connect
+from ingest.stores.server import store as server
+from ingest.stores.server.store import ServerStore
+from model.errors import UsageError
 from tests.ingest.fake_qdrant import FakeQdrant
 
 FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest import forest
-from ingest.checked import check_file
-from ingest.export import ExportOptions, export
-from ingest.semantics import PROJECTION_FILE
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, Filter
-from ingest.verify import verify
-from model.cache import sha256_file
-from model.errors import CollectionNotFound, StoreDamaged, StoreError, UsageError, WordsightError
+from ingest.collection import PROJECTION_FILE
+from ingest.errors import CollectionNotFound, StoreDamaged, StoreError
+from ingest.pipeline import ExportOptions, export_collection
+from ingest.stores import SEMANTIC, VISUAL, Filter
+from ingest.stores.snapshot import SnapshotStore, verify
+from ingest.stores.snapshot import annoy as forest
+from ingest.stores.snapshot.checksums import check_file
+from model.errors import UsageError, WordsightError
+from model.system.atomic import sha256_file
 from tests.ingest.pictures import PICTURES, TAGS_NAME, make_points
 from tests.snapshots import SmallStore, contents, make_facts, make_snapshot, signed
 
@@ -261,7 +261,7 @@ def test_a_manifest_that_is_none_is_refused(data: bytes, told: str, copied: Path
     with pytest.raises(StoreError, match=told):
         SnapshotStore(copied)
     with pytest.raises(UsageError, match="is not replaced"):
-        export(SmallStore(snapshot.folder.parent / "store"), "pictures", copied, ExportOptions())
+        export_collection(SmallStore(snapshot.folder.parent / "store"), "pictures", copied, ExportOptions())
     assert (copied / "manifest.json").read_bytes() == data
 
 
@@ -270,7 +270,9 @@ def test_a_file_is_read_once_and_again_when_it_was_touched(
 ) -> None:
     read: list[str] = []
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "own cache"))
-    monkeypatch.setattr("ingest.checked.sha256_file", lambda path: read.append(path.name) or sha256_file(path))
+    monkeypatch.setattr(
+        "ingest.stores.snapshot.checksums.sha256_file", lambda path: read.append(path.name) or sha256_file(path)
+    )
     path = copied / "visual.ann"
     right = sha256_file(path)
     for again in (False, False, True):

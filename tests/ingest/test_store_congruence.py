@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
-from ingest import forest
-from ingest.embedded import EmbeddedStore
-from ingest.server import ServerStore, connect
-from ingest.store import Hit, Point, Store
+from ingest.stores import Hit, Point, Store
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.server import connect
+from ingest.stores.server.store import ServerStore
+from ingest.stores.snapshot import annoy as forest
 from tests.ingest.reading_scenarios import READING
 from tests.ingest.worlds import SCORE_TOLERANCE, SERVER_KEY, SERVER_URL, WIDTHS, Result, Scenario, SnapshotWorld, World
 from tests.ingest.writing_scenarios import WRITING

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.run import run_folder
-from ingest.shard import FACTS_FILE
-from model.dataset import LeftOut, dataset_root, scan
-from model.encoder import Encoder
-from model.trainer import encode
-from model.training import Labelled
+from ingest.collection import Options
+from ingest.pipeline import run_folder
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded.collection import FACTS_FILE
+from model.encoders import Encoder
+from model.pictures import LeftOut, dataset_root, scan
+from model.projections.training import Labelled, encode
 from tests import hostile
 
 PICTURES = 6

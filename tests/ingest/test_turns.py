@@ -18,12 +18,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ingest import shard
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.shard import FACTS_FILE, EmbeddedCollection
-from ingest.store import VISUAL, Filter, Point
-from model.errors import CollectionNotFound, StoreInUse
+from ingest.errors import CollectionNotFound, StoreInUse
+from ingest.records import Facts
+from ingest.stores import VISUAL, Filter, Point
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded import collection as shard
+from ingest.stores.embedded.collection import FACTS_FILE, EmbeddedCollection
 from tests.ingest.batches import BATCH, FACTS, WIDTH, points, vector
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,10 +35,10 @@ import sys, time
 from pathlib import Path
 from uuid import UUID
 import numpy as np
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.store import VISUAL, Point
-from model.cache import folder_bytes
+from ingest.stores.embedded.store import EmbeddedStore
+from ingest.records.metadata import Facts
+from ingest.stores.base import VISUAL, Point
+from model.system.cache import folder_bytes
 
 WIDTH, BATCH = {WIDTH}, {BATCH}
 store = EmbeddedStore(Path(sys.argv[1]))

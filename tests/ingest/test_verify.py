@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL
-from ingest.verify import verify
-from model.errors import CollectionMismatch, CollectionNotFound
+from ingest.errors import CollectionMismatch, CollectionNotFound
+from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores.snapshot import SnapshotStore, verify
 from tests.ingest.pictures import PICTURES, make_points
 from tests.snapshots import SmallStore, fill, make_facts, make_snapshot
 

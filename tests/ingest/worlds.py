@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from ingest.facts import Facts
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, Collection, Point, Store, Vector
+from ingest.records import Facts
+from ingest.stores import SEMANTIC, VISUAL, Collection, Point, Store, Vector
+from ingest.stores.snapshot import SnapshotStore
 from tests.snapshots import make_payload, make_snapshot
 
 # Read now: conftest takes these away from every test.

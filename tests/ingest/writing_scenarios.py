@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from ingest.store import SEMANTIC, VISUAL, Point
-from model.errors import CollectionNotFound, StoreError
+from ingest.errors import CollectionNotFound, StoreError
+from ingest.stores import SEMANTIC, VISUAL, Point
 from tests.ingest.worlds import (
     SERVER_URL,
     Result,

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model import architecture
-from model.encoder import BUNDLED_ENCODER, ENCODERS, STANDARD_ENCODER, Encoder, OnnxEncoder, weights_file
+from model.encoders import BUNDLED_ENCODER, ENCODERS, STANDARD_ENCODER, Encoder, OnnxEncoder, weights_file
+from model.encoders import torch as architecture
 
 LITE0, VGG16 = ENCODERS[BUNDLED_ENCODER], ENCODERS[STANDARD_ENCODER]
 

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.devise import Head
-from model.joint import apart
-from model.projection import Conse, Devise, Header, Joint, unit
+from model.projections import Conse, Devise, Header, Joint, apart, unit
+from model.projections.training.document import Head
 
 HEADER = Header(
     kind="",

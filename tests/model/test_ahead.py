@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from model.ahead import GIVEN_UP_EACH, in_order
 from model.errors import DatasetError
+from model.pictures import in_order
+from model.pictures.prefetch import GIVEN_UP_EACH
 
 LATE = -1
 
@@ -130,7 +131,7 @@ def test_when_nothing_ends_any_more_the_whole_is_given_up(stuck: threading.Event
 def test_a_process_ends_though_a_thread_does_not() -> None:
     code = """
 import threading
-from model.ahead import in_order
+from model.pictures.prefetch import in_order
 never = threading.Event()
 print(list(in_order(lambda i: never.wait(), range(1), threads=1, ahead=1, limit=lambda _: 0.1, late=lambda _: "late")))
 """

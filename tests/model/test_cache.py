@@ -14,17 +14,13 @@ from typing import Any
 
 import pytest
 
-from model import cache
-from model.cache import (
+from ingest.stores.connect import default_store_dir
+from model.encoders import BUNDLED_ENCODER, open_encoder
+from model.errors import CacheError, DiskFull, UsageError
+from model.system import cache
+from model.system.atomic import (
     FORGOTTEN_SECONDS,
-    SPARE_BYTES,
-    cache_dir,
-    cache_errors,
-    default_store_dir,
-    folder_bytes,
     host,
-    in_mb,
-    need_space,
     new_dir,
     remove,
     remove_at_once,
@@ -33,9 +29,9 @@ from model.cache import (
     sha256_file,
     sweep,
 )
-from model.encoder import BUNDLED_ENCODER, open_encoder
-from model.errors import CacheError, DiskFull, UsageError
-from model.glove import BUNDLED_WORDS, open_words
+from model.system.cache import cache_dir, cache_errors
+from model.system.disk import SPARE_BYTES, folder_bytes, in_mb, need_space
+from model.words import BUNDLED_WORDS, open_words
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -161,7 +157,7 @@ def test_a_folder_survives_a_kill_where_two_cannot_be_swapped_in_one_step(tmp_pa
     script = f"""
 import ctypes, os, sys
 from pathlib import Path
-from model import cache
+from model.system import cache
 cache.ctypes.CDLL = lambda *_, **__: object()
 real, calls = Path.replace, []
 def replace(self, target):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from model.dataset import LeftOut, PictureFile, dataset_root, label_of, scan
 from model.errors import DatasetError
+from model.pictures import LeftOut, PictureFile, dataset_root, label_of, scan
 
 
 def touch(root: Path, *names: str) -> None:

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model import cache, download
-from model.download import RemoteFile
 from model.errors import CacheError, DiskFull, WeightsError
+from model.system import cache, download
+from model.system.download import RemoteFile
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
 

@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from model import embedding
-from model.dataset import LeftOut, PictureFile, scan
-from model.embedding import Embedded, Failed, embed, read_file
-from model.encoder import Encoder
+from model.encoders import Embedded, Encoder, Failed, embed
+from model.encoders import embedding as embedding
+from model.encoders.embedding import read_file
 from model.errors import PictureError
-from model.picture import Framed, Framing, frame, open_framed, open_picture
+from model.pictures import Framed, Framing, LeftOut, PictureFile, open_framed, open_picture, scan
+from model.pictures.framing import frame
 
 
 class CountingEncoder:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from model import architecture
-from model.architecture import ARCHITECTURES, TorchEncoder, export
-from model.cache import sha256_file
-from model.encoder import CLASSES, CLASSIFIER_FILE, ENCODERS, Encoder, OnnxEncoder, encoder_spec, read_classifier
-from model.picture import frame
+from model.encoders import CLASSES, ENCODERS, Encoder, OnnxEncoder, encoder_spec
+from model.encoders import torch as architecture
+from model.encoders.base import CLASSIFIER_FILE, read_classifier
+from model.encoders.torch import ARCHITECTURES, TorchEncoder, export
+from model.pictures.framing import frame
+from model.system.atomic import sha256_file
 from tests.model.encoders import LITE0, VGG16, Exported, bundled, some_pictures
 
 
@@ -193,7 +194,7 @@ def test_running_an_exported_encoder_imports_no_torch(encoder: Encoder) -> None:
     code = """
 import sys
 import numpy as np
-from model.encoder import open_encoder
+from model.encoders.base import open_encoder
 encoder = open_encoder("efficientnet-lite0")
 features = encoder.encode(np.zeros((2, 224, 224, 3), np.uint8))
 print(features.shape, encoder.logits(features).shape, encoder.classifier.names[0])
@@ -204,6 +205,6 @@ print([name for name in ("torch", "torchvision", "efficientnet_lite_pytorch") if
 
 
 def test_importing_the_encoder_imports_neither_torch_nor_onnxruntime() -> None:
-    code = "import sys, model.encoder, model.embedding, model.projection, model.training; print(*sys.modules)"
+    code = "import sys, model.encoders, model.projections, model.projections.training; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "onnxruntime"} & set(ran.stdout.split())

@@ -7,12 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from model.encoder import Features
-from model.evaluation import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample, Share
-from model.header import HASH_DIGITS
-from model.projection import Header, Projection
-from model.vocabulary import Vocabulary
-from model.words import Words
+from model.encoders import Features
+from model.judging.metrics import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample, Share
+from model.projections import HASH_DIGITS, Header, Projection
+from model.words import Vocabulary, Words
 
 NAMES = ("cat", "dog", "lamp", "dining", "table", "cats", "sofa")
 TAG_NAMES = ("cat", "lamp", "sofa")

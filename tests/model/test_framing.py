@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.encoder import ENCODERS
-from model.picture import Framing, frame, open_framed, open_picture
+from model.encoders import ENCODERS
+from model.pictures import Framing, open_framed, open_picture
+from model.pictures.framing import frame
 from tests.model.photos import make_photo
 
 
@@ -23,7 +24,7 @@ from tests.model.photos import make_photo
 def test_preprocessing_is_torchvisions_own_for_vgg16(size: tuple[int, int]) -> None:
     import torch
 
-    from model.architecture import Framed, import_torchvision
+    from model.encoders.torch import Framed, import_torchvision
 
     import_torchvision()
     from torchvision.models import VGG16_Weights

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import glove
-from model.cache import cache_dir, sha256_file
 from model.errors import UsageError, WeightsError, WordsError
-from model.glove import (
+from model.system.atomic import sha256_file
+from model.system.cache import cache_dir
+from model.words import (
     BUNDLED_WORDS,
     STANDARD_WORDS,
     WORDS,
+    Words,
     WordsSpec,
     install_words,
     installed_words,
@@ -26,7 +27,7 @@ from model.glove import (
     words_dir,
     words_spec,
 )
-from model.words import Words
+from model.words.vectors import glove
 
 SMALL = WordsSpec(name="small", width=3, sha256="", licence="", member="small.3d.txt")
 LINES = {

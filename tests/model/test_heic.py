@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model import picture
 from model.errors import PictureError
-from model.picture import open_picture, reader_version
+from model.pictures import decode as picture
+from model.pictures import open_picture, reader_version
 from tests.model.photos import make_photo, pixels, saved, turned
 
 

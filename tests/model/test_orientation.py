@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.encoder import Encoder
-from model.picture import frame, open_picture
+from model.encoders import Encoder
+from model.pictures import open_picture
+from model.pictures.framing import frame
 from tests.model.photos import ORIENTATION, make_photo, pixels, saved, turned
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model import picture
 from model.errors import PictureError, PictureTooLarge
-from model.picture import is_picture_name, open_picture
+from model.pictures import decode as picture
+from model.pictures import is_picture_name, open_picture
 from tests.model.photos import make_photo, pixels, saved
 
 

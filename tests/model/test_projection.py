@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from model import architecture
-from model.classes import ClassName, imagenet_classes
-from model.conse import RELATED_SHARE, speaking
-from model.devise import Head
-from model.encoder import ENCODERS, Classifier, Encoder
-from model.glove import convert
-from model.joint import FLOOR, LEAN, TEMPERATURE, apart
-from model.projection import HIDDEN, Conse, Devise, Projection, parameter_table, unit
+from model.encoders import ENCODERS, Classifier, Encoder
+from model.encoders import torch as architecture
+from model.projections import HIDDEN, Conse, Devise, Projection, apart, parameter_table, unit
+from model.projections.best import FLOOR, LEAN, TEMPERATURE
+from model.projections.classes import ClassName, imagenet_classes
+from model.projections.conse import RELATED_SHARE, speaking
+from model.projections.training.document import Head
 from model.words import Words
+from model.words.glove import convert
 from tests.model.projections import (
     HEADER,
     small_conse,

@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from model.errors import ProjectionError
-from model.header import FORMAT, HEADER_KEY
-from model.projection import Projection, load_projection, read_projection
+from model.projections import Projection, load_projection, read_projection
+from model.projections.base import FORMAT, HEADER_KEY
 from tests.model.projections import small_conse, small_devise, small_joint, some_features
 
 

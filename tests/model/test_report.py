@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.charts import Series, line_chart
 from model.errors import UsageError
-from model.evaluation import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judged, Sample, Share
-from model.report import check_target, write_report
-from model.specimen import MOST_LABELS, MOST_PICTURES
-from model.tagging import Tag
+from model.judging import check_target, write_report
+from model.judging.charts import Series, line_chart
+from model.judging.examples import MOST_LABELS, MOST_PICTURES
+from model.judging.metrics import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judged, Sample, Share
+from model.projections import Tag
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = "\"'><img src=x onerror=alert(2)> {policy} %s"

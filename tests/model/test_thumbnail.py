@@ -9,8 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from model.errors import PictureError, PictureTooLarge
-from model.picture import open_picture
-from model.thumbnail import thumbnail
+from model.pictures import open_picture, thumbnail
 from tests.model.photos import make_photo, saved, turned
 
 

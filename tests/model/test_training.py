@@ -13,27 +13,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model import training
-from model.devise import Head, train_head
-from model.encoder import Classifier, Features
+from model.encoders import Classifier, Features
 from model.errors import DatasetError, UsageError
-from model.glove import convert
-from model.header import HASH_DIGITS
-from model.projection import Devise, Header, Joint, Projection, read_projection, unit
-from model.split import NEAR, duplicate_groups, split
-from model.training import (
-    HIT_AT,
-    MIN_PICTURES,
-    AnyRecipe,
-    BestRecipe,
-    Labelled,
-    Recipe,
-    hits,
-    learnable_labels,
-    recipe_of,
-    train,
-)
+from model.projections import HASH_DIGITS, Devise, Header, Joint, Projection, read_projection, unit
+from model.projections.training import AnyRecipe, Labelled, duplicate_groups, learnable_labels, recipe_of, split, train
+from model.projections.training import lesson as training
+from model.projections.training.document import Head, train_head
+from model.projections.training.held_back import NEAR
+from model.projections.training.lesson import HIT_AT, MIN_PICTURES, BestRecipe, Recipe, hits
 from model.words import Words
+from model.words.glove import convert
 
 HEADER = Header("", "efficientnet-lite0", "e" * 64, "glove-6b-50d", "w" * 64)
 ANIMALS = ("dolphin", "elephant", "kangaroo", "lobster", "owl", "pigeon")
@@ -141,7 +130,7 @@ def test_copies_and_near_duplicates_are_one_group_and_so_is_what_they_join() -> 
 
 
 def test_near_duplicates_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.split.ROWS", 3)
+    monkeypatch.setattr("model.projections.training.held_back.ROWS", 3)
     features = np.tile(np.eye(5, dtype=np.float32), (4, 1))
     assert duplicate_groups(hashes(20), features) == list(range(5)) * 4
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from model.architecture import class_names
-from model.vocabulary import FUNCTION_WORDS, MIN_LETTERS, tag_vocabulary
-from model.words import Words
+from model.encoders.torch import class_names
+from model.words import Words, tag_vocabulary
+from model.words.vocabulary import FUNCTION_WORDS, MIN_LETTERS
 
 
 @pytest.fixture(scope="module")

@@ -14,22 +14,21 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from model import architecture
-from model.architecture import export, load_network
-from model.cache import sha256_file
-from model.encoder import (
+from model.encoders import (
     BUNDLED_ENCODER,
-    CLASSIFIER_FILE,
     ONNX_FILE,
     Encoder,
     OnnxEncoder,
     export_dir,
     installed_sha256,
     open_encoder,
-    read_classifier,
     weights_file,
 )
+from model.encoders import torch as architecture
+from model.encoders.base import CLASSIFIER_FILE, read_classifier
+from model.encoders.torch import export, load_network
 from model.errors import UsageError, WeightsError
+from model.system.atomic import sha256_file
 from tests.model.encoders import LITE0, VGG16, Exported, bundled, some_pictures
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import words as layout
 from model.errors import WeightsError, WordsError
-from model.glove import convert
-from model.words import SIF_A, Words
+from model.words import Words
+from model.words.glove import convert
+from model.words.vectors import SIF_A
+from model.words.vectors import vectors as layout
 
 FILES = (
     layout.FACTS_FILE,
@@ -70,7 +71,7 @@ def test_the_vectors_are_of_unit_length_and_the_known_words_near(words: Words) -
 def test_opening_reads_no_vectors_and_looking_up_imports_nothing_heavy(words: Words) -> None:
     code = f"""
 import sys
-from model.words import Words
+from model.words.vectors import Words
 from pathlib import Path
 words = Words(Path({str(words.folder)!r}))
 assert words.phrase("dining table").known == ("dining", "table")

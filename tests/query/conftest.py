@@ -11,8 +11,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from ingest.embedded import EmbeddedStore
-from model.encoder import Encoder
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import Encoder
 from model.words import Words
 from tests.commands import command
 from tests.photographs import sample

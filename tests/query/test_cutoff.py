@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
-from ingest.record import stable_id
-from ingest.server import ServerStore
-from ingest.store import SEMANTIC, VISUAL, WORD, Point, Store
-from ingest.tags import tags_name
+from ingest.collection.tags import tags_name
+from ingest.records import stable_id
+from ingest.stores import SEMANTIC, VISUAL, WORD, Point, Store
+from ingest.stores.server.store import ServerStore
 from model.words import Words
-from query import ranking
-from query.asked import Aim, Asked, combine
-from query.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Cutoff, Sample, floor
-from query.search import Search, Space
+from query.asking import Asked, Cutoff, Search, Space, combine, ranking
+from query.asking.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Sample, floor
+from query.asking.query_vectors import Aim
 from tests.snapshots import fill, make_facts, make_payload, make_snapshot
 
 WIDTHS = {VISUAL: 32, SEMANTIC: 16}

@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.record import Picture
-from ingest.store import SEMANTIC, VISUAL, Point
-from query import duplicates
-from query.duplicates import find_duplicates
+from ingest.records import Facts, Picture
+from ingest.stores import SEMANTIC, VISUAL, Point
+from ingest.stores.embedded import EmbeddedStore
+from query.asking import duplicates, find_duplicates
 from tests.commands import command, refused
 from tests.photographs import sample
 

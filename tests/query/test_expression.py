@@ -3,8 +3,8 @@ import pytest
 
 from model.errors import UsageError, WordsError
 from model.words import Words
-from query.asked import Aim
-from query.expression import Term, direction, parse
+from query.asking import Term, direction, parse
+from query.asking.query_vectors import Aim
 
 
 @pytest.mark.parametrize(

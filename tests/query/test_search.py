@@ -11,20 +11,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ingest.connect import choose_collection
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.record import Picture, stable_id
-from ingest.store import SEMANTIC, VISUAL, WORD, Filter, Point
-from ingest.tags import tags_name
-from model.encoder import Features
-from model.errors import CollectionNotFound, UsageError
-from model.header import Header, Projection, Reading, unit
+from ingest.collection.tags import tags_name
+from ingest.errors import CollectionNotFound
+from ingest.records import Facts, Picture, stable_id
+from ingest.stores import SEMANTIC, VISUAL, WORD, Filter, Point, choose_collection
+from ingest.stores.embedded import EmbeddedStore
+from model.encoders import Features
+from model.errors import UsageError
+from model.projections import Header, Projection, Reading, unit
 from model.words import Words
-from query.asked import Asked, combine
-from query.expression import Term, direction, parse
-from query.search import Search, Space
-from query.source import Source
+from query.asking import Asked, Search, Source, Space, Term, combine, direction, parse
 
 # path, angle of the visual vector in degrees, phrase of the semantic one
 PICTURES = [

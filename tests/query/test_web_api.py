@@ -13,8 +13,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from ingest.export import ExportOptions, export
-from ingest.snapshot import SnapshotStore
+from ingest.pipeline import ExportOptions
+from ingest.pipeline.exporting import export
+from ingest.stores.snapshot import SnapshotStore
 from query.web import uploads
 from tests.commands import command
 from tests.query.conftest import Photos

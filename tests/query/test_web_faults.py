@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from ingest.embedded import EmbeddedStore
-from ingest.record import stable_id
+from ingest.records import stable_id
+from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
-from query import ranking
+from query.asking import ranking
 from query.web import api, questions, server, service
 from query.web.security import Access
 from tests.query.conftest import Photos

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.record import stable_id
-from ingest.semantics import PROJECTION_FILE
-from ingest.store import SEMANTIC, VISUAL, Point
+from ingest.collection import PROJECTION_FILE
+from ingest.records import stable_id
+from ingest.stores import SEMANTIC, VISUAL, Point
 from tests.browser import Page, Screen, chromium
 from tests.query.conftest import Photos
 from tests.query.test_web_api import unseen

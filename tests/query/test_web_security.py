@@ -18,9 +18,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from ingest.record import stable_id
-from ingest.semantics import features_of
-from ingest.store import SEMANTIC, VISUAL, Point
+from ingest.collection import features_of
+from ingest.records import stable_id
+from ingest.stores import SEMANTIC, VISUAL, Point
 from query.serve import DEFAULT_HOST
 from query.web import ASSETS
 from query.web.security import Access

@@ -1,0 +1,49 @@
+"""What a collection of pictures consists of beside its points: its making, its projection, its bad files, its tags.
+
+It must not know how files become points."""
+
+from ingest.collection.creation import CREATING, Options, check_same, create, projection_file
+from ingest.collection.ledger import Ledger, read_failures
+from ingest.collection.projection import (
+    PAGE,
+    PROJECTION_FILE,
+    SWITCHING,
+    UNDECIDED,
+    build_conse,
+    check_projection,
+    features_of,
+    finish_switch,
+    forget_switch,
+    read_collection_projection,
+    semantic_of,
+    switch_projection,
+    train_kind,
+    trainable,
+)
+from ingest.collection.tags import ensure_tags, need_tags
+
+__all__ = [
+    "CREATING",
+    "PAGE",
+    "PROJECTION_FILE",
+    "SWITCHING",
+    "UNDECIDED",
+    "Ledger",
+    "Options",
+    "build_conse",
+    "check_projection",
+    "check_same",
+    "create",
+    "ensure_tags",
+    "features_of",
+    "finish_switch",
+    "forget_switch",
+    "need_tags",
+    "projection_file",
+    "read_collection_projection",
+    "read_failures",
+    "semantic_of",
+    "switch_projection",
+    "train_kind",
+    "trainable",
+]

@@ -1,0 +1,113 @@
+"""What a collection is made of: chosen when it is made, recorded with it, and the same in every later run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ingest.collection.projection import PROJECTION_FILE, UNDECIDED, build_conse, check_projection
+from ingest.errors import CollectionMismatch
+from ingest.records import Facts
+from ingest.stores import SEMANTIC, VISUAL, Store
+from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, open_encoder
+from model.pair import AUTO, choose_pair
+from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
+from model.projections import KINDS, Conse, Projection, load_projection
+from model.projections.training import TRAINED, need_learnable
+from model.system.clock import now
+from model.system.paths import is_there
+from model.words import open_words, words_spec
+
+CREATING = "creating"
+"""Pending until a new collection has its projection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to ingest.
+
+    ``projection``: auto, a kind (conse, joint, devise), or a file's path. ``quantize``: as `Collection.index` takes it.
+    """
+
+    encoder: str = AUTO
+    words: str = AUTO
+    projection: str = AUTO
+    offline: bool = False
+    keep_missing: bool = False
+    follow_links: bool = False
+    retry: bool = False
+    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    max_seconds: int = DEFAULT_MAX_SECONDS
+    device: str = AUTO
+    quantize: bool | None = None
+
+
+def create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> Encoder:
+    """Make the collection of a folder, with a projection that may be changed when its pictures are known.
+
+    Returns:
+        The encoder that was opened for it: on a GPU, opening it again would load it twice.
+
+    Raises:
+        WeightsError, ProjectionError, DatasetError: the models asked for are not here, or do not fit.
+    """
+    given = projection_file(options)
+    pair = choose_pair(options.encoder, options.words, offline=options.offline)
+    words = open_words(pair.words)
+    if options.projection in TRAINED:
+        need_learnable(Counter(file.label for file in files if file.label), words)
+    encoder = open_encoder(pair.encoder, device=options.device, many=True)
+    facts = Facts(
+        kind="pictures",
+        vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
+        words=words.name,
+        words_sha256=words.sha256,
+        encoder=encoder.spec.name,
+        encoder_sha256=encoder.sha256,
+        projection=given.header.kind if given else Conse.kind,
+        pending=UNDECIDED if options.projection == AUTO else "",
+        trained=tuple(sorted(given.header.labels)) if given else (),
+        root=str(root),
+        created=now(),
+    )
+    projection = given or build_conse(encoder, words)
+    check_projection(projection, facts)
+    with store.create(name, replace(facts, pending=CREATING)) as collection:
+        collection.write_file(PROJECTION_FILE, projection.to_bytes())
+        collection.save(facts)
+    return encoder
+
+
+def projection_file(options: Options) -> Projection | None:
+    """The projection in a file that was asked for, None where it was a kind."""
+    if options.projection in (AUTO, *KINDS):
+        return None
+    return load_projection(Path(options.projection))
+
+
+def check_same(facts: Facts, name: str, root: Path, options: Options, *, may_move: bool) -> None:
+    """Raises CollectionMismatch where a collection was made of another folder, encoder or words.
+
+    Args:
+        may_move: whether the folder may have been moved: somebody named the collection, not only a folder like it.
+    """
+    if facts.kind != "pictures":
+        raise CollectionMismatch(f"{name!r} holds words, not pictures: choose another name with --collection")
+    is_gone = not is_there(Path(facts.root))
+    if facts.root != str(root) and not (is_gone and may_move):
+        moved = f"if it was moved here, say so with --collection {name}; if not, " if is_gone else ""
+        raise CollectionMismatch(
+            f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
+            f"{moved}give this folder a collection of its own with --collection NAME"
+        )
+    for what, asked, recorded, exists in (
+        ("encoder", options.encoder, facts.encoder, encoder_spec),
+        ("words", options.words, facts.words, words_spec),
+    ):
+        if asked not in (AUTO, recorded):
+            exists(asked)
+            raise CollectionMismatch(
+                f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
+                "be compared; leave the option out, or make another collection with --collection NAME"
+            )

@@ -1,0 +1,104 @@
+"""The ledger of bad files: what could not be indexed, why, and when to try again."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+
+from ingest.errors import StoreDamaged
+from ingest.stores import Collection
+from model.encoders import Failed
+from model.pictures import PictureFile
+from model.system.clock import now
+
+LEDGER_FILE = "failures.json"
+SAVE_SECONDS = 5.0
+TRY_AGAIN = "any"
+"""In place of the reader, for files that failed for a passing cause: no reader has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One bad file. ``reader``: what tried to read it; another version tries again. ``at``: ISO 8601, UTC."""
+
+    path: str
+    reason: str
+    size: int
+    mtime_ns: int
+    reader: str
+    at: str
+
+
+class Ledger:
+    """Bad files of one collection by path, kept with it.
+
+    Args:
+        reader: what reads files now, see `model.pictures.decode.reader_version`.
+    """
+
+    def __init__(self, collection: Collection, reader: str) -> None:
+        self._collection = collection
+        self._reader = reader
+        self._rows = read_failures(collection)
+        self._changed = False
+        self._saved = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def paths(self) -> list[str]:
+        """Of the bad files, sorted."""
+        return sorted(self._rows)
+
+    def knows(self, file: PictureFile) -> bool:
+        """Whether this very file failed before, with the same reader, so that trying again is of no use."""
+        row = self._rows.get(file.relative)
+        return row is not None and (row.size, row.mtime_ns, row.reader) == (file.size, file.mtime_ns, self._reader)
+
+    def add(self, failed: Failed) -> None:
+        file = failed.file
+        reader = TRY_AGAIN if failed.transient else self._reader
+        row = Failure(file.relative, failed.reason, file.size, file.mtime_ns, reader, now())
+        self._rows[file.relative] = row
+        self._changed = True
+
+    def mended(self, path: str) -> None:
+        """Forget a file that could be read after all."""
+        if self._rows.pop(path, None):
+            self._changed = True
+
+    def keep_only(self, paths: set[str], below: tuple[str, ...] = ()) -> None:
+        """Forget files that are gone: neither in ``paths`` nor under a prefix of ``below``."""
+        for path in self._rows.keys() - paths:
+            if not path.startswith(below):
+                self.mended(path)
+
+    def save(self) -> None:
+        if self._changed:
+            rows = [asdict(self._rows[path]) for path in sorted(self._rows)]
+            self._collection.write_file(LEDGER_FILE, json.dumps(rows, indent=1).encode())
+            self._changed = False
+            self._saved = time.monotonic()
+
+    def save_now_and_then(self) -> None:
+        """Save what a kill would lose; not each time, since all of it is written."""
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self.save()
+
+
+def read_failures(collection: Collection) -> dict[str, Failure]:
+    """The bad files of a collection by path.
+
+    Raises:
+        StoreDamaged: the ledger cannot be read.
+    """
+    data = collection.read_file(LEDGER_FILE)
+    try:
+        rows = json.loads(data) if data else []
+        return {row["path"]: Failure(**row) for row in rows}
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreDamaged(
+            f"the list of bad files of {collection.name!r} is broken: remove its {LEDGER_FILE} and run again"
+        ) from error

@@ -1,0 +1,198 @@
+"""The projection of a collection: building it, training it on stored vectors, and changing to another.
+
+The projection is a file kept with the collection. A change is prepared beside it (``projection.next``) and
+recorded as pending before the first vector changes, so that a run that is killed halfway is finished by the
+next one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from ingest.errors import StoreDamaged
+from ingest.records import Facts
+from ingest.stores import SEMANTIC, VISUAL, Collection, Point
+from model.encoders import Encoder, Features
+from model.errors import ProjectionError
+from model.projections import Conse, Header, Projection, read_projection
+from model.projections.training import TRAINED, Labelled, learnable_labels, need_learnable, train
+from model.system.events import note, progress
+from model.words import Words
+
+PROJECTION_FILE = "projection.safetensors"
+NEXT_FILE = "projection.next.safetensors"
+SWITCHING = "switching"
+UNDECIDED = "auto"
+
+TRAINING_BYTES = 256 << 20
+"""Vectors kept in memory for training: 52,000 pictures 1280 wide, 16,000 of 4096; more are sampled by label."""
+
+PAGE = 256
+
+
+def header_for(encoder: Encoder, words: Words) -> Header:
+    return Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
+
+
+def build_conse(encoder: Encoder, words: Words) -> Conse:
+    """The projection that needs no training."""
+    return Conse.build(encoder.classifier, header_for(encoder, words), words)
+
+
+def read_collection_projection(collection: Collection) -> Projection:
+    """The projection kept with a collection.
+
+    Raises:
+        StoreDamaged: it is missing.
+        ProjectionError: it is broken, or made for other models than the collection records.
+    """
+    projection = _read(collection, PROJECTION_FILE)
+    check_projection(projection, collection.facts)
+    return projection
+
+
+def check_projection(projection: Projection, facts: Facts) -> None:
+    """Raises ProjectionError where a projection was made for other models than a collection's."""
+    widths = (facts.vectors[VISUAL], facts.vectors[SEMANTIC])
+    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256, widths=widths)
+
+
+def _read(collection: Collection, name: str) -> Projection:
+    data = collection.read_file(name)
+    if data is None:
+        raise StoreDamaged(f"collection {collection.name!r} has lost its {name}: ingest its folder under a new name")
+    return read_projection(data, f"the {name} of {collection.name!r}")
+
+
+def features_of(point: Point) -> Features:
+    """The encoder's vector (width,) as it was before the store brought it to length 1."""
+    return np.asarray(point.vectors[VISUAL] * np.float32(point.payload["visual_norm"]), np.float32)
+
+
+def switch_projection(collection: Collection, projection: Projection, advance: Callable[[int], None]) -> None:
+    """Project every stored picture anew; no picture is opened.
+
+    Args:
+        advance: told how many more pictures are done.
+
+    Raises:
+        ProjectionError: a vector that is not finite came out; of the first pictures, before anything was changed.
+    """
+    for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
+        _projected(projection, points)
+    collection.write_file(NEXT_FILE, projection.to_bytes())
+    collection.save(replace(collection.facts, pending=SWITCHING))
+    finish_switch(collection, advance)
+
+
+def finish_switch(collection: Collection, advance: Callable[[int], None]) -> None:
+    """Carry out, or go on with, the change that `switch_projection` recorded."""
+    data = collection.read_file(NEXT_FILE)
+    if data is None:
+        raise StoreDamaged(f"collection {collection.name!r} has lost its {NEXT_FILE}: ingest it under a new name")
+    projection = read_projection(data, NEXT_FILE)
+    for points in collection.scroll([VISUAL], page=PAGE):
+        collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
+        advance(len(points))
+    collection.write_file(PROJECTION_FILE, data)
+    header = projection.header
+    collection.save(replace(collection.facts, projection=header.kind, trained=tuple(sorted(header.labels)), pending=""))
+    forget_switch(collection)
+
+
+def _projected(projection: Projection, points: Sequence[Point]) -> Features:
+    return semantic_of(projection, np.stack([features_of(point) for point in points]), [point.id for point in points])
+
+
+def forget_switch(collection: Collection) -> None:
+    """Remove what a change of projection was prepared with: it is over, or was killed before it was recorded."""
+    collection.remove_file(NEXT_FILE)
+
+
+def trainable(collection: Collection, words: Words) -> dict[str, int]:
+    """The labels of a collection that a head can learn, with their counts; none where they are too few."""
+    return learnable_labels(Counter(collection.labels()), words)
+
+
+def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str) -> Projection:
+    """Train a projection of that kind on the stored vectors of a labelled collection, and tell how well it does.
+
+    Raises:
+        DatasetError: nothing to learn from.
+    """
+    recipe = TRAINED[kind]()
+    labels = need_learnable(Counter(collection.labels()), words)
+    note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
+    data = _labelled(collection, labels, collection.facts)
+    with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
+        trained = train(
+            data,
+            words,
+            header_for(encoder, words),
+            encoder.classifier,
+            recipe=recipe,
+            advance=lambda detail: shown.advance(1, detail),
+        )
+    hit = trained.header.figures["test"]
+    if not hit:
+        note("no picture could be held back to tell how well it does: of each label, all are alike")
+        return trained
+    note(
+        f"of the pictures held back, {hit['1']}% have their own label as the nearest one, {hit['2']}% among the "
+        f"first 2, {hit['3']}% among the first 3"
+    )
+    return trained
+
+
+def _labelled(collection: Collection, labels: Mapping[str, int], facts: Facts) -> Labelled:
+    room = TRAINING_BYTES // (4 * facts.vectors[VISUAL])
+    each = _largest_share(list(labels.values()), room)
+    taken: Counter[str] = Counter()
+    chosen: list[tuple[str, str]] = []
+    features = np.empty((min(room, sum(min(n, each) for n in labels.values())), facts.vectors[VISUAL]), np.float32)
+    for label, payload, point in _labelled_points(collection):
+        if label in labels and taken[label] < each and len(chosen) < len(features):
+            taken[label] += 1
+            features[len(chosen)] = features_of(point)
+            chosen.append((label, payload["sha256"]))
+    kept = features[: len(chosen)]
+    return Labelled(kept, [label for label, _ in chosen], [sha256 for _, sha256 in chosen])
+
+
+def _labelled_points(collection: Collection) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
+    for points in collection.scroll([VISUAL], page=PAGE):
+        for point in points:
+            yield point.payload["label"], point.payload, point
+
+
+def _largest_share(counts: list[int], room: int) -> int:
+    """The most pictures a label may give so that all together fit into ``room``."""
+    low, high = 1, max(counts, default=1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(min(count, middle) for count in counts) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def semantic_of(projection: Projection, features: Features, ids: list[UUID]) -> Features:
+    """Project, and refuse what a store must never get.
+
+    Raises:
+        ProjectionError: a number that is not finite came out.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        semantic = projection.project(features)
+    bad = ~np.isfinite(semantic).all(axis=1)
+    if bad.any():
+        raise ProjectionError(f"the projection gives no finite vector for {ids[int(np.argmax(bad))]}: train it again")
+    return semantic

@@ -1,0 +1,64 @@
+"""`ingest reproject`: new semantic vectors from the stored visual ones; no picture is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.collection import (
+    CREATING,
+    build_conse,
+    check_projection,
+    ensure_tags,
+    switch_projection,
+    train_kind,
+    trainable,
+)
+from ingest.errors import CollectionMismatch
+from ingest.pipeline.run import index
+from ingest.stores import Collection, Store
+from model.encoders import open_encoder
+from model.pair import AUTO
+from model.projections import Conse, Joint, Projection, load_projection
+from model.projections.training import TRAINED
+from model.system.events import note, progress
+from model.words import open_words
+
+
+def reproject(store: Store, name: str, wanted: str) -> Projection:
+    """Give every picture of a collection a new semantic vector.
+
+    What the collection had is not read: a broken projection, or one of an older format, is replaced as well.
+
+    Args:
+        wanted: a kind (conse, joint, devise), which is built or trained anew on the stored vectors, a file's
+            path, or auto: joint where the labels allow, else conse.
+
+    Raises:
+        DatasetError: nothing to train on. ProjectionError: the file is broken, or made for other models.
+        CollectionMismatch: not a collection of pictures, or one that was never finished.
+    """
+    facts = store.facts(name)
+    if facts.kind != "pictures" or facts.pending == CREATING:
+        raise CollectionMismatch(f"{name!r} is no finished collection of pictures: `ingest run` makes one")
+    given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
+    if given:
+        check_projection(given, facts)
+    with store.writing(name), store.open(name, write=True) as collection:
+        projection = given or _made(store, collection, wanted)
+        with progress("projecting", collection.count(), unit="pictures") as shown:
+            switch_projection(collection, projection, shown.advance)
+        index(collection)  # every vector written anew has left the graph
+        note(f"{collection.count()} pictures of {name!r} projected by {projection.header.kind}; none was opened")
+    return projection
+
+
+def _made(store: Store, collection: Collection, wanted: str) -> Projection:
+    facts = collection.facts
+    encoder = open_encoder(facts.encoder, facts.encoder_sha256)
+    words = open_words(facts.words, facts.words_sha256)
+    ensure_tags(store, words, encoder.classifier.names)
+    if wanted == AUTO:
+        wanted = Joint.kind if trainable(collection, words) else Conse.kind
+    if wanted == Conse.kind:
+        return build_conse(encoder, words)
+    return train_kind(collection, encoder, words, wanted)

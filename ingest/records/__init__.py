@@ -1,0 +1,8 @@
+"""What is kept of a picture and of a collection, as records.
+
+It must not know how or where they are stored."""
+
+from ingest.records.metadata import Facts
+from ingest.records.picture import Picture, stable_id
+
+__all__ = ["Facts", "Picture", "stable_id"]

@@ -1,0 +1,52 @@
+"""What is recorded of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ingest.errors import StoreError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is recorded of a collection, and must not change under it.
+
+    ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
+    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
+    ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
+    """
+
+    kind: Literal["pictures", "words"]
+    vectors: Mapping[str, int]
+    words: str
+    words_sha256: str
+    encoder: str = ""
+    encoder_sha256: str = ""
+    projection: str = ""
+    pending: str = ""
+    trained: Sequence[str] = ()
+    root: str = ""
+    created: str = ""
+    updated: str = ""
+    format: int = FORMAT
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], name: str) -> Facts:
+        """Raises StoreError where the facts are incomplete or of a newer format."""
+        try:
+            if facts["format"] != FORMAT:
+                raise StoreError(
+                    f"collection {name!r} is of format {facts['format']}, this version reads {FORMAT}: upgrade"
+                )
+            known = {key: facts[key] for key in cls.__dataclass_fields__ if key in facts}
+            return cls(**{**known, "trained": tuple(known.get("trained", ()))})
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error

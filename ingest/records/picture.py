@@ -1,0 +1,89 @@
+"""One record per picture: what a point's payload says, and which id it has."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from model.pictures import label_of
+from model.system.names import shown
+
+NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
+"""Of the version-5 UUIDs (RFC 9562) that are point ids: any fixed value of our own."""
+
+
+def stable_id(name: str) -> UUID:
+    """UUIDv5 of a name's bytes, so that a name always is the same point; surrogates are raw bytes."""
+    digest = hashlib.sha1(NAMESPACE.bytes + os.fsencode(name), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The payload of a picture's point.
+
+    ``path``: relative to the dataset's root, POSIX, bytes that are no UTF-8 as surrogates. ``width``,
+    ``height``: pixels, upright. ``size``: bytes. ``visual_norm``: length of the feature vector, which the
+    store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
+    """
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+    size: int
+    mtime_ns: int
+    visual_norm: float
+    inode: int = 0
+
+    @property
+    def id(self) -> UUID:
+        return stable_id(self.path)
+
+    @property
+    def label(self) -> str | None:
+        label = label_of(self.path)
+        return None if label is None else shown(label)
+
+    def to_payload(self) -> dict[str, Any]:
+        """JSON types only. ``folders``, every folder above the picture, is what ``--under`` matches."""
+        payload: dict[str, Any] = {
+            "path": shown(self.path),
+            "label": self.label,
+            "folders": folders_of(shown(self.path)),
+            "sha256": self.sha256,
+            "width": self.width,
+            "height": self.height,
+            "bytes": self.size,
+            "mtime_ns": self.mtime_ns,
+            "visual_norm": self.visual_norm,
+            "inode": self.inode,
+        }
+        if payload["path"] != self.path:
+            payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
+        return payload
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Picture:
+        raw = payload.get("path_base64")
+        return cls(
+            path=os.fsdecode(base64.b64decode(raw) if raw else payload["path"].encode()),
+            sha256=payload["sha256"],
+            width=payload["width"],
+            height=payload["height"],
+            size=payload["bytes"],
+            mtime_ns=payload["mtime_ns"],
+            visual_norm=payload["visual_norm"],
+            inode=payload.get("inode") or 0,
+        )
+
+
+def folders_of(path: str) -> list[str]:
+    """``a/b/c.jpg`` lies under ``a`` and ``a/b``."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]

@@ -1,0 +1,66 @@
+"""Collections of points behind one interface, and which store a command talks to.
+
+The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
+and never import each other."""
+
+from ingest.stores.base import (
+    SCORE_DIGITS,
+    SCROLL_PAGE,
+    SEMANTIC,
+    VISUAL,
+    WORD,
+    Collection,
+    Filter,
+    Hit,
+    Point,
+    Store,
+    Summary,
+    Vector,
+    batches,
+    check_name,
+    collection_name,
+)
+from ingest.stores.child_process import run_apart
+from ingest.stores.connect import choose_collection, none_yet, open_store
+from ingest.stores.hnsw import (
+    BUILD_WIDTH,
+    GRAPH_FROM,
+    LINKS,
+    OVERSAMPLED,
+    is_for_graph,
+    search_width,
+    wants_codes,
+    wants_graph,
+)
+from ingest.stores.resident import ResidentStore
+
+__all__ = [
+    "BUILD_WIDTH",
+    "GRAPH_FROM",
+    "LINKS",
+    "OVERSAMPLED",
+    "SCORE_DIGITS",
+    "SCROLL_PAGE",
+    "SEMANTIC",
+    "VISUAL",
+    "WORD",
+    "Collection",
+    "Filter",
+    "Hit",
+    "Point",
+    "ResidentStore",
+    "Store",
+    "Summary",
+    "Vector",
+    "batches",
+    "check_name",
+    "choose_collection",
+    "collection_name",
+    "is_for_graph",
+    "none_yet",
+    "open_store",
+    "run_apart",
+    "search_width",
+    "wants_codes",
+    "wants_graph",
+]

@@ -1,0 +1,381 @@
+"""The interface of a store: collections of points with named vectors, all compared by cosine.
+
+Three stores stand behind it: `ingest.stores.embedded` (a folder), `ingest.stores.server` (a Qdrant server) and
+`ingest.stores.snapshot` (files carried away, read-only). What must be alike in all is done here: validation, ties,
+thresholds. It must not know any of them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.records import Facts
+from model.encoders import Encoder, open_encoder
+from model.errors import UsageError
+from model.words import Words, open_words
+
+log = logging.getLogger("wordsight")
+
+VISUAL = "visual"
+SEMANTIC = "semantic"
+WORD = "word"
+
+SCROLL_PAGE = 1000
+TIE_MARGIN = 16
+"""Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
+
+SCORE_DIGITS = 6
+"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
+
+Vector = NDArray[np.float32]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Something with vectors. ``payload``: JSON types only."""
+
+    id: UUID
+    vectors: Mapping[str, Vector]
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point found. ``score``: cosine, 1 is the same direction, to six digits."""
+
+    id: UUID
+    score: float
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``."""
+
+    labels: tuple[str, ...] = ()
+    under: str = ""
+    without: tuple[UUID, ...] = ()
+
+
+class Collection(ABC):
+    """Points of one kind, and what is recorded of them. Close it, or use it in a ``with``."""
+
+    name: str
+    facts: Facts
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Add or replace whole points. When this returns they survive a kill and a power cut.
+
+        Raises:
+            ValueError: a vector of the wrong width, not finite, or missing; nothing was written.
+            StoreError: the store cannot take them.
+        """
+        for point in points:
+            if point.vectors.keys() != self.facts.vectors.keys():
+                raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(self.facts.vectors)} wanted")
+            for name, vector in point.vectors.items():
+                self._check_vector(name, vector)
+            _check_payload(point.payload)
+        if points:
+            self._upsert(points)
+
+    def set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
+        """Replace one named vector of points that are there; ``matrix``: (ids, width).
+
+        Raises:
+            ValueError: the wrong shape, or not finite; nothing was written.
+        """
+        if len(ids) != len(matrix):
+            raise ValueError(f"{len(ids)} ids and {len(matrix)} vectors")
+        for vector in matrix:
+            self._check_vector(name, vector)
+        if len(ids):
+            self._set_vectors(name, ids, matrix)
+
+    def search(
+        self,
+        using: str,
+        vector: Vector,
+        limit: int,
+        filter: Filter = Filter(),
+        *,
+        min_score: float = -1.0,
+        exact: bool = False,
+    ) -> list[Hit]:
+        """The nearest points by cosine, best first, equal scores in the order of ids.
+
+        Args:
+            using: name of the vector. vector: (width,), of any length but 0.
+            min_score: leave out lower cosines; a score equal to it stays.
+            exact: compare everything, also where a graph would miss little.
+
+        Raises:
+            ValueError: the wrong width, not finite, or zero.
+        """
+        self._check_vector(using, vector)
+        if not np.any(vector):
+            raise ValueError("a zero vector has no direction to search in")
+        if limit < 1:
+            return []
+        wanted = limit + TIE_MARGIN
+        while True:
+            found = self._search(using, vector, wanted, filter, exact=exact or bool(filter.labels or filter.under))
+            hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
+            hits.sort(key=lambda hit: (-hit.score, hit.id))
+            if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
+                return [hit for hit in hits if hit.score >= min_score][:limit]
+            wanted *= 4  # more ties than the margin: all of them must be seen
+
+    def _check_vector(self, name: str, vector: Vector) -> None:
+        width = self.facts.vectors.get(name)
+        if width is None:
+            raise ValueError(f"no vector {name!r} in collection {self.name!r}")
+        if vector.shape != (width,):
+            raise ValueError(f"{name!r} is {width} wide, got {vector.shape}")
+        if not np.isfinite(vector).all():
+            raise ValueError(f"{name!r} holds numbers that are not finite")
+
+    @abstractmethod
+    def _upsert(self, points: Sequence[Point]) -> None: ...
+
+    @abstractmethod
+    def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
+
+    @abstractmethod
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]: ...
+
+    @abstractmethod
+    def delete(self, ids: Sequence[UUID]) -> None:
+        """Remove points; ids that are not there are passed over."""
+
+    @abstractmethod
+    def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
+        """Points by id, with the vectors named, at length 1; those not there are left out."""
+
+    @abstractmethod
+    def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        """All points that pass, in pages, in the order of ids, with the vectors named."""
+
+    @abstractmethod
+    def count(self, filter: Filter = Filter()) -> int:
+        """How many points there are, exactly."""
+
+    def labels(self) -> dict[str, int]:
+        """Every label with its number of points, the most frequent first."""
+        return dict(sorted(self._facet("label").items(), key=lambda item: (-item[1], item[0])))
+
+    def folders(self) -> dict[str, int]:
+        """Every folder of the dataset with the number of points below it, in the order of names."""
+        return dict(sorted(self._facet("folders").items()))
+
+    @abstractmethod
+    def _facet(self, field: str) -> dict[str, int]:
+        """Every value of a payload field, or of the list it holds, with its number of points."""
+
+    @abstractmethod
+    def save(self, facts: Facts) -> None:
+        """Record ``facts`` in place of the old ones, whole or not at all."""
+
+    @abstractmethod
+    def write_file(self, name: str, data: bytes) -> None:
+        """Keep a file with the collection, in place of an older one of that name."""
+
+    @abstractmethod
+    def read_file(self, name: str) -> bytes | None:
+        """A file kept with the collection, or None."""
+
+    def give_way(self) -> None:  # noqa: B027 - most keep nobody out
+        """Let others have it who wait, as a long reading must between two questions; it may have changed after."""
+
+    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
+        """Build what makes a large collection quick to search, where it has grown; questions go on meanwhile.
+
+        Args:
+            quantize: keep int8 codes of the visual vectors beside them and follow the graph by those; None for
+                as it was before, or else by size.
+
+        Raises:
+            StoreError: it cannot be built now; the collection is as it was.
+        """
+
+    @abstractmethod
+    def remove_file(self, name: str) -> None:
+        """Forget a file kept with the collection; nothing happens where there is none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What can be said of a collection without searching it.
+
+    ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
+    ``quantized``: whether it is followed by int8 codes.
+    """
+
+    name: str
+    facts: Facts
+    points: int
+    size: int | None
+    graph: int = 0
+    quantized: bool = False
+
+
+class Store(ABC):
+    """A place that holds collections. ``where``: what to tell the user of the place."""
+
+    where: str
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """All collections, sorted."""
+
+    @abstractmethod
+    def facts(self, name: str) -> Facts:
+        """What is recorded of a collection, also while another process writes it.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+        """
+
+    @abstractmethod
+    def summary(self, name: str) -> Summary: ...
+
+    @abstractmethod
+    def open(self, name: str, *, write: bool = False) -> Collection:
+        """Open a collection; with ``write``, as the only writer.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+            StoreInUse: another process has it, and for long.
+            StoreDamaged: files are missing or changed.
+        """
+
+    def open_shared(self, name: str) -> Collection:
+        """Open a collection for long: to ask it now and then, and keep nobody from it meanwhile."""
+        return self.open(name)
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[Collection]:
+        """A collection to ask for as long as the ``with`` lasts."""
+        with self.open(name) as collection:
+            yield collection
+
+    def thumbnail(self, id: UUID) -> bytes | None:  # noqa: ARG002 - most stores keep none
+        """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
+        return None
+
+    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
+        """Around a run that writes a collection: keeps other runs out, where `open` does not.
+
+        Raises:
+            StoreInUse: another run writes it.
+        """
+        return nullcontext()
+
+    @abstractmethod
+    def create(self, name: str, facts: Facts) -> Collection:
+        """Make an empty collection and open it for writing."""
+
+    @abstractmethod
+    def drop(self, name: str) -> None:
+        """Remove a collection with all in it."""
+
+    def words(self, facts: Facts) -> Words:
+        """The word vectors a collection was made with.
+
+        Raises:
+            WeightsError: they are not here.
+        """
+        return open_words(facts.words, facts.words_sha256)
+
+    def encoder(self, facts: Facts) -> Encoder:
+        """The encoder a collection was made with, to look at a new picture.
+
+        Raises:
+            WeightsError: its weights are not here.
+        """
+        return open_encoder(facts.encoder, facts.encoder_sha256)
+
+    def collections(self) -> dict[str, Facts]:
+        """Collections of pictures by name; one that cannot be read is told, and does not hide the others."""
+        found: dict[str, Facts] = {}
+        for name in self.names():
+            try:
+                facts = self.facts(name)
+            except StoreUnreachable:
+                raise
+            except StoreError as error:
+                log.warning("left out: %s", error)
+                continue
+            if facts.kind == "pictures":
+                found[name] = facts
+        return found
+
+    def not_found(self, name: str) -> CollectionNotFound:
+        there = ", ".join(sorted(self.collections())) or "none yet: `ingest run FOLDER` makes one"
+        return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
+
+    def close(self) -> None:  # noqa: B027 - a store need not hold anything open
+        """Let go of what the store itself holds."""
+
+
+def _check_payload(payload: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
+        raise ValueError(f"a payload that is no JSON: {error}") from error
+
+
+_NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
+MAX_NAME = 100
+
+
+def collection_name(folder: str) -> str:
+    """A folder's name, fit for a collection: what a store might refuse becomes a hyphen."""
+    return _NOT_IN_NAMES.sub("-", folder).strip(" .-")[:MAX_NAME] or "pictures"
+
+
+def check_name(name: str) -> str:
+    """Raises UsageError where a name given by the user is not fit for a collection."""
+    if collection_name(name) != name:
+        raise UsageError(f"{name!r} cannot name a collection: use letters, digits, spaces and . ( ) - _")
+    return name
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of up to ``size`` items, in order."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,79 @@
+"""Which store a command talks to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from ingest.errors import CollectionNotFound
+from ingest.stores.base import Store
+from model.errors import UsageError
+from model.system.cache import APP
+from model.system.paths import expanded
+
+
+def default_store_dir() -> Path:
+    """Where embedded collections are kept; moved by ``WORDSIGHT_STORE``."""
+    moved = os.environ.get("WORDSIGHT_STORE")
+    return expanded(Path(moved)) if moved else user_data_path(APP) / "store"
+
+
+def open_store(
+    store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None, *, check: bool = False
+) -> Store:
+    """The snapshot in a folder, the Qdrant server at ``url``, or else the embedded store in the folder ``store``.
+
+    ``check`` takes the checksums of a snapshot's files again. Each store imports only its own engine: the
+    embedded one costs 30 ms, the client over a second.
+
+    Raises:
+        UsageError: ``check`` without a snapshot.
+        StoreError: the server does not answer, or the folder is a file.
+    """
+    if check and not snapshot:
+        raise UsageError("--check takes the checksums of a snapshot again: name one with --snapshot")
+    if snapshot:
+        from ingest.stores.snapshot import SnapshotStore
+
+        return SnapshotStore(expanded(snapshot), check=check)
+    if url:
+        from ingest.stores.server import connect
+
+        return connect(url, api_key or None)
+    from ingest.stores.embedded import EmbeddedStore
+
+    return EmbeddedStore(expanded(store) if store else default_store_dir())
+
+
+def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
+    """The collection meant: the one named, else that of the folder ``near`` or this folder lies in, else the only one.
+
+    Raises:
+        UsageError: several collections, and ``near`` is no file that could tell.
+        CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
+    """
+    if name:
+        if store.facts(name).kind != "pictures":
+            raise store.not_found(name)
+        return name
+    there = store.collections()
+    if not there:
+        raise CollectionNotFound(none_yet(store))
+    for place in (near, Path.cwd()):
+        inside = [found for found, facts in there.items() if place and place.is_relative_to(facts.root)]
+        if inside:
+            return max(inside, key=lambda found: (len(there[found].root), found))
+    if len(there) == 1:
+        return next(iter(there))
+    if near and not near.exists():
+        raise UsageError(f"no file {str(near)!r}")
+    raise CollectionNotFound(
+        f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
+    )
+
+
+def none_yet(store: Store) -> str:
+    """What to tell of a store without collections."""
+    return f"no collection in {store.where} yet: `ingest run FOLDER` makes one"

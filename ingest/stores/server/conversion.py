@@ -1,0 +1,71 @@
+"""What goes to a Qdrant server and comes back: its types and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from qdrant_client import models
+
+from ingest.stores import BUILD_WIDTH, LINKS, OVERSAMPLED, VISUAL, Filter, Point, is_for_graph, search_width
+
+
+def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
+    """No graph: every answer is that of a full comparison."""
+    exact = models.HnswConfigDiff(m=0)
+    cosine = models.Distance.COSINE
+    return {
+        name: models.VectorParams(size=width, distance=cosine, hnsw_config=exact, on_disk=width >= on_disk_width)
+        for name, width in vectors.items()
+    }
+
+
+def graph_params(vectors: Mapping[str, int], quantize: bool | None) -> dict[str, models.VectorParamsDiff]:
+    """A graph of each vector, which the server builds by and by; int8 codes of the visual one, or none, where said."""
+    graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH)
+    params = {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
+    if quantize is not None:
+        int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+        params[VISUAL].quantization_config = (
+            models.ScalarQuantization(scalar=int8) if quantize else models.Disabled.DISABLED
+        )
+    return params
+
+
+def has_graph(info: models.CollectionInfo) -> bool:
+    vectors = info.config.params.vectors
+    named = vectors.values() if isinstance(vectors, dict) else ()
+    return any(params.hnsw_config is not None and params.hnsw_config.m for params in named)
+
+
+def is_quantized(info: models.CollectionInfo) -> bool:
+    vectors = info.config.params.vectors
+    visual = vectors.get(VISUAL) if isinstance(vectors, dict) else None
+    return visual is not None and visual.quantization_config is not None
+
+
+def search_params(limit: int, *, exact: bool) -> models.SearchParams:
+    """Without a graph every search is exact."""
+    if not is_for_graph(limit, exact=exact):
+        return models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
+    codes = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
+    return models.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
+
+
+def to_filter(filter: Filter) -> models.Filter | None:
+    must: list[Any] = []
+    if filter.labels:
+        must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
+    if filter.under:
+        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
+    ids: list[Any] = [str(id) for id in filter.without]
+    must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
+    return models.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def to_point(record: models.Record) -> Point:
+    named = record.vector if isinstance(record.vector, dict) else {}
+    vectors = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
+    return Point(UUID(str(record.id)), vectors, record.payload or {})

@@ -1,0 +1,41 @@
+"""From a folder's files to framed pixels: scanning, decoding, framing, thumbnails, work done ahead in threads.
+
+It must not know what an encoder makes of them."""
+
+from model.pictures.dataset import SNAPSHOT_FILES, LeftOut, PictureFile, dataset_root, label_of, picture_file, scan
+from model.pictures.decode import (
+    DEFAULT_MAX_MEGAPIXELS,
+    MAX_FILE_BYTES,
+    heic_available,
+    is_picture_name,
+    open_framed,
+    open_picture,
+    reader_version,
+)
+from model.pictures.framing import Framed, Framing, Pixels
+from model.pictures.prefetch import in_order
+from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
+
+__all__ = [
+    "DEFAULT_MAX_MEGAPIXELS",
+    "LONGEST",
+    "MAX_FILE_BYTES",
+    "MEDIA_TYPE",
+    "SNAPSHOT_FILES",
+    "Framed",
+    "Framing",
+    "LeftOut",
+    "PictureFile",
+    "Pixels",
+    "dataset_root",
+    "heic_available",
+    "in_order",
+    "is_picture_name",
+    "label_of",
+    "open_framed",
+    "open_picture",
+    "picture_file",
+    "reader_version",
+    "scan",
+    "thumbnail",
+]

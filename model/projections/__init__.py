@@ -1,0 +1,37 @@
+"""From an encoder's features into a text space, and words back out of it.
+
+It must not know where vectors are kept. What trains a projection is `model.projections.training`."""
+
+from model.projections.base import HASH_DIGITS, Header, Projection, Reading, Tensors, unit
+from model.projections.best import Joint, apart, margin, rooted
+from model.projections.conse import Conse
+from model.projections.document import HIDDEN, Devise, parameter_table
+from model.projections.io import KINDS, is_projection_file, load_projection, read_projection
+from model.projections.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked, read_vocabulary
+
+__all__ = [
+    "HASH_DIGITS",
+    "HIDDEN",
+    "KINDS",
+    "TAG_DEPTH",
+    "Conse",
+    "Devise",
+    "Header",
+    "Joint",
+    "Projection",
+    "Reading",
+    "Tag",
+    "Tensors",
+    "apart",
+    "is_projection_file",
+    "known_vectors",
+    "label_vectors",
+    "load_projection",
+    "margin",
+    "parameter_table",
+    "ranked",
+    "read_projection",
+    "read_vocabulary",
+    "rooted",
+    "unit",
+]

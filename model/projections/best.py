@@ -1,0 +1,106 @@
+"""The trained labels beside the encoder's own classes: what `--recipe best` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.encoders import Features
+from model.projections.base import Header, Reading, Tensors, Vector, softmax, unit
+from model.projections.conse import Conse
+
+FLOOR = 0.3
+"""What the labels weigh at least: enough to rank them among each other, too little to hide another thing."""
+
+LEAN = 1.5
+"""In doubt, for the labels: log-odds added to the calibrated ones where pictures are searched."""
+
+TEMPERATURE = 3.0
+"""Softens the labels' probabilities, so that the second guess is in the vector too."""
+
+RIDGE = 0.5
+
+
+class Joint(Conse):
+    """One softmax over the trained labels and the encoder's classes decides who speaks.
+
+    Where a picture shows a trained label, the label does; anything else is said by the 1000 classes, as
+    in ConSE. How sure to be was calibrated on labels left out of the training (`model.projections.training.best`).
+
+    Tensors, beside those of `Conse`: ``rows`` (labels, width) and ``row_bias`` (labels,) on the square roots
+    of the features; ``labels`` (labels, words' width), the labels' unit word vectors; ``directions``
+    (labels, words' width), these made more unlike each other; ``gate`` (2,), slope and offset of the log-odds
+    that a picture shows a trained label.
+    """
+
+    kind = "joint"
+
+    def __init__(self, header: Header, tensors: Tensors) -> None:
+        super().__init__(header, tensors)
+        shape = (len(header.labels), tensors["classes"].shape[1])
+        if not tensors["labels"].shape == tensors["directions"].shape == shape:
+            raise ValueError("tensors that do not fit together")
+        if not len(tensors["rows"]) == len(tensors["row_bias"]) == len(header.spoken) == shape[0]:
+            raise ValueError("tensors that do not fit together")
+        if not (np.isfinite(tensors["labels"]).all() and np.isfinite(tensors["directions"]).all()):
+            raise ValueError("numbers that are not finite")
+
+    def project(self, features: Features) -> NDArray[np.float32]:
+        classes, labels = self.logits(features), self.label_logits(features)
+        share = FLOOR + (1 - FLOOR) * _sigmoid(self._log_odds(classes, labels) + LEAN)
+        said = unit(softmax(labels / TEMPERATURE) @ self.tensors["directions"])
+        return unit(share[:, None] * said + (1 - share[:, None]) * self.through_classes(classes))
+
+    def label_logits(self, features: Features) -> NDArray[np.float32]:
+        """(n, labels)."""
+        return np.asarray(rooted(features) @ self.tensors["rows"].T + self.tensors["row_bias"], np.float32)
+
+    def _log_odds(self, classes: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float32]:
+        slope, offset = self.tensors["gate"]
+        return np.asarray(slope * margin(labels, classes) + offset, np.float32)
+
+    def read(self, features: Features) -> Reading:
+        classes, labels = self.logits(features[None]), self.label_logits(features[None])
+        share = _sigmoid(self._log_odds(classes, labels))[0]
+        probable = softmax(labels)[0]
+        said = unit((probable @ self.tensors["labels"])[None])[0]
+        vector = unit((share * said + (1 - share) * self.through_classes(classes)[0])[None])[0]
+        named = self.named((1 - share) * softmax(classes)[0])
+        for word, probability in zip(self.header.spoken, (share * probable).tolist(), strict=True):
+            named[word] = min(1.0, named.get(word, 0.0) + probability)
+        return Reading(vector, named)
+
+    @cached_property
+    def learnt(self) -> Mapping[str, Vector]:
+        return dict(zip(self.header.spoken, self.tensors["directions"], strict=True))
+
+
+def rooted(features: Features) -> Features:
+    """Square roots: few large numbers no longer outweigh the many small ones (features are never negative)."""
+    return np.sqrt(np.maximum(features, 0))
+
+
+def margin(labels: NDArray[np.float32], classes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) log-odds, not yet calibrated, of any label (n, labels) against any class (n, 1000)."""
+    return _log_sum(labels) - _log_sum(classes)
+
+
+def apart(labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vectors (n, width) made more unlike each other, each still nearest to itself.
+
+    Ridge regression in its dual form: a vector in word space whose cosines to the labels' words come nearest
+    to 1 for its own label and 0 for the others.
+    """
+    return unit(np.linalg.solve(labels @ labels.T + RIDGE * np.eye(len(labels), dtype=np.float32), labels))
+
+
+def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    top = logits.max(axis=1)
+    return np.asarray(top + np.log(np.exp(logits - top[:, None]).sum(axis=1)), np.float32)
+
+
+def _sigmoid(odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(0.5 * (1 + np.tanh(odds / 2)), np.float32)

@@ -1,0 +1,83 @@
+"""Ranking the words for a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import UsageError
+from model.projections.base import Reading
+from model.words import NearWord, Words
+
+TAG_DEPTH = 50
+"""Words near a picture that are ranked at least: one that a class names may overtake nearer ones."""
+
+NAMED_POWER = 0.25
+"""Of the probability of what a word names: a class of 1% is a better guess than most words that are only near."""
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word for a picture. ``trained``: the collection's projection was trained on it.
+
+    ``score``: its cosine to the picture, and the fourth root of the probability of the labels and classes that it
+    names.
+    """
+
+    word: str
+    score: float
+    trained: bool
+
+
+def ranked(
+    reading: Reading, candidates: Mapping[str, Vector], near: Sequence[NearWord], trained: Container[str]
+) -> list[Tag]:
+    """Tags, the best first.
+
+    Args:
+        candidates: words with their unit vectors. near: further words with their cosines.
+    """
+    cosines = {word.word: word.score for word in near}
+    cosines.update((word, float(vector @ reading.vector)) for word, vector in candidates.items())
+    scores = {word: cosine + reading.named.get(word, 0.0) ** NAMED_POWER for word, cosine in cosines.items()}
+    best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [Tag(word, round(score, 6), word in trained) for word, score in best_first]
+
+
+def label_vectors(labels: Iterable[str], words: Words) -> dict[str, Vector]:
+    """Labels as the words that are known of them, with their unit vectors.
+
+    Raises:
+        WordsError: no word of a label is known.
+    """
+    phrases = [words.phrase(label) for label in labels]
+    return {" ".join(phrase.known): phrase.vector for phrase in phrases}
+
+
+def known_vectors(labels: Iterable[str], words: Words) -> dict[str, Vector]:
+    """As `label_vectors`, those without a vector left out."""
+    phrases = [phrase for label in labels if (phrase := words.find(label))]
+    return {" ".join(phrase.known): phrase.vector for phrase in phrases}
+
+
+def read_vocabulary(path: Path, words: Words) -> tuple[list[str], list[str]]:
+    """The words of a text file, one a line: those that have a vector, and those that have none.
+
+    Raises:
+        UsageError: the file cannot be read, or has no word with a vector.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read words from {path}: {error}") from error
+    asked = list(dict.fromkeys(line for line in lines if line))
+    known = [word for word in asked if known_vectors([word], words)]
+    if not known:
+        raise UsageError(f"none of the {len(asked)} words in {path} has a vector: write one a line")
+    return known, [word for word in asked if word not in set(known)]

@@ -1,0 +1,132 @@
+"""`model train`: a labelled folder into a projection file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+
+from model.encoders import Embedded, Encoder, embed, open_encoder
+from model.errors import DatasetError, UsageError
+from model.pair import choose_pair
+from model.pictures import LeftOut, PictureFile, dataset_root, scan
+from model.projections import Header, Projection, is_projection_file
+from model.projections.training.lesson import AnyRecipe, Labelled, need_learnable, train
+from model.system.events import note, progress
+from model.words import open_words
+
+VECTORS = "wordsight.vectors"
+"""Entry points that tell vectors of a folder's pictures, so that none is encoded twice:
+`ingest.pipeline.stored_vectors`, upwards of this layer, which knows of no store."""
+
+SHOWN_LABELS = 12
+"""Named where one that was asked for is not there."""
+
+
+def train_folder(
+    folder: Path,
+    out: Path,
+    *,
+    recipe: AnyRecipe,
+    hold_out: Collection[str] = (),
+    encoder: str,
+    words: str,
+    offline: bool,
+    device: str,
+) -> Projection:
+    """Encode the pictures of every label that can be learnt, train, measure, write ``out``.
+
+    Args:
+        hold_out: labels that are left out of the training, to be measured as labels never seen.
+
+    Raises:
+        DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
+        UsageError: ``out`` cannot be written, or a label to hold out is not there.
+    """
+    root = dataset_root(folder)
+    if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
+        raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
+    if out.exists() and not is_projection_file(out):
+        raise UsageError(f"{out} is there and is no projection: name another file with --out")
+    files = [file for file in scan(root, LeftOut()) if file.label]
+    check_held_out(hold_out, {file.label for file in files if file.label})
+    pair = choose_pair(encoder, words, offline=offline)
+    vectors = open_words(pair.words)
+    labels = need_learnable(Counter(file.label for file in files if file.label and file.label not in hold_out), vectors)
+    opened = open_encoder(pair.encoder, device=device, many=True)
+    data = encode([file for file in files if file.label in labels], opened)
+    header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
+    with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
+        trained = train(
+            data, vectors, header, opened.classifier, recipe=recipe, advance=lambda detail: shown.advance(1, detail)
+        )
+    trained.save(out)
+    _tell(trained, out)
+    return trained
+
+
+def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
+    """Raises UsageError where a label to hold out is not among ``labels``."""
+    for label in hold_out:
+        if label not in labels:
+            more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
+            told = ", ".join(sorted(labels)[:SHOWN_LABELS])
+            raise UsageError(f"no label {label!r} to hold out: there are {told}{more}")
+
+
+def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
+    """Features and labels of picture files, one row a picture; bad files are told and left out.
+
+    What a store has of unchanged files is taken from there, and these are not opened.
+
+    Raises:
+        DatasetError: none can be read.
+    """
+    stored = _stored(files, opened)
+    if stored:
+        note(f"{len(stored)} of {len(files)} pictures have their vectors in a collection")
+    encoded = embed([file for file in files if file not in stored], opened)
+    good: list[Embedded] = []
+    with progress("encoding", len(files), unit="pictures") as shown:
+        for file in files:
+            result = stored.get(file) or next(encoded)
+            shown.advance()
+            if isinstance(result, Embedded) and result.features is not None:
+                good.append(result)
+            else:
+                note(f"left out {result.file.relative!r}: {getattr(result, 'reason', '')}")
+    if not good:
+        raise DatasetError(f"none of the {len(files)} pictures could be read")
+    features = np.stack([result.features for result in good if result.features is not None])
+    return Labelled(
+        features,
+        [result.file.label or "" for result in good],
+        [result.sha256 for result in good],
+        [str(result.file.path) for result in good],
+    )
+
+
+def _stored(files: list[PictureFile], opened: Encoder) -> dict[PictureFile, Embedded]:
+    """The unchanged ones among ``files`` whose vectors are known to what is installed beside this package."""
+    found: dict[PictureFile, Embedded] = {}
+    for known in entry_points(group=VECTORS):
+        for root in {file.root for file in files}:
+            there: Mapping[PictureFile, Embedded] = known.load()(root, opened.spec.name, opened.sha256)
+            found.update(there)
+    return {file: found[file] for file in files if file in found}
+
+
+def _tell(head: Projection, out: Path) -> None:
+    header = head.header
+    note(
+        f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "
+        f"tested on {len(header.test)}"
+    )
+    for part, hits in header.figures.items():
+        if hits:
+            note(f"{part}: " + ", ".join(f"hit@{k} {share}%" for k, share in hits.items()))
+    note(f"written to {out}: `ingest run FOLDER --projection {out}` uses it")

