@@ -29,7 +29,7 @@ from ingest.stores.embedded import EmbeddedStore
 from model.errors import WordsError
 from model.words import tag_vocabulary
 from query.asking import Search, parse
-from query.asking.query_vectors import Aim
+from query.asking.query_vectors import QueryVector
 
 EACH = 6
 ABSENT = 200
@@ -114,7 +114,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
     labels = np.array([str(point.payload["label"]) for point in points])
     spaces = {using: np.stack([point.vectors[using] for point in points]) for using in (VISUAL, SEMANTIC)}
     names = sorted(set(labels))
-    trained = set(search.facts.trained) or set(names)
+    trained = set(search.metadata.trained) or set(names)
     rng = np.random.default_rng(0)
     asked = []
     for number, label in enumerate(names):
@@ -134,7 +134,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
             others = np.arange(len(points)) != row
             for using in (SEMANTIC, VISUAL) if projection == "trained" else (SEMANTIC,):
                 vector = spaces[using][row]
-                cut = search.cutoff({using: Aim.at(vector)}, [points[row].id]).floors[using]
+                cut = search.cutoff({using: QueryVector.at(vector)}, [points[row].id]).floors[using]
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
                 scores = (spaces[using] @ vector)[others]
                 yield Question(kind, number % 2, scores, (labels == label)[others], scores >= cut)
@@ -142,7 +142,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
     far = np.flatnonzero((vocabulary @ np.stack(asked).T).max(axis=1) < FAR)
     for number, row in enumerate(rng.choice(far, ABSENT, replace=False)):
         vector = np.asarray(vocabulary[row])
-        cut = search.cutoff({SEMANTIC: Aim.at(vector)}).floors[SEMANTIC]
+        cut = search.cutoff({SEMANTIC: QueryVector.at(vector)}).floors[SEMANTIC]
         nothing = np.zeros(len(points), bool)
         scores = spaces[SEMANTIC] @ vector
         yield Question(f"absent, {projection}", number % 2, scores, nothing, scores >= cut)

@@ -107,7 +107,7 @@ class Bench:
         def look() -> None:
             opens_with_right_vectors(store, self.right)
             ran(self.run, self.env(store))
-            assert_equal(vectors_in(store, "photos"), kinds[EmbeddedStore(store).facts("photos").projection])
+            assert_equal(vectors_in(store, "photos"), kinds[EmbeddedStore(store).metadata("photos").projection])
             assert leftovers(store) == []
             begin()
 

@@ -18,7 +18,7 @@ from ingest.records import Picture
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.projections import HASH_DIGITS
-from query.asking import Asked, Search, direction, parse
+from query.asking import ImageQuery, Search, direction, parse
 
 HIT_AT = (1, 2, 3, 5, 10)
 
@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
             with store.open(name) as collection:
                 held_back = set(read_collection_projection(collection).header.test)
                 search = Search(store, collection)
-                print(f"\nprojection {collection.facts.projection}")
+                print(f"\nprojection {collection.metadata.projection}")
                 tags(search, collection, held_back)
                 texts(search, collection)
 
@@ -44,7 +44,7 @@ def tags(search: Search, collection, held_back: set[str]) -> None:
     for page in collection.scroll([VISUAL, SEMANTIC]):
         for point in page:
             picture = Picture.from_payload(point.payload)
-            asked = Asked(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
+            asked = ImageQuery(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
             found = [tag.word for tag in search.tags(asked, limit=len(labels), labels=labels)]
             rank = found.index(written[picture.label or ""]) + 1
             ranks["all"].append(rank)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point, Vector
 from ingest.stores.embedded import EmbeddedStore
 from model.projections import unit
@@ -70,9 +70,11 @@ def made_up(width: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vect
 
 
 def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float]:
-    facts = Facts("pictures", {VISUAL: width, SEMANTIC: WORD_WIDTH}, "w", "0", "e", "0", "conse", root="/made-up")
+    metadata = CollectionMetadata(
+        "pictures", {VISUAL: width, SEMANTIC: WORD_WIDTH}, "w", "0", "e", "0", "conse", root="/made-up"
+    )
     store, number, taken, cpu = EmbeddedStore(place), 0, 0.0, 0.0
-    with store.create(NAME, facts) as collection:
+    with store.create(NAME, metadata) as collection:
         for visual, semantic in made_up(width, size):
             points = []
             for seen, meant in zip(visual, semantic, strict=True):

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.collection import PROJECTION_FILE, ensure_tags
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point, Store, Vector
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
@@ -70,9 +70,11 @@ def fill(store: Store, pictures: int, width: int) -> None:
     convert([(names, vectors)], STANDARD_WORDS, WORD_WIDTH, sha256, words_dir(STANDARD_WORDS, sha256))
     ensure_tags(store, open_words(STANDARD_WORDS, sha256), names)
     widths = {VISUAL: width, SEMANTIC: WORD_WIDTH}
-    facts = Facts("pictures", widths, STANDARD_WORDS, sha256, STANDARD_ENCODER, sha256, "conse", root="/made-up")
+    metadata = CollectionMetadata(
+        "pictures", widths, STANDARD_WORDS, sha256, STANDARD_ENCODER, sha256, "conse", root="/made-up"
+    )
     centres = {name: random.standard_normal((CLUSTERS, size)).astype(np.float32) for name, size in widths.items()}
-    with store.create(NAME, facts) as collection:
+    with store.create(NAME, metadata) as collection:
         collection.write_file(PROJECTION_FILE, b"made up")
         for start in range(0, pictures, BATCH):
             clusters = random.integers(CLUSTERS, size=min(BATCH, pictures - start))

@@ -16,7 +16,7 @@ import numpy as np
 
 from ingest.stores import SEMANTIC, VISUAL, open_store
 from model.words import tag_vocabulary
-from query.asking import Asked, Search, Space, direction, parse
+from query.asking import ImageQuery, Search, Space, direction, parse
 
 QUESTIONS = 200
 LIMIT = 10
@@ -57,11 +57,11 @@ def kinds(search: Search, collection: Any) -> dict[str, list[Callable[[Search], 
     }
 
 
-def stored(collection: Any, rng: np.random.Generator) -> Iterator[Asked]:
+def stored(collection: Any, rng: np.random.Generator) -> Iterator[ImageQuery]:
     ids = [point.id for page in collection.scroll() for point in page]
     chosen = [ids[row] for row in rng.choice(len(ids), QUESTIONS, replace=False)]
     for point in collection.retrieve(chosen, [VISUAL, SEMANTIC]).values():
-        yield Asked(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
+        yield ImageQuery(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
 
 
 def agree(left: list[tuple[str, float]], right: list[tuple[str, float]]) -> bool:

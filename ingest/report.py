@@ -70,23 +70,23 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
     rows = []
     for name in store.collections():
         summary = store.summary(name)
-        facts = summary.facts
+        metadata = summary.metadata
         counted, problem = _counted(store, name)
         rows.append(
             {
                 "collection": name,
                 "pictures": summary.points if counted is None else counted[0],
                 "labels": None if counted is None else counted[1],
-                "encoder": facts.encoder,
-                "encoder_sha256": facts.encoder_sha256,
-                "words": facts.words,
-                "words_sha256": facts.words_sha256,
-                "projection": facts.projection,
-                "pending": facts.pending,
-                "trained_labels": len(facts.trained),
-                "folder": facts.root,
-                "created": facts.created,
-                "updated": facts.updated,
+                "encoder": metadata.encoder,
+                "encoder_sha256": metadata.encoder_sha256,
+                "words": metadata.words,
+                "words_sha256": metadata.words_sha256,
+                "projection": metadata.projection,
+                "pending": metadata.pending,
+                "trained_labels": len(metadata.trained),
+                "folder": metadata.root,
+                "created": metadata.created,
+                "updated": metadata.updated,
                 "bytes": summary.size,
                 "graph": summary.graph,
                 "quantized": summary.quantized,

@@ -10,7 +10,7 @@ from model.pictures import heic_available
 from model.projections import parameter_table
 from model.system.cache import cache_dir
 from model.system.disk import in_mb
-from model.words import FACTS_FILE, WORDS, installed_words, words_dir
+from model.words import METADATA_FILE, WORDS, installed_words, words_dir
 
 COLUMNS = "{:<20} {:<52} {:>12} {:>14}\n"
 
@@ -27,7 +27,7 @@ def write_info() -> None:
     out("words\n")
     for words in WORDS.values():
         sha256 = installed_words(words)
-        ready = bool(sha256) and (words_dir(words.name, sha256 or "") / FACTS_FILE).is_file()
+        ready = bool(sha256) and (words_dir(words.name, sha256 or "") / METADATA_FILE).is_file()
         out(f"  {words.name:<18} {words.width:>5} wide  {_state(sha256, bool(words.package), ready)}")
         out(f"  {in_mb(words.remote.size) if words.remote else ''}  {words.licence}\n")
     heic = "can be read" if heic_available() else "not installed: pip install pillow-heif"

@@ -121,7 +121,7 @@ def opens_with_right_vectors(store: Path, right: Vectors) -> int:
     opened = EmbeddedStore(store)
     count = 0
     for name in opened.names():
-        if opened.facts(name).kind == "words":
+        if opened.metadata(name).kind == "words":
             with opened.open(name) as words:
                 words.count()
             continue

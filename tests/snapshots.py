@@ -14,7 +14,7 @@ import numpy as np
 from ingest.collection import PROJECTION_FILE
 from ingest.collection.tags import tags_name
 from ingest.pipeline import ExportOptions, export_collection
-from ingest.records import Facts, stable_id
+from ingest.records import CollectionMetadata, stable_id
 from ingest.stores import SEMANTIC, VISUAL, WORD, Point
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
@@ -28,31 +28,35 @@ WORDS_SHA256 = "00"
 class SmallStore(EmbeddedStore):
     """An embedded store whose collections were made with the few words in ``words/`` beside it."""
 
-    def words(self, facts: Facts) -> Words:
-        folder = self.root / f"words-{facts.vectors[SEMANTIC]}"
+    def words(self, metadata: CollectionMetadata) -> Words:
+        folder = self.root / f"words-{metadata.vectors[SEMANTIC]}"
         if not folder.exists():
-            width = facts.vectors[SEMANTIC]
+            width = metadata.vectors[SEMANTIC]
             names = [f"word{i}" for i in range(40)]
             vectors = np.random.default_rng(0).standard_normal((40, width)).astype(np.float32)
             convert([(names, vectors)], WORDS, width, WORDS_SHA256, folder)
         return Words(folder)
 
 
-def make_facts(visual: int, semantic: int, **changes: Any) -> Facts:
-    facts = Facts("pictures", {VISUAL: visual, SEMANTIC: semantic}, WORDS, WORDS_SHA256, trained=("cat", "dog"))
-    return dataclasses.replace(facts, **changes)
+def make_facts(visual: int, semantic: int, **changes: Any) -> CollectionMetadata:
+    metadata = CollectionMetadata(
+        "pictures", {VISUAL: visual, SEMANTIC: semantic}, WORDS, WORDS_SHA256, trained=("cat", "dog")
+    )
+    return dataclasses.replace(metadata, **changes)
 
 
-def fill(root: Path, name: str, facts: Facts, points: Sequence[Point]) -> SmallStore:
+def fill(root: Path, name: str, metadata: CollectionMetadata, points: Sequence[Point]) -> SmallStore:
     """A store with one collection of ``points`` and its tag vocabulary."""
     store = SmallStore(root)
-    words = store.words(facts)
-    with store.create(name, facts) as collection:
+    words = store.words(metadata)
+    with store.create(name, metadata) as collection:
         collection.write_file(PROJECTION_FILE, b"projection")
         collection.upsert(points)
-    tags = tags_name(facts.words, facts.words_sha256)
+    tags = tags_name(metadata.words, metadata.words_sha256)
     if tags not in store.names():
-        with store.create(tags, Facts("words", {WORD: words.width}, words.name, words.sha256)) as vocabulary:
+        with store.create(
+            tags, CollectionMetadata("words", {WORD: words.width}, words.name, words.sha256)
+        ) as vocabulary:
             rows = range(len(words))
             vocabulary.upsert(
                 [
@@ -80,9 +84,9 @@ def make_payload(path: str, label: str | None) -> dict[str, Any]:
     }
 
 
-def make_snapshot(root: Path, facts: Facts, points: Sequence[Point], **options: Any) -> SnapshotStore:
+def make_snapshot(root: Path, metadata: CollectionMetadata, points: Sequence[Point], **options: Any) -> SnapshotStore:
     """``root/snapshot``, exported from ``root/store``."""
-    store = fill(root / "store", "pictures", facts, points)
+    store = fill(root / "store", "pictures", metadata, points)
     export_collection(store, "pictures", root / "snapshot", ExportOptions(**options))
     return SnapshotStore(root / "snapshot")
 

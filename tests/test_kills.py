@@ -62,7 +62,7 @@ class Right:
 def right(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Right:
     right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store)
     assert len(right.vectors) == PICTURES
-    assert EmbeddedStore(right.store).facts("photos").projection == "joint"
+    assert EmbeddedStore(right.store).metadata("photos").projection == "joint"
     return right
 
 
@@ -110,9 +110,9 @@ def test_a_change_of_projection_killed_at_four_moments(right: Right, tmp_path: P
     def all_of_one_kind_after_a_plain_run() -> None:
         opens_with_right_vectors(store, right.vectors)
         ran(right.command, right.env(store))
-        facts = EmbeddedStore(store).facts("photos")
-        assert facts.pending == ""
-        assert_equal(vectors_in(store, "photos"), kinds[facts.projection])
+        metadata = EmbeddedStore(store).metadata("photos")
+        assert metadata.pending == ""
+        assert_equal(vectors_in(store, "photos"), kinds[metadata.projection])
         assert leftovers(store) == []
 
     begin = begin_with(store, right.store)

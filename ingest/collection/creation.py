@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ingest.collection.projection import PROJECTION_FILE, UNDECIDED, build_conse, check_projection
 from ingest.errors import CollectionMismatch
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, open_encoder
 from model.pair import AUTO, choose_pair
@@ -58,7 +58,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
     if options.projection in TRAINED:
         need_learnable(Counter(file.label for file in files if file.label), words)
     encoder = open_encoder(pair.encoder, device=options.device, many=True)
-    facts = Facts(
+    metadata = CollectionMetadata(
         kind="pictures",
         vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
         words=words.name,
@@ -72,10 +72,10 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         created=now(),
     )
     projection = given or build_conse(encoder, words)
-    check_projection(projection, facts)
-    with store.create(name, replace(facts, pending=CREATING)) as collection:
+    check_projection(projection, metadata)
+    with store.create(name, replace(metadata, pending=CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
-        collection.save(facts)
+        collection.save(metadata)
     return encoder
 
 
@@ -86,24 +86,24 @@ def projection_file(options: Options) -> Projection | None:
     return load_projection(Path(options.projection))
 
 
-def check_same(facts: Facts, name: str, root: Path, options: Options, *, may_move: bool) -> None:
+def check_same(metadata: CollectionMetadata, name: str, root: Path, options: Options, *, may_move: bool) -> None:
     """Raises CollectionMismatch where a collection was made of another folder, encoder or words.
 
     Args:
         may_move: whether the folder may have been moved: somebody named the collection, not only a folder like it.
     """
-    if facts.kind != "pictures":
+    if metadata.kind != "pictures":
         raise CollectionMismatch(f"{name!r} holds words, not pictures: choose another name with --collection")
-    is_gone = not is_there(Path(facts.root))
-    if facts.root != str(root) and not (is_gone and may_move):
+    is_gone = not is_there(Path(metadata.root))
+    if metadata.root != str(root) and not (is_gone and may_move):
         moved = f"if it was moved here, say so with --collection {name}; if not, " if is_gone else ""
         raise CollectionMismatch(
-            f"collection {name!r} holds the pictures of {facts.root}, not of {root}: "
+            f"collection {name!r} holds the pictures of {metadata.root}, not of {root}: "
             f"{moved}give this folder a collection of its own with --collection NAME"
         )
     for what, asked, recorded, exists in (
-        ("encoder", options.encoder, facts.encoder, encoder_spec),
-        ("words", options.words, facts.words, words_spec),
+        ("encoder", options.encoder, metadata.encoder, encoder_spec),
+        ("words", options.words, metadata.words, words_spec),
     ):
         if asked not in (AUTO, recorded):
             exists(asked)

@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 
 from ingest.errors import StoreDamaged
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features
 from model.errors import ProjectionError
@@ -54,14 +54,14 @@ def read_collection_projection(collection: Collection) -> Projection:
         ProjectionError: it is broken, or made for other models than the collection records.
     """
     projection = _read(collection, PROJECTION_FILE)
-    check_projection(projection, collection.facts)
+    check_projection(projection, collection.metadata)
     return projection
 
 
-def check_projection(projection: Projection, facts: Facts) -> None:
+def check_projection(projection: Projection, metadata: CollectionMetadata) -> None:
     """Raises ProjectionError where a projection was made for other models than a collection's."""
-    widths = (facts.vectors[VISUAL], facts.vectors[SEMANTIC])
-    projection.check(facts.encoder, facts.encoder_sha256, facts.words, facts.words_sha256, widths=widths)
+    widths = (metadata.vectors[VISUAL], metadata.vectors[SEMANTIC])
+    projection.check(metadata.encoder, metadata.encoder_sha256, metadata.words, metadata.words_sha256, widths=widths)
 
 
 def _read(collection: Collection, name: str) -> Projection:
@@ -88,7 +88,7 @@ def switch_projection(collection: Collection, projection: Projection, advance: C
     for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
         _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
-    collection.save(replace(collection.facts, pending=SWITCHING))
+    collection.save(replace(collection.metadata, pending=SWITCHING))
     finish_switch(collection, advance)
 
 
@@ -103,7 +103,9 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
         advance(len(points))
     collection.write_file(PROJECTION_FILE, data)
     header = projection.header
-    collection.save(replace(collection.facts, projection=header.kind, trained=tuple(sorted(header.labels)), pending=""))
+    collection.save(
+        replace(collection.metadata, projection=header.kind, trained=tuple(sorted(header.labels)), pending="")
+    )
     forget_switch(collection)
 
 
@@ -130,7 +132,7 @@ def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str
     recipe = TRAINED[kind]()
     labels = need_learnable(Counter(collection.labels()), words)
     note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
-    data = _labelled(collection, labels, collection.facts)
+    data = _labelled(collection, labels, collection.metadata)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(
             data,
@@ -151,12 +153,12 @@ def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str
     return trained
 
 
-def _labelled(collection: Collection, labels: Mapping[str, int], facts: Facts) -> Labelled:
-    room = TRAINING_BYTES // (4 * facts.vectors[VISUAL])
+def _labelled(collection: Collection, labels: Mapping[str, int], metadata: CollectionMetadata) -> Labelled:
+    room = TRAINING_BYTES // (4 * metadata.vectors[VISUAL])
     each = _largest_share(list(labels.values()), room)
     taken: Counter[str] = Counter()
     chosen: list[tuple[str, str]] = []
-    features = np.empty((min(room, sum(min(n, each) for n in labels.values())), facts.vectors[VISUAL]), np.float32)
+    features = np.empty((min(room, sum(min(n, each) for n in labels.values())), metadata.vectors[VISUAL]), np.float32)
     for label, payload, point in _labelled_points(collection):
         if label in labels and taken[label] < each and len(chosen) < len(features):
             taken[label] += 1

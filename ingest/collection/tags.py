@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ingest.errors import CollectionNotFound, StoreInUse
-from ingest.records import Facts, stable_id
+from ingest.records import CollectionMetadata, stable_id
 from ingest.stores import WORD, Point, Store, batches
 from model.system.events import note
 from model.words import VERSION, Words, tag_vocabulary
@@ -33,7 +33,7 @@ def need_tags(store: Store, words: str, words_sha256: str) -> str:
 
 
 def _is_whole(store: Store, name: str) -> bool:
-    return name in store.names() and store.facts(name).pending != FILLING
+    return name in store.names() and store.metadata(name).pending != FILLING
 
 
 def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
@@ -41,11 +41,11 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
     name = tags_name(words.name, words.sha256)
     if _is_whole(store, name):
         return name
-    facts = Facts(
+    metadata = CollectionMetadata(
         kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256, pending=FILLING
     )
     try:
-        collection = store.create(name, facts) if name not in store.names() else store.open(name, write=True)
+        collection = store.create(name, metadata) if name not in store.names() else store.open(name, write=True)
     except StoreInUse:
         return name  # another run is filling it
     note("making the tag vocabulary (once)")
@@ -57,5 +57,5 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
                     for row in rows
                 ]
             )
-        collection.save(replace(facts, pending=""))
+        collection.save(replace(metadata, pending=""))
     return name

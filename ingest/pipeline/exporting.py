@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest.collection import CREATING, PROJECTION_FILE, SWITCHING, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     DEFAULT_TARGET,
@@ -29,7 +29,7 @@ from ingest.stores.snapshot import (
     WORDS_DIR,
     Manifest,
     Space,
-    build_forest_apart,
+    build_forest_in_child,
 )
 from model import __version__
 from model.encoders import OnnxEncoder, open_encoder
@@ -75,23 +75,23 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
     target = real_path(expanded(target))
     with _errors(target):
         _check_target(target)
-    facts = store.facts(name)
-    if facts.pending in UNFINISHED:
+    metadata = store.metadata(name)
+    if metadata.pending in UNFINISHED:
         raise UsageError(f"an `ingest run` on {name!r} ended early, its vectors are not of one kind: run it to its end")
-    tags = need_tags(store, facts.words, facts.words_sha256)
-    carried = {WORDS_DIR: store.words(facts).folder}
+    tags = need_tags(store, metadata.words, metadata.words_sha256)
+    carried = {WORDS_DIR: store.words(metadata).folder}
     if options.with_encoder:
-        carried[ENCODER_DIR] = _encoder_folder(facts)
-    _need_space(target, facts, store.summary(name).points, carried, options)
+        carried[ENCODER_DIR] = _encoder_folder(metadata)
+    _need_space(target, metadata, store.summary(name).points, carried, options)
     with _errors(target), replace_dir(target) as folder:
-        spaces = _write_collections(store, name, facts, tags, folder, options)
+        spaces = _write_collections(store, name, metadata, tags, folder, options)
         for place, source in carried.items():
             _copy_files(source, folder / place)
         if options.with_thumbnails or options.with_pictures:
-            _carry_pictures(folder, Path(facts.root), options)
+            _carry_pictures(folder, Path(metadata.root), options)
         manifest = Manifest(
             collection=name,
-            facts=facts,
+            metadata=metadata,
             tags=tags,
             spaces=spaces,
             files=_inventory(folder),
@@ -124,9 +124,11 @@ def _check_target(target: Path) -> None:
             raise UsageError(f"{path} is no part of the snapshot in {target}: take it out, or name another folder")
 
 
-def _need_space(target: Path, facts: Facts, points: int, carried: Mapping[str, Path], options: ExportOptions) -> None:
+def _need_space(
+    target: Path, metadata: CollectionMetadata, points: int, carried: Mapping[str, Path], options: ExportOptions
+) -> None:
     """Every vector is there twice while its index is built; what pictures take is known later."""
-    vectors = sum(facts.vectors.values()) * 4 * points
+    vectors = sum(metadata.vectors.values()) * 4 * points
     models = sum(path.stat().st_size for folder in carried.values() for path in folder.iterdir())
     need_space(target, 2 * vectors + _tree_bytes(points, options) + models)
 
@@ -136,13 +138,13 @@ def _tree_bytes(items: int, options: ExportOptions) -> int:
 
 
 def _write_collections(
-    store: Store, name: str, facts: Facts, tags: str, folder: Path, options: ExportOptions
+    store: Store, name: str, metadata: CollectionMetadata, tags: str, folder: Path, options: ExportOptions
 ) -> dict[str, Space]:
     """Tables, projection and indexes. Each collection is held open only while it is read."""
     with store.open(name) as collection:
         if not collection.count():
             raise UsageError(f"collection {name!r} holds no pictures: there is nothing to export")
-        _refuse_changed(name, collection.facts, facts)
+        _refuse_changed(name, collection.metadata, metadata)
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
@@ -150,16 +152,16 @@ def _write_collections(
         _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC))
         if collection.read_file(PROJECTION_FILE) != projection:
             raise _changing(name)
-        _refuse_changed(name, store.facts(name), facts)
+        _refuse_changed(name, store.metadata(name), metadata)
     with store.open(tags) as vocabulary:
         _spool(vocabulary, folder, TAGS_FILE, (WORD,))
-    widths = {**facts.vectors, **store.facts(tags).vectors}
+    widths = {**metadata.vectors, **store.metadata(tags).vectors}
     return {space: _index(folder, space, width, options) for space, width in widths.items()}
 
 
-def _refuse_changed(name: str, there: Facts, facts: Facts) -> None:
-    """Raises StoreInUse where the vectors are not, or may not be, all of the one projection that ``facts`` tells of."""
-    if (there.projection, there.pending) != (facts.projection, facts.pending):
+def _refuse_changed(name: str, there: CollectionMetadata, metadata: CollectionMetadata) -> None:
+    """Raises StoreInUse where the vectors are not, or may not be, all of the one projection that ``metadata`` names."""
+    if (there.projection, there.pending) != (metadata.projection, metadata.pending):
         raise _changing(name)
 
 
@@ -191,7 +193,7 @@ def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[st
             for space, file in vectors.items():
                 rows = np.stack([point.vectors[space] for point in points])
                 file.write(unit(rows).tobytes())
-            collection.give_way()
+            collection.yield_lock()
             shown.advance(len(points))
 
 
@@ -228,7 +230,7 @@ def _index(folder: Path, space: str, width: int, options: ExportOptions) -> Spac
     items = size // (4 * width)
     need_space(folder, size + _tree_bytes(items, options))
     with progress(f"indexing {space}", items, unit="vectors") as shown:
-        built = build_forest_apart(
+        built = build_forest_in_child(
             spool,
             folder / f"{space}.ann",
             width,
@@ -293,10 +295,10 @@ def _write_thumbnail(data: bytes, path: Path) -> None:
     path.write_bytes(thumbnail(data, max_megapixels=0))  # it was indexed, whatever the limit was then
 
 
-def _encoder_folder(facts: Facts) -> Path:
-    encoder = open_encoder(facts.encoder, facts.encoder_sha256)
+def _encoder_folder(metadata: CollectionMetadata) -> Path:
+    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
     if not isinstance(encoder, OnnxEncoder):
-        raise UsageError(f"{facts.encoder} cannot be carried away: leave --with-encoder out")
+        raise UsageError(f"{metadata.encoder} cannot be carried away: leave --with-encoder out")
     return encoder.folder
 
 

@@ -37,12 +37,12 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
         DatasetError: nothing to train on. ProjectionError: the file is broken, or made for other models.
         CollectionMismatch: not a collection of pictures, or one that was never finished.
     """
-    facts = store.facts(name)
-    if facts.kind != "pictures" or facts.pending == CREATING:
+    metadata = store.metadata(name)
+    if metadata.kind != "pictures" or metadata.pending == CREATING:
         raise CollectionMismatch(f"{name!r} is no finished collection of pictures: `ingest run` makes one")
     given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
     if given:
-        check_projection(given, facts)
+        check_projection(given, metadata)
     with store.writing(name), store.open(name, write=True) as collection:
         projection = given or _made(store, collection, wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:
@@ -53,9 +53,9 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
 
 
 def _made(store: Store, collection: Collection, wanted: str) -> Projection:
-    facts = collection.facts
-    encoder = open_encoder(facts.encoder, facts.encoder_sha256)
-    words = open_words(facts.words, facts.words_sha256)
+    metadata = collection.metadata
+    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
+    words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, encoder.classifier.names)
     if wanted == AUTO:
         wanted = Joint.kind if trainable(collection, words) else Conse.kind

@@ -110,7 +110,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    if name in store.names() and store.facts(name).pending == CREATING:
+    if name in store.names() and store.metadata(name).pending == CREATING:
         store.drop(name)  # a run was killed before it was whole
     is_new = name not in store.names()
     encoder = None
@@ -118,7 +118,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         _tell_moved(store)
         encoder = create(store, name, root, files, options)
     else:
-        check_same(store.facts(name), name, root, options, may_move=is_named)
+        check_same(store.metadata(name), name, root, options, may_move=is_named)
     with _running(store, root, options, report, encoder) as ingest:
         ingest.bring_up_to_date(files)
     if not report.total and not report.interrupted:
@@ -137,7 +137,7 @@ def retry_failures(store: Store, name: str, options: Options) -> Report:
         DatasetError: the folder is not there.
         StoreError, WeightsError, CacheError: as their names say.
     """
-    root = dataset_root(Path(store.facts(name).root))
+    root = dataset_root(Path(store.metadata(name).root))
     report = Report(name)
     with _running(store, root, options, report) as ingest:
         ingest.try_bad_files()
@@ -163,15 +163,17 @@ def _running(
 
 
 def _name_for(root: Path, store: Store) -> str:
-    made_from_it = [name for name, facts in store.collections().items() if facts.root == str(root)]
+    made_from_it = [name for name, metadata in store.collections().items() if metadata.root == str(root)]
     return made_from_it[0] if made_from_it else collection_name(root.name)
 
 
 def _tell_moved(store: Store) -> None:
     """Perhaps it is a folder that was moved, whose pictures need not be encoded again."""
-    for name, facts in store.collections().items():
-        if not is_there(Path(facts.root)):
-            note(f"the folder of {name!r}, {shown(facts.root)}, is not there: if this is it, stop, and add -c {name}")
+    for name, metadata in store.collections().items():
+        if not is_there(Path(metadata.root)):
+            note(
+                f"the folder of {name!r}, {shown(metadata.root)}, is not there: if this is it, stop, and add -c {name}"
+            )
 
 
 def _seen_instead(left_out: LeftOut) -> str:
@@ -202,20 +204,20 @@ class Ingest:
         encoder: Encoder | None = None,
     ) -> None:
         self.collection, self.options, self.report = collection, options, report
-        facts = collection.facts
+        metadata = collection.metadata
         self.encoder: Encoder = encoder or open_encoder(
-            facts.encoder, facts.encoder_sha256, device=options.device, many=True
+            metadata.encoder, metadata.encoder_sha256, device=options.device, many=True
         )
-        self.words: Words = open_words(facts.words, facts.words_sha256)
+        self.words: Words = open_words(metadata.words, metadata.words_sha256)
         ensure_tags(store, self.words, self.encoder.classifier.names)
         self._gone: DatasetError | None = None
         self.ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds))
-        if facts.root != str(root):
-            note(f"the dataset moved from {facts.root} to {root}")
-            collection.save(replace(facts, root=str(root)))
+        if metadata.root != str(root):
+            note(f"the dataset moved from {metadata.root} to {root}")
+            collection.save(replace(metadata, root=str(root)))
 
     def bring_up_to_date(self, files: list[PictureFile]) -> None:
-        if self.collection.facts.pending == SWITCHING:
+        if self.collection.metadata.pending == SWITCHING:
             self._finish_switch()
         else:
             forget_switch(self.collection)
@@ -229,14 +231,14 @@ class Ingest:
         finally:
             self.ledger.save()
         self._settle_projection()
-        self.collection.save(replace(self.collection.facts, updated=now()))
+        self.collection.save(replace(self.collection.metadata, updated=now()))
         if self.options.quantize and self.collection.count() <= GRAPH_FROM:
             note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
         index(self.collection, self.options.quantize)
 
     def try_bad_files(self) -> None:
         """Read what is in the ledger once more; files that are gone are forgotten."""
-        root = Path(self.collection.facts.root)
+        root = Path(self.collection.metadata.root)
         files = [file for path in self.ledger.paths if (file := picture_file(root, path))]
         self.report.to_do = len(files)
         try:
@@ -336,33 +338,35 @@ class Ingest:
         self.ledger.keep_only(seen, unseen)
 
     def _settle_projection(self) -> None:
-        facts, asked = self.collection.facts, self.options.projection
-        if facts.pending == UNDECIDED or asked in TRAINED:
+        metadata, asked = self.collection.metadata, self.options.projection
+        if metadata.pending == UNDECIDED or asked in TRAINED:
             wanted = asked if asked in TRAINED else Joint.kind
-            if facts.projection != wanted:
+            if metadata.projection != wanted:
                 self._train(wanted, required=asked in TRAINED)
             elif asked in TRAINED:
                 note("the collection has such a projection already, which is kept: `ingest reproject` trains it anew")
-        elif asked == Conse.kind and facts.projection != Conse.kind:
+        elif asked == Conse.kind and metadata.projection != Conse.kind:
             self._switch(build_conse(self.encoder, self.words))
         elif given := projection_file(self.options):
-            check_projection(given, facts)
+            check_projection(given, metadata)
             if given.to_bytes() != self.collection.read_file(PROJECTION_FILE):
                 self._switch(given)
 
     def _train(self, kind: str, *, required: bool) -> None:
         labels = trainable(self.collection, self.words)
         if not labels and not required:
-            self.collection.save(replace(self.collection.facts, pending=""))
+            self.collection.save(replace(self.collection.metadata, pending=""))
             return
         self._switch(train_kind(self.collection, self.encoder, self.words, kind))
 
     def _switch(self, projection: Projection) -> None:
-        before = self.collection.facts.projection
+        before = self.collection.metadata.projection
         with progress("projecting", self.collection.count(), unit="pictures") as shown:
             switch_projection(self.collection, projection, shown.advance)
         kind = projection.header.kind
-        note(f"projection changed from {before} to {kind}" if self.collection.facts.updated else f"projection: {kind}")
+        note(
+            f"projection changed from {before} to {kind}" if self.collection.metadata.updated else f"projection: {kind}"
+        )
 
     def _finish_switch(self) -> None:
         note("going on with the change of projection that an earlier run began")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingest.collection import PAGE, features_of
 from ingest.errors import StoreError
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import VISUAL, Store, open_store
 from model.encoders import Embedded
 from model.errors import DiskFull
@@ -32,7 +32,7 @@ def stored_pictures(root: Path, encoder: str, encoder_sha256: str) -> dict[Pictu
         )
         try:
             made_of = (str(root), encoder, encoder_sha256)
-            names = [name for name, facts in store.collections().items() if _made_of(facts) == made_of]
+            names = [name for name, metadata in store.collections().items() if _made_of(metadata) == made_of]
             return _pictures(store, names[0], root) if names else {}
         finally:
             store.close()
@@ -41,8 +41,8 @@ def stored_pictures(root: Path, encoder: str, encoder_sha256: str) -> dict[Pictu
         return {}
 
 
-def _made_of(facts: Facts) -> tuple[str, str, str]:
-    return facts.root, facts.encoder, facts.encoder_sha256
+def _made_of(metadata: CollectionMetadata) -> tuple[str, str, str]:
+    return metadata.root, metadata.encoder, metadata.encoder_sha256
 
 
 def _pictures(store: Store, name: str, root: Path) -> dict[PictureFile, Embedded]:
@@ -53,5 +53,5 @@ def _pictures(store: Store, name: str, root: Path) -> dict[PictureFile, Embedded
                 there = Picture.from_payload(point.payload)
                 file = PictureFile(root, there.path, there.size, there.mtime_ns)
                 found[file] = Embedded(file, there.sha256, there.width, there.height, features_of(point))
-            collection.give_way()
+            collection.yield_lock()
     return found

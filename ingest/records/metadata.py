@@ -12,7 +12,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CollectionMetadata:
     """What is recorded of a collection, and must not change under it.
 
     ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
@@ -39,14 +39,14 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any], name: str) -> Facts:
-        """Raises StoreError where the facts are incomplete or of a newer format."""
+    def from_json(cls, metadata: Mapping[str, Any], name: str) -> CollectionMetadata:
+        """Raises StoreError where it is incomplete or of a newer format."""
         try:
-            if facts["format"] != FORMAT:
+            if metadata["format"] != FORMAT:
                 raise StoreError(
-                    f"collection {name!r} is of format {facts['format']}, this version reads {FORMAT}: upgrade"
+                    f"collection {name!r} is of format {metadata['format']}, this version reads {FORMAT}: upgrade"
                 )
-            known = {key: facts[key] for key in cls.__dataclass_fields__ if key in facts}
+            known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
             return cls(**{**known, "trained": tuple(known.get("trained", ()))})
         except (KeyError, TypeError) as error:
             raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error

@@ -20,7 +20,7 @@ from ingest.stores.base import (
     check_name,
     collection_name,
 )
-from ingest.stores.child_process import run_apart
+from ingest.stores.child_process import run_in_child
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
     BUILD_WIDTH,
@@ -59,7 +59,7 @@ __all__ = [
     "is_for_graph",
     "none_yet",
     "open_store",
-    "run_apart",
+    "run_in_child",
     "search_width",
     "wants_codes",
     "wants_graph",

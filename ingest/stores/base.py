@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from model.encoders import Encoder, open_encoder
 from model.errors import UsageError
 from model.words import Words, open_words
@@ -75,7 +75,7 @@ class Collection(ABC):
     """Points of one kind, and what is recorded of them. Close it, or use it in a ``with``."""
 
     name: str
-    facts: Facts
+    metadata: CollectionMetadata
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace whole points. When this returns they survive a kill and a power cut.
@@ -85,8 +85,10 @@ class Collection(ABC):
             StoreError: the store cannot take them.
         """
         for point in points:
-            if point.vectors.keys() != self.facts.vectors.keys():
-                raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(self.facts.vectors)} wanted")
+            if point.vectors.keys() != self.metadata.vectors.keys():
+                raise ValueError(
+                    f"a point with vectors {sorted(point.vectors)}: {sorted(self.metadata.vectors)} wanted"
+                )
             for name, vector in point.vectors.items():
                 self._check_vector(name, vector)
             _check_payload(point.payload)
@@ -141,7 +143,7 @@ class Collection(ABC):
             wanted *= 4  # more ties than the margin: all of them must be seen
 
     def _check_vector(self, name: str, vector: Vector) -> None:
-        width = self.facts.vectors.get(name)
+        width = self.metadata.vectors.get(name)
         if width is None:
             raise ValueError(f"no vector {name!r} in collection {self.name!r}")
         if vector.shape != (width,):
@@ -189,8 +191,8 @@ class Collection(ABC):
         """Every value of a payload field, or of the list it holds, with its number of points."""
 
     @abstractmethod
-    def save(self, facts: Facts) -> None:
-        """Record ``facts`` in place of the old ones, whole or not at all."""
+    def save(self, metadata: CollectionMetadata) -> None:
+        """Record ``metadata`` in place of the old ones, whole or not at all."""
 
     @abstractmethod
     def write_file(self, name: str, data: bytes) -> None:
@@ -200,7 +202,7 @@ class Collection(ABC):
     def read_file(self, name: str) -> bytes | None:
         """A file kept with the collection, or None."""
 
-    def give_way(self) -> None:  # noqa: B027 - most keep nobody out
+    def yield_lock(self) -> None:  # noqa: B027 - most keep nobody out
         """Let others have it who wait, as a long reading must between two questions; it may have changed after."""
 
     def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
@@ -240,7 +242,7 @@ class Summary:
     """
 
     name: str
-    facts: Facts
+    metadata: CollectionMetadata
     points: int
     size: int | None
     graph: int = 0
@@ -257,7 +259,7 @@ class Store(ABC):
         """All collections, sorted."""
 
     @abstractmethod
-    def facts(self, name: str) -> Facts:
+    def metadata(self, name: str) -> CollectionMetadata:
         """What is recorded of a collection, also while another process writes it.
 
         Raises:
@@ -300,42 +302,42 @@ class Store(ABC):
         return nullcontext()
 
     @abstractmethod
-    def create(self, name: str, facts: Facts) -> Collection:
+    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
         """Make an empty collection and open it for writing."""
 
     @abstractmethod
     def drop(self, name: str) -> None:
         """Remove a collection with all in it."""
 
-    def words(self, facts: Facts) -> Words:
+    def words(self, metadata: CollectionMetadata) -> Words:
         """The word vectors a collection was made with.
 
         Raises:
             WeightsError: they are not here.
         """
-        return open_words(facts.words, facts.words_sha256)
+        return open_words(metadata.words, metadata.words_sha256)
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, metadata: CollectionMetadata) -> Encoder:
         """The encoder a collection was made with, to look at a new picture.
 
         Raises:
             WeightsError: its weights are not here.
         """
-        return open_encoder(facts.encoder, facts.encoder_sha256)
+        return open_encoder(metadata.encoder, metadata.encoder_sha256)
 
-    def collections(self) -> dict[str, Facts]:
+    def collections(self) -> dict[str, CollectionMetadata]:
         """Collections of pictures by name; one that cannot be read is told, and does not hide the others."""
-        found: dict[str, Facts] = {}
+        found: dict[str, CollectionMetadata] = {}
         for name in self.names():
             try:
-                facts = self.facts(name)
+                metadata = self.metadata(name)
             except StoreUnreachable:
                 raise
             except StoreError as error:
                 log.warning("left out: %s", error)
                 continue
-            if facts.kind == "pictures":
-                found[name] = facts
+            if metadata.kind == "pictures":
+                found[name] = metadata
         return found
 
     def not_found(self, name: str) -> CollectionNotFound:

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1
 
 
-def run_apart(what: str, work: Callable[..., Result], *args: Any, advance: Callable[[int], None]) -> Result:
+def run_in_child(what: str, work: Callable[..., Result], *args: Any, advance: Callable[[int], None]) -> Result:
     """``work(*args, advance=...)`` in another process, which ends with this one however that ends.
 
     Args:

@@ -55,14 +55,14 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
         CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
     """
     if name:
-        if store.facts(name).kind != "pictures":
+        if store.metadata(name).kind != "pictures":
             raise store.not_found(name)
         return name
     there = store.collections()
     if not there:
         raise CollectionNotFound(none_yet(store))
     for place in (near, Path.cwd()):
-        inside = [found for found, facts in there.items() if place and place.is_relative_to(facts.root)]
+        inside = [found for found, metadata in there.items() if place and place.is_relative_to(metadata.root)]
         if inside:
             return max(inside, key=lambda found: (len(there[found].root), found))
     if len(there) == 1:

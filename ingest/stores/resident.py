@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import CollectionNotFound
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores.base import Collection, Store, Summary
 from model.encoders import Classifier, Encoder, Features
 from model.words import Words
@@ -85,8 +85,8 @@ class ResidentStore(Store):
     def names(self) -> list[str]:
         return self._store.names()
 
-    def facts(self, name: str) -> Facts:
-        return self._store.facts(name)
+    def metadata(self, name: str) -> CollectionMetadata:
+        return self._store.metadata(name)
 
     def summary(self, name: str) -> Summary:
         return self._store.summary(name)
@@ -94,8 +94,8 @@ class ResidentStore(Store):
     def open(self, name: str, *, write: bool = False) -> Collection:
         return self._store.open(name, write=write)
 
-    def create(self, name: str, facts: Facts) -> Collection:
-        return self._store.create(name, facts)
+    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
+        return self._store.create(name, metadata)
 
     def drop(self, name: str) -> None:
         self._store.drop(name)
@@ -120,7 +120,7 @@ class ResidentStore(Store):
 
     def _borrow(self, name: str) -> _Kept:
         if name not in self._places:
-            self._store.facts(name)  # there must be one, or any name asked for would take memory
+            self._store.metadata(name)  # there must be one, or any name asked for would take memory
         with self._lock:
             place = self._places.setdefault(name, _Place())
         with place.lock:
@@ -139,7 +139,7 @@ class ResidentStore(Store):
             return True
         kept.checked = now
         try:
-            return self._store.facts(name) == kept.collection.facts
+            return self._store.metadata(name) == kept.collection.metadata
         except CollectionNotFound:
             return False
 
@@ -156,17 +156,17 @@ class ResidentStore(Store):
     def thumbnail(self, id: UUID) -> bytes | None:
         return self._store.thumbnail(id)
 
-    def words(self, facts: Facts) -> Words:
+    def words(self, metadata: CollectionMetadata) -> Words:
         with self._models:
-            if facts.words_sha256 not in self._words:
-                self._words[facts.words_sha256] = self._store.words(facts)
-            return self._words[facts.words_sha256]
+            if metadata.words_sha256 not in self._words:
+                self._words[metadata.words_sha256] = self._store.words(metadata)
+            return self._words[metadata.words_sha256]
 
-    def encoder(self, facts: Facts) -> Encoder:
-        key = (facts.encoder, facts.encoder_sha256)
+    def encoder(self, metadata: CollectionMetadata) -> Encoder:
+        key = (metadata.encoder, metadata.encoder_sha256)
         with self._models:
             if key not in self._encoders:
-                encoder = self._store.encoder(facts)
+                encoder = self._store.encoder(metadata)
                 side = encoder.spec.framing.crop
                 encoder.encode(np.zeros((1, side, side, 3), np.uint8))  # loads it, before threads would, each its own
                 self._encoders[key] = _InTurn(encoder)

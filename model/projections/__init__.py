@@ -2,8 +2,8 @@
 
 It must not know where vectors are kept. What trains a projection is `model.projections.training`."""
 
-from model.projections.base import HASH_DIGITS, Header, Projection, Reading, Tensors, unit
-from model.projections.best import Joint, apart, margin, rooted
+from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence, Tensors, unit
+from model.projections.best import Joint, decorrelate, margin, sqrt_features
 from model.projections.conse import Conse
 from model.projections.document import HIDDEN, Devise, parameter_table
 from model.projections.io import KINDS, is_projection_file, load_projection, read_projection
@@ -19,10 +19,10 @@ __all__ = [
     "Header",
     "Joint",
     "Projection",
-    "Reading",
     "Tag",
+    "TagEvidence",
     "Tensors",
-    "apart",
+    "decorrelate",
     "is_projection_file",
     "known_vectors",
     "label_vectors",
@@ -32,6 +32,6 @@ __all__ = [
     "ranked",
     "read_projection",
     "read_vocabulary",
-    "rooted",
+    "sqrt_features",
     "unit",
 ]

@@ -70,7 +70,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TagEvidence:
     """What words are read off a picture by.
 
     ``vector``: (words' width,) unit, where in word space. ``named``: words to the probability of the classes
@@ -98,9 +98,9 @@ class Projection(ABC):
     @abstractmethod
     def project(self, features: Features) -> NDArray[np.float32]: ...
 
-    def read(self, features: Features) -> Reading:
+    def read(self, features: Features) -> TagEvidence:
         """How words are read off one picture, features (width,)."""
-        return Reading(self.project(features[None])[0], {})
+        return TagEvidence(self.project(features[None])[0], {})
 
     @property
     def learnt(self) -> Mapping[str, Vector]:

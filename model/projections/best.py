@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.encoders import Features
-from model.projections.base import Header, Reading, Tensors, Vector, softmax, unit
+from model.projections.base import Header, TagEvidence, Tensors, Vector, softmax, unit
 from model.projections.conse import Conse
 
-FLOOR = 0.3
+MIN_LABEL_WEIGHT = 0.3
 """What the labels weigh at least: enough to rank them among each other, too little to hide another thing."""
 
-LEAN = 1.5
+LABEL_LOGIT_BIAS = 1.5
 """In doubt, for the labels: log-odds added to the calibrated ones where pictures are searched."""
 
 TEMPERATURE = 3.0
@@ -50,19 +50,19 @@ class Joint(Conse):
 
     def project(self, features: Features) -> NDArray[np.float32]:
         classes, labels = self.logits(features), self.label_logits(features)
-        share = FLOOR + (1 - FLOOR) * _sigmoid(self._log_odds(classes, labels) + LEAN)
+        share = MIN_LABEL_WEIGHT + (1 - MIN_LABEL_WEIGHT) * _sigmoid(self._log_odds(classes, labels) + LABEL_LOGIT_BIAS)
         said = unit(softmax(labels / TEMPERATURE) @ self.tensors["directions"])
         return unit(share[:, None] * said + (1 - share[:, None]) * self.through_classes(classes))
 
     def label_logits(self, features: Features) -> NDArray[np.float32]:
         """(n, labels)."""
-        return np.asarray(rooted(features) @ self.tensors["rows"].T + self.tensors["row_bias"], np.float32)
+        return np.asarray(sqrt_features(features) @ self.tensors["rows"].T + self.tensors["row_bias"], np.float32)
 
     def _log_odds(self, classes: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float32]:
         slope, offset = self.tensors["gate"]
         return np.asarray(slope * margin(labels, classes) + offset, np.float32)
 
-    def read(self, features: Features) -> Reading:
+    def read(self, features: Features) -> TagEvidence:
         classes, labels = self.logits(features[None]), self.label_logits(features[None])
         share = _sigmoid(self._log_odds(classes, labels))[0]
         probable = softmax(labels)[0]
@@ -71,14 +71,14 @@ class Joint(Conse):
         named = self.named((1 - share) * softmax(classes)[0])
         for word, probability in zip(self.header.spoken, (share * probable).tolist(), strict=True):
             named[word] = min(1.0, named.get(word, 0.0) + probability)
-        return Reading(vector, named)
+        return TagEvidence(vector, named)
 
     @cached_property
     def learnt(self) -> Mapping[str, Vector]:
         return dict(zip(self.header.spoken, self.tensors["directions"], strict=True))
 
 
-def rooted(features: Features) -> Features:
+def sqrt_features(features: Features) -> Features:
     """Square roots: few large numbers no longer outweigh the many small ones (features are never negative)."""
     return np.sqrt(np.maximum(features, 0))
 
@@ -88,7 +88,7 @@ def margin(labels: NDArray[np.float32], classes: NDArray[np.float32]) -> NDArray
     return _log_sum(labels) - _log_sum(classes)
 
 
-def apart(labels: NDArray[np.float32]) -> NDArray[np.float32]:
+def decorrelate(labels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors (n, width) made more unlike each other, each still nearest to itself.
 
     Ridge regression in its dual form: a vector in word space whose cosines to the labels' words come nearest

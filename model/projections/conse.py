@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.encoders import Classifier, Features
-from model.projections.base import Header, Projection, Reading, Tensors, softmax, unit
+from model.projections.base import Header, Projection, TagEvidence, Tensors, softmax, unit
 from model.projections.classes import ClassName, class_vectors, imagenet_classes
 from model.words import Words
 
@@ -70,9 +70,9 @@ class Conse(Projection):
         related = unit((logits - self.tensors["bias"]) / self._lengths @ self.tensors["related"])
         return unit(likely + RELATED_SHARE * related)
 
-    def read(self, features: Features) -> Reading:
+    def read(self, features: Features) -> TagEvidence:
         logits = self.logits(features[None])
-        return Reading(self.through_classes(logits)[0], self.named(softmax(logits)[0]))
+        return TagEvidence(self.through_classes(logits)[0], self.named(softmax(logits)[0]))
 
     def named(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
         """Words to the probability (at most 1) of the classes that they name, from (1000,)."""
@@ -88,11 +88,11 @@ class Conse(Projection):
     ) -> Conse:
         """Take the class names' vectors from ``words``."""
         classes = imagenet_classes() if classes is None else classes
-        tensors = speaking(classifier, class_vectors(classes, words))
+        tensors = class_tensors(classifier, class_vectors(classes, words))
         return cls(replace(header, kind=cls.kind, class_tags=[named.tags for named in classes]), tensors)
 
 
-def speaking(classifier: Classifier, vectors: NDArray[np.float32]) -> Tensors:
+def class_tensors(classifier: Classifier, vectors: NDArray[np.float32]) -> Tensors:
     """The tensors by which classes speak; ``vectors`` (1000, words' width)."""
     named = vectors.any(axis=1)
     rows = unit(classifier.weight[named])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import UsageError
-from model.projections.base import Reading
+from model.projections.base import TagEvidence
 from model.words import NearWord, Words
 
 TAG_DEPTH = 50
@@ -36,7 +36,7 @@ class Tag:
 
 
 def ranked(
-    reading: Reading, candidates: Mapping[str, Vector], near: Sequence[NearWord], trained: Container[str]
+    reading: TagEvidence, candidates: Mapping[str, Vector], near: Sequence[NearWord], trained: Container[str]
 ) -> list[Tag]:
     """Tags, the best first.
 

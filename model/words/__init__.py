@@ -14,12 +14,12 @@ from model.words.glove import (
     words_dir,
     words_spec,
 )
-from model.words.vectors import FACTS_FILE, NearWord, Words
+from model.words.vectors import METADATA_FILE, NearWord, Words
 from model.words.vocabulary import VERSION, Vocabulary, forms, tag_vocabulary
 
 __all__ = [
     "BUNDLED_WORDS",
-    "FACTS_FILE",
+    "METADATA_FILE",
     "STANDARD_WORDS",
     "VERSION",
     "WORDS",

@@ -99,7 +99,7 @@ def installed_words(spec: WordsSpec) -> str | None:
     if spec.package:
         return spec.sha256 if find_spec(spec.package) else None
     sha256 = in_use("words", spec.name)
-    return sha256 if sha256 and (words_dir(spec.name, sha256) / layout.FACTS_FILE).is_file() else None
+    return sha256 if sha256 and (words_dir(spec.name, sha256) / layout.METADATA_FILE).is_file() else None
 
 
 def open_words(name: str, sha256: str = "") -> Words:
@@ -112,7 +112,7 @@ def open_words(name: str, sha256: str = "") -> Words:
     spec = words_spec(name)
     sha256 = sha256 or installed_words(spec) or ""
     folder = words_dir(name, sha256)
-    if not (folder / layout.FACTS_FILE).is_file():
+    if not (folder / layout.METADATA_FILE).is_file():
         if not spec.package or sha256 != spec.sha256:
             which = f" with checksum {sha256[:8]}" if sha256 else ""
             raise WeightsError(f"no word vectors {name}{which} here: `model fetch` brings them")
@@ -134,7 +134,7 @@ def install_words(spec: WordsSpec, source: Path, sha256: str, advance: Callable[
     """
     folder = words_dir(spec.name, sha256)
     with cache_errors(folder):
-        if not (folder / layout.FACTS_FILE).is_file():
+        if not (folder / layout.METADATA_FILE).is_file():
             with _open_text(source, spec) as text:
                 need_space(folder, 400_000 * spec.width * 4)
                 convert(read_text(text, spec.width, source, advance), spec.name, spec.width, sha256, folder)
@@ -228,14 +228,14 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
         if not all_words:
             raise WeightsError(f"no words in the file for {name}")
         _write_index(all_words, temporary)
-        facts = {
+        metadata = {
             "format": layout.FORMAT,
             "name": name,
             "sha256": sha256,
             "width": width,
             "count": len(all_words),
         }
-        (temporary / layout.FACTS_FILE).write_text(json.dumps(facts))
+        (temporary / layout.METADATA_FILE).write_text(json.dumps(metadata))
 
 
 def _write_index(all_words: list[bytes], folder: Path) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from model.errors import WeightsError, WordsError
 
 FORMAT = 1
-FACTS_FILE = "words.json"
+METADATA_FILE = "words.json"
 VECTORS_FILE = "vectors.f32"
 NORMS_FILE = "norms.f32"
 TEXT_FILE = "words.utf8"
@@ -73,13 +73,13 @@ class Words:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            facts = json.loads((folder / FACTS_FILE).read_text())
-            if facts["format"] != FORMAT:
-                raise WeightsError(f"{folder} is of format {facts['format']}, {FORMAT} expected: remove it")
-            self.name = str(facts["name"])
-            self.sha256 = str(facts["sha256"])
-            self.width = int(facts["width"])
-            self.count = int(facts["count"])
+            metadata = json.loads((folder / METADATA_FILE).read_text())
+            if metadata["format"] != FORMAT:
+                raise WeightsError(f"{folder} is of format {metadata['format']}, {FORMAT} expected: remove it")
+            self.name = str(metadata["name"])
+            self.sha256 = str(metadata["sha256"])
+            self.width = int(metadata["width"])
+            self.count = int(metadata["count"])
             self.vectors: NDArray[np.float32] = self._map(VECTORS_FILE, np.float32, (self.count, self.width))
             self._norms = self._map(NORMS_FILE, np.float32, (self.count,))
             self._offsets = self._map(OFFSETS_FILE, np.int64, (self.count + 1,))

@@ -5,7 +5,7 @@ It must not know how answers are shown."""
 from query.asking.cutoff import Cutoff
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Member, find_duplicates
 from query.asking.expression import Direction, Term, direction, parse
-from query.asking.query_vectors import Asked, combine
+from query.asking.query_vectors import ImageQuery, combine
 from query.asking.ranking import DEPTH
 from query.asking.search import Found, Search, Space, collection_words
 from query.asking.source import STDIN, Source
@@ -14,11 +14,11 @@ __all__ = [
     "DEFAULT_THRESHOLD",
     "DEPTH",
     "STDIN",
-    "Asked",
     "Cutoff",
     "Direction",
     "Found",
     "Group",
+    "ImageQuery",
     "Member",
     "Search",
     "Source",

@@ -70,7 +70,7 @@ class Sample:
         """The first page in the order of ids, which are hashes of names: no folder is in it more than another."""
         points = next(iter(collection.scroll([using], page=SAMPLE)), [])
         rows = [point.vectors[using] for point in points]
-        vectors = np.stack(rows) if rows else np.empty((0, collection.facts.vectors[using]), np.float32)
+        vectors = np.stack(rows) if rows else np.empty((0, collection.metadata.vectors[using]), np.float32)
         return cls([point.id for point in points], vectors, collection.count())
 
     def scores(self, vector: Vector, without: Sequence[UUID] = ()) -> Vector:

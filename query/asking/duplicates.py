@@ -66,7 +66,7 @@ def find_duplicates(
     groups = []
     for first, point in _in_order([same[0] for same in copies.values()], collection):
         advance(len(copies[first.sha256]))
-        collection.give_way()
+        collection.yield_lock()
         if first.sha256 in grouped:
             continue
         near = {first.sha256: 1.0}
@@ -74,7 +74,7 @@ def find_duplicates(
             if sha256 in copies and sha256 not in grouped:
                 near.setdefault(sha256, score)
         members = [
-            Member(picture, score, picture is not copies[sha256][0], collection.facts.root)
+            Member(picture, score, picture is not copies[sha256][0], collection.metadata.root)
             for sha256, score in near.items()
             for picture in copies[sha256]
         ]

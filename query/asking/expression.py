@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError, WordsError
 from model.words import Words
-from query.asking.query_vectors import Aim
+from query.asking.query_vectors import QueryVector
 
 Vector = NDArray[np.float32]
 _OPERATOR = re.compile(r"(?:^|\s)([+-])(?=\s|$|\w)")
@@ -33,7 +33,7 @@ class Term:
 class Direction:
     """Where in word space to look. ``aim``: at unit length. ``unknown``: words passed over."""
 
-    aim: Aim
+    aim: QueryVector
     known: tuple[str, ...]
     unknown: tuple[str, ...]
 
@@ -71,7 +71,7 @@ def _term(sign: str, phrase: str) -> Term:
 def direction(
     terms: Iterable[Term],
     words: Words,
-    start: Aim | None = None,
+    start: QueryVector | None = None,
     *,
     learnt: Mapping[str, Vector] | None = None,
 ) -> Direction:
@@ -94,7 +94,7 @@ def direction(
     if start is None and taken and not added:
         raise UsageError("only words to turn away from: name at least one to look for")
     return Direction(
-        aim=_aim(added, taken, start or Aim.at(np.zeros(words.width, np.float32))),
+        aim=_aim(added, taken, start or QueryVector.at(np.zeros(words.width, np.float32))),
         known=tuple(word for _, phrase in phrases for word in phrase.known),
         unknown=tuple(word for _, phrase in phrases for word in phrase.unknown),
     )
@@ -103,14 +103,14 @@ def direction(
 Part = tuple[float, Vector]
 
 
-def _aim(added: Sequence[Part], taken: Sequence[Part], start: Aim) -> Aim:
+def _aim(added: Sequence[Part], taken: Sequence[Part], start: QueryVector) -> QueryVector:
     vector = _sum([*added, *((-weight, vector) for weight, vector in taken), (1.0, start.vector)])
     if not vector.any():
         raise WordsError("the words asked for cancel each other out: ask for fewer")
     if not taken and start.taken is None:
-        return Aim.at(vector)
+        return QueryVector.at(vector)
     before = [] if start.taken is None else [(1.0, start.taken)]
-    return Aim(vector, _sum([*added, (1.0, start.wanted)]), _sum([*taken, *before]))
+    return QueryVector(vector, _sum([*added, (1.0, start.wanted)]), _sum([*taken, *before]))
 
 
 def _sum(parts: Sequence[Part]) -> Vector:

@@ -16,7 +16,7 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class QueryVector:
     """Where to look. ``vector``: (width,) float32. ``wanted``: the same before anything is taken away.
     ``taken``: what is, None where nothing is.
 
@@ -29,17 +29,17 @@ class Aim:
     taken: Vector | None = None
 
     @classmethod
-    def at(cls, vector: Vector) -> Aim:
+    def at(cls, vector: Vector) -> QueryVector:
         """One that takes nothing away."""
         return cls(vector, vector)
 
-    def measured(self) -> Aim:
+    def measured(self) -> QueryVector:
         """Itself; but one that wants nothing, and only turns away, is measured by where that leads."""
-        return self if self.wanted.any() else Aim.at(self.vector)
+        return self if self.wanted.any() else QueryVector.at(self.vector)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImageQuery:
     """The picture asked about: ``visual`` as the encoder gave it, ``semantic`` at unit length.
 
     ``id``: its point, where it is in the collection. ``stored``: whether no model had to look at it.
@@ -53,15 +53,23 @@ class Asked:
     stored: bool
     others: tuple[UUID, ...] = ()
     is_sum: bool = False
-    parts: tuple[Asked, Asked] | None = None
+    parts: tuple[ImageQuery, ImageQuery] | None = None
 
     @property
-    def visual_aim(self) -> Aim:
-        return Aim(self.visual, *(part.visual for part in self.parts)) if self.parts else Aim.at(self.visual)
+    def visual_aim(self) -> QueryVector:
+        return (
+            QueryVector(self.visual, *(part.visual for part in self.parts))
+            if self.parts
+            else QueryVector.at(self.visual)
+        )
 
     @property
-    def semantic_aim(self) -> Aim:
-        return Aim(self.semantic, *(part.semantic for part in self.parts)) if self.parts else Aim.at(self.semantic)
+    def semantic_aim(self) -> QueryVector:
+        return (
+            QueryVector(self.semantic, *(part.semantic for part in self.parts))
+            if self.parts
+            else QueryVector.at(self.semantic)
+        )
 
     @property
     def ids(self) -> tuple[UUID, ...]:
@@ -69,7 +77,7 @@ class Asked:
         return ((self.id,) if self.id else ()) + self.others
 
 
-def combine(plus: Sequence[Asked], minus: Sequence[Asked]) -> Asked:
+def combine(plus: Sequence[ImageQuery], minus: Sequence[ImageQuery]) -> ImageQuery:
     """Pictures added up, and others taken away, each counting as much as a word does.
 
     Raises:
@@ -84,8 +92,8 @@ def combine(plus: Sequence[Asked], minus: Sequence[Asked]) -> Asked:
     if min(np.linalg.norm(visual), np.linalg.norm(semantic)) < 1e-6:
         raise UsageError("the pictures asked for cancel each other out: ask for fewer")
     ids = tuple(id for asked in pictures for id in asked.ids)
-    made = Asked(visual, semantic, None, all(asked.stored for asked in pictures), ids, is_sum=True)
+    made = ImageQuery(visual, semantic, None, all(asked.stored for asked in pictures), ids, is_sum=True)
     if not minus:
         return made
-    nothing = Asked(np.zeros_like(visual), np.zeros_like(semantic), None, stored=True)
+    nothing = ImageQuery(np.zeros_like(visual), np.zeros_like(semantic), None, stored=True)
     return replace(made, parts=(combine(plus, ()) if plus else nothing, combine(minus, ())))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit
 from query.asking.cutoff import Cutoff, cosines
-from query.asking.query_vectors import Aim
+from query.asking.query_vectors import QueryVector
 
 RRF_K = 60
 """Cormack, Clarke and Buettcher 2009, "Reciprocal rank fusion": the constant of the paper."""
@@ -28,7 +28,7 @@ class Ranking:
     filter: Filter
     cutoff: Cutoff | None
 
-    def best(self, aims: Mapping[str, Aim], limit: int, min_score: float) -> list[Hit]:
+    def best(self, aims: Mapping[str, QueryVector], limit: int, min_score: float) -> list[Hit]:
         """The best answers, at most ``limit``.
 
         Args:
@@ -42,13 +42,13 @@ class Ranking:
             hits = self._nearest(using, aim, limit, min_score)
         return [hit for hit in hits if hit.score >= min_score][:limit]
 
-    def _nearest(self, using: str, aim: Aim, limit: int, min_score: float = -1.0) -> list[Hit]:
+    def _nearest(self, using: str, aim: QueryVector, limit: int, min_score: float = -1.0) -> list[Hit]:
         floor = self.cutoff.floors[using] if self.cutoff else -1.0
         if self.cutoff and aim.taken is not None:
             return self._standing_out(using, aim, aim.taken, floor)
         return self.collection.search(using, aim.vector, limit, self.filter, min_score=max(min_score, floor))
 
-    def _standing_out(self, using: str, aim: Aim, taken: NDArray[np.float32], floor: float) -> list[Hit]:
+    def _standing_out(self, using: str, aim: QueryVector, taken: NDArray[np.float32], floor: float) -> list[Hit]:
         """What stands out for what is wanted and is not still nearer to what is taken away, in the question's order.
 
         Of more than `DEPTH` that stand out, those that do most.
@@ -62,7 +62,7 @@ class Ranking:
         kept = [Hit(id, score, near[id].payload) for id, score, away in told if away <= near[id].score]
         return sorted(kept, key=_best_first)
 
-    def _fused(self, aims: Mapping[str, Aim]) -> list[Hit]:
+    def _fused(self, aims: Mapping[str, QueryVector]) -> list[Hit]:
         """Reciprocal rank fusion of what is near by either vector."""
         hits: dict[UUID, Hit] = {}
         scores: dict[UUID, float] = {}

@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.collection import features_of, need_tags, read_collection_projection
-from ingest.records import Facts, Picture, stable_id
+from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Store, choose_collection
 from model.encoders import Encoder
 from model.errors import PictureError, PictureGone, UsageError
 from model.pair import choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
-from model.projections import TAG_DEPTH, Projection, Reading, Tag, known_vectors, label_vectors, ranked, unit
+from model.projections import TAG_DEPTH, Projection, Tag, TagEvidence, known_vectors, label_vectors, ranked, unit
 from model.system.names import shown
 from model.system.paths import expanded, real_path
 from model.words import NearWord, Words, open_words
 from query.asking.cutoff import SAMPLE_LASTS, Cutoff, Sample, picture_floor, word_floor
 from query.asking.expression import Direction, Term, direction
-from query.asking.query_vectors import Aim, Asked
+from query.asking.query_vectors import ImageQuery, QueryVector
 from query.asking.ranking import Ranking
 from query.asking.source import Source
 
@@ -75,9 +75,9 @@ def collection_words(store: Store, name: str) -> Words:
     if not name and not store.collections():
         return open_words(choose_pair(offline=True).words)
     there = store.collections()
-    if not name and len({(facts.words, facts.words_sha256) for facts in there.values()}) == 1:
+    if not name and len({(metadata.words, metadata.words_sha256) for metadata in there.values()}) == 1:
         return store.words(next(iter(there.values())))
-    return store.words(store.facts(choose_collection(store, name)))
+    return store.words(store.metadata(choose_collection(store, name)))
 
 
 class Search:
@@ -95,16 +95,16 @@ class Search:
         return self._collection.name
 
     @property
-    def facts(self) -> Facts:
-        return self._collection.facts
+    def metadata(self) -> CollectionMetadata:
+        return self._collection.metadata
 
     @cached_property
     def words(self) -> Words:
-        return self._store.words(self.facts)
+        return self._store.words(self.metadata)
 
     @cached_property
     def encoder(self) -> Encoder:
-        return self._store.encoder(self.facts)
+        return self._store.encoder(self.metadata)
 
     @cached_property
     def projection(self) -> Projection:
@@ -120,9 +120,9 @@ class Search:
         if folder.parts[:1] == ("..",):
             folder = Path(os.path.abspath(folder))
         if folder.is_absolute():
-            if not folder.is_relative_to(self.facts.root):
-                raise UsageError(f"{under} is not in the dataset {self.facts.root}")
-            folder = folder.relative_to(self.facts.root)
+            if not folder.is_relative_to(self.metadata.root):
+                raise UsageError(f"{under} is not in the dataset {self.metadata.root}")
+            folder = folder.relative_to(self.metadata.root)
         inside = shown(os.path.normpath(folder).replace(os.sep, "/")) if under else ""
         return Filter(labels=tuple(map(shown, labels)), under="" if inside == "." else inside)
 
@@ -135,7 +135,7 @@ class Search:
             return f"no picture found: none in the collection lies under {filter.under}"
         return "no picture found"
 
-    def ask_about(self, source: Source) -> Asked:
+    def ask_about(self, source: Source) -> ImageQuery:
         """The vectors of a picture: the stored ones where it is indexed and has not changed since.
 
         Raises:
@@ -158,11 +158,11 @@ class Search:
         features: Vector = self.encoder.encode(pixels[None])[0]
         return features
 
-    def ask_with(self, features: Vector, id: UUID | None = None) -> Asked:
+    def ask_with(self, features: Vector, id: UUID | None = None) -> ImageQuery:
         """A picture that is not stored, by its `features`."""
-        return Asked(features, self.projection.project(features[None])[0], id, stored=False)
+        return ImageQuery(features, self.projection.project(features[None])[0], id, stored=False)
 
-    def ask_stored(self, ids: Sequence[UUID]) -> list[Asked]:
+    def ask_stored(self, ids: Sequence[UUID]) -> list[ImageQuery]:
         """Pictures of the collection, in the order asked for.
 
         Raises:
@@ -171,7 +171,7 @@ class Search:
         points = self._collection.retrieve(list(ids), [VISUAL, SEMANTIC])
         if missing := [str(id) for id in ids if id not in points]:
             raise PictureGone(f"no picture {missing[0]} in the collection: it may have been removed since")
-        return [Asked(features_of(points[id]), points[id].vectors[SEMANTIC], id, stored=True) for id in ids]
+        return [ImageQuery(features_of(points[id]), points[id].vectors[SEMANTIC], id, stored=True) for id in ids]
 
     def picture(self, id: UUID) -> Picture | None:
         """The picture with that id, if the collection has it."""
@@ -198,13 +198,13 @@ class Search:
 
     def _id_of(self, path: Path) -> UUID | None:
         """The id that a file has or would have in this collection; none for files elsewhere."""
-        root = Path(self.facts.root)
+        root = Path(self.metadata.root)
         for place in (path, real_path(path)):
             if place.is_relative_to(root):
                 return stable_id(place.relative_to(root).as_posix())
         return None
 
-    def _indexed(self, path: Path) -> Asked | None:
+    def _indexed(self, path: Path) -> ImageQuery | None:
         id = self._id_of(path)
         if id is None and not path.exists():  # perhaps a path as answers show it, relative to the dataset
             id = stable_id(os.path.relpath(path).replace(os.sep, "/"))
@@ -219,11 +219,11 @@ class Search:
         else:
             if (status.st_size, status.st_mtime_ns) != (picture.size, picture.mtime_ns):
                 return None
-        return Asked(features_of(point), point.vectors[SEMANTIC], point.id, stored=True)
+        return ImageQuery(features_of(point), point.vectors[SEMANTIC], point.id, stored=True)
 
     def similar(
         self,
-        asked: Asked,
+        asked: ImageQuery,
         *,
         terms: Sequence[Term] = (),
         space: Space | None = None,
@@ -244,7 +244,7 @@ class Search:
         without = Filter(filter.labels, filter.under, asked.ids)
         return self._rank(self.aims(asked, terms, space), limit, without, min_score, cutoff)
 
-    def aims(self, asked: Asked, terms: Sequence[Term] = (), space: Space | None = None) -> dict[str, Aim]:
+    def aims(self, asked: ImageQuery, terms: Sequence[Term] = (), space: Space | None = None) -> dict[str, QueryVector]:
         """What `similar` looks for, by the vector it compares: one, or two that are fused.
 
         Raises:
@@ -257,7 +257,7 @@ class Search:
         both = {VISUAL: asked.visual_aim.measured(), SEMANTIC: semantic.measured()}
         return both if space is Space.BOTH else {str(space): both[space]}
 
-    def cutoff(self, aims: Mapping[str, Aim], without: Sequence[UUID] = ()) -> Cutoff:
+    def cutoff(self, aims: Mapping[str, QueryVector], without: Sequence[UUID] = ()) -> Cutoff:
         """Where the answers to a question end, see `query.asking.cutoff`.
 
         Args:
@@ -292,13 +292,13 @@ class Search:
         return self._rank({SEMANTIC: asked.aim}, limit, filter, min_score, cutoff)
 
     def _rank(
-        self, aims: Mapping[str, Aim], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
+        self, aims: Mapping[str, QueryVector], limit: int, filter: Filter, min_score: float, cutoff: Cutoff | None
     ) -> list[Found]:
         hits = Ranking(self._collection, filter, cutoff).best(aims, limit, min_score)
-        return [Found(Picture.from_payload(hit.payload), hit.score, self.facts.root) for hit in hits]
+        return [Found(Picture.from_payload(hit.payload), hit.score, self.metadata.root) for hit in hits]
 
     def tags(
-        self, asked: Asked, *, limit: int, min_score: float = -math.inf, labels: Sequence[str] | None = None
+        self, asked: ImageQuery, *, limit: int, min_score: float = -math.inf, labels: Sequence[str] | None = None
     ) -> list[Tag]:
         """Words for a picture: of the tag vocabulary and what was trained, as the projection reads them off it; or
         of ``labels``, ranked as a text query for each would rank this picture.
@@ -317,7 +317,7 @@ class Search:
             tags = ranked(_placed(asked), directions, [], self.trained)
         return [tag for tag in tags if tag.score >= min_score][:limit]
 
-    def _reading(self, asked: Asked) -> Reading:
+    def _reading(self, asked: ImageQuery) -> TagEvidence:
         return _placed(asked) if asked.is_sum else self.projection.read(asked.visual)
 
     def own_labels(self) -> list[str]:
@@ -327,9 +327,9 @@ class Search:
     @cached_property
     def trained(self) -> dict[str, Vector]:
         """The labels the projection was trained on, as words, with their vectors."""
-        return label_vectors(self.facts.trained, self.words)
+        return label_vectors(self.metadata.trained, self.words)
 
-    def towards(self, terms: Sequence[Term], start: Aim | None = None) -> Direction:
+    def towards(self, terms: Sequence[Term], start: QueryVector | None = None) -> Direction:
         """Where words lead: to where the pictures of a trained label are, for such a label.
 
         Raises:
@@ -348,9 +348,9 @@ class Search:
         return [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
 
     def _vocabulary(self) -> AbstractContextManager[Collection]:
-        return self._store.asking(need_tags(self._store, self.facts.words, self.facts.words_sha256))
+        return self._store.asking(need_tags(self._store, self.metadata.words, self.metadata.words_sha256))
 
 
-def _placed(asked: Asked) -> Reading:
+def _placed(asked: ImageQuery) -> TagEvidence:
     """Words by the place in word space alone."""
-    return Reading(unit(asked.semantic[None])[0], {})
+    return TagEvidence(unit(asked.semantic[None])[0], {})

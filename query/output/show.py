@@ -20,7 +20,7 @@ from model.system.disk import in_mb
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
 from model.system.terminal import results
-from query.asking import STDIN, Asked, Found, Search, Source, Term
+from query.asking import STDIN, Found, ImageQuery, Search, Source, Term
 from query.output import render
 
 if TYPE_CHECKING:  # imported where they are wanted: most queries show lines only
@@ -175,7 +175,7 @@ def ask_in_words(terms: Sequence[Term], told: str) -> Question:
 
 
 def ask_with_picture(
-    search: Search, store: Store, source: Source, asked: Asked, terms: Sequence[Term], told: str
+    search: Search, store: Store, source: Source, asked: ImageQuery, terms: Sequence[Term], told: str
 ) -> Question:
     """A question about a picture, which is looked at once more for its thumbnail."""
     from model.pictures import thumbnail
@@ -186,7 +186,7 @@ def ask_with_picture(
     file = str(source.path) if source.path else None
     small: bytes | None = None
     if indexed is not None:
-        answer = Found(indexed, 1.0, search.facts.root)
+        answer = Found(indexed, 1.0, search.metadata.root)
         small, file = thumbnail_of(answer, store, THUMBNAIL_PIXELS), answer.file
     else:
         with suppress(PictureError):

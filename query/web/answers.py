@@ -145,13 +145,13 @@ def found_picture(found: Found, collection: str) -> FoundPicture:
 
 
 def collection_fields(summary: Summary, default: str) -> dict[str, object]:
-    facts = summary.facts
+    metadata = summary.metadata
     return {
         "name": summary.name,
         "default": summary.name == default,
         "pictures": summary.points,
-        "encoder": facts.encoder,
-        "words": facts.words,
-        "projection": facts.projection,
-        "updated": facts.updated,
+        "encoder": metadata.encoder,
+        "words": metadata.words,
+        "projection": metadata.projection,
+        "updated": metadata.updated,
     }

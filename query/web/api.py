@@ -15,7 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from ingest.records import Picture
 from model import __version__
 from model.pictures import MEDIA_TYPE
-from query.asking import Asked, Search, combine
+from query.asking import ImageQuery, Search, combine
 from query.web import answers
 from query.web.files import media_type, open_original
 from query.web.questions import (
@@ -65,7 +65,7 @@ def _questions(service: Service) -> APIRouter:
         """Pictures like the one in the body."""
         sent = await service.sent_picture(request, asked.collection)
 
-        def about(search: Search) -> Asked:
+        def about(search: Search) -> ImageQuery:
             picture = search.ask_with(search.features(sent.framed.pixels))
             minus = [asked_about(search, service.uploads, [id], []) for id in asked.minus_id]
             return combine([picture], minus)

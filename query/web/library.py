@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ingest.errors import CollectionNotFound
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import Collection, ResidentStore, Store, Summary
 from model.errors import WordsightError
 from query.asking import Search
@@ -16,10 +16,10 @@ from query.asking import Search
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """One `Search` for all threads, as long as its collection and its facts are these."""
+    """One `Search` for all threads, as long as its collection and its metadata are these."""
 
     collection: Collection
-    facts: Facts
+    metadata: CollectionMetadata
     search: Search
 
 
@@ -85,9 +85,9 @@ class Library:
     def _share(self, collection: Collection) -> Search:
         with self._lock:
             shared = self._shared.get(collection.name)
-            if shared is None or shared.collection is not collection or shared.facts != collection.facts:
+            if shared is None or shared.collection is not collection or shared.metadata != collection.metadata:
                 search = Search(self.store, collection, max_megapixels=self.max_megapixels)
-                shared = self._shared[collection.name] = _Shared(collection, collection.facts, search)
+                shared = self._shared[collection.name] = _Shared(collection, collection.metadata, search)
             return shared.search
 
     def warm_up(self) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ingest.stores import Filter
 from model.errors import UsageError
-from query.asking import Asked, Search, Space, Term, combine, parse
+from query.asking import ImageQuery, Search, Space, Term, combine, parse
 from query.web.uploads import PREFIX, Uploads
 
 MAX_LIMIT = 200
@@ -120,7 +120,7 @@ def least(min_score: float | str | None) -> float:
     return min_score if isinstance(min_score, float) else ANY_SCORE
 
 
-def asked_about(search: Search, uploads: Uploads, ids: list[str], minus_ids: list[str]) -> Asked:
+def asked_about(search: Search, uploads: Uploads, ids: list[str], minus_ids: list[str]) -> ImageQuery:
     """The pictures of a question as one.
 
     Raises:

@@ -15,7 +15,7 @@ from ingest.stores import SEMANTIC
 from model.errors import PictureError, PictureGone
 from model.pictures import MAX_FILE_BYTES, thumbnail
 from model.words import Words
-from query.asking import DEPTH, Asked, Cutoff, Direction, Found, Search, direction, parse
+from query.asking import DEPTH, Cutoff, Direction, Found, ImageQuery, Search, direction, parse
 from query.web import answers, body
 from query.web.body import Sent
 from query.web.files import Thumbnails, open_original
@@ -58,7 +58,7 @@ class Service:
 
             return self._answer(search, asked, ask, cutoff, _unknown(towards, search.words))
 
-    def similar(self, asked: SimilarQuestion, about: Callable[[Search], Asked]) -> answers.Answer:
+    def similar(self, asked: SimilarQuestion, about: Callable[[Search], ImageQuery]) -> answers.Answer:
         with self.library.search(asked.collection) as search:
             picture, terms = about(search), asked.terms()
             note = _unknown(search.towards(terms, picture.semantic_aim), search.words) if terms else ""
@@ -104,7 +104,7 @@ class Service:
             next=end if more and not asked.is_last else None,
         )
 
-    def tags(self, asked: TagsQuestion, about: Callable[[Search], Asked]) -> answers.Tags:
+    def tags(self, asked: TagsQuestion, about: Callable[[Search], ImageQuery]) -> answers.Tags:
         with self.library.search(asked.collection) as search:
             found = search.tags(
                 about(search), limit=asked.limit, min_score=least(asked.min_score), labels=asked.closed(search)
@@ -155,7 +155,7 @@ class Service:
             picture = search.picture(picture_id(id))
             if picture is None:
                 raise PictureGone(f"no picture {id} in the collection: it may have been removed since")
-            return picture, search.facts.root
+            return picture, search.metadata.root
 
     def thumbnail(self, collection: str, id: str, size: int) -> bytes:
         if id.startswith(PREFIX):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.errors import PictureGone
 from model.pictures import open_framed
-from query.asking import Asked, Search
+from query.asking import ImageQuery, Search
 from query.web.body import Sent
 
 PREFIX = "upload-"
@@ -34,9 +34,9 @@ class Upload:
     expires: float
     features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
-    def asked(self, search: Search) -> Asked:
+    def asked(self, search: Search) -> ImageQuery:
         """The picture as a question to a collection, which may have another encoder than the last one asked."""
-        encoder = (search.facts.encoder, search.facts.encoder_sha256)
+        encoder = (search.metadata.encoder, search.metadata.encoder_sha256)
         if encoder not in self.features:
             self.features[encoder] = search.features(open_framed(self.copy, search.encoder.spec.framing).pixels)
         return search.ask_with(self.features[encoder])
@@ -58,7 +58,7 @@ class Uploads:
             width=sent.framed.width,
             height=sent.framed.height,
             expires=time.monotonic() + KEPT_SECONDS,
-            features={(search.facts.encoder, search.facts.encoder_sha256): features},
+            features={(search.metadata.encoder, search.metadata.encoder_sha256): features},
         )
         with self._lock:
             self._kept[upload.id] = upload

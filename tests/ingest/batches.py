@@ -6,11 +6,11 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point, Vector
 
 WIDTH = 32
-FACTS = Facts(kind="pictures", vectors={VISUAL: WIDTH}, words="glove", words_sha256="00")
+METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: WIDTH}, words="glove", words_sha256="00")
 BATCH = 16
 
 

@@ -12,7 +12,7 @@ from ingest.pipeline import run as run_module
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
 from ingest.stores.snapshot import annoy as forest
-from tests.ingest.batches import BATCH, FACTS, points
+from tests.ingest.batches import BATCH, METADATA, points
 from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
 from tests.ingest.pictures import PICTURES, WIDTHS, make_points
 from tests.snapshots import SmallStore, make_facts, make_snapshot
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 def store(root: Path) -> EmbeddedStore:
     """With a collection "a" of 64 points."""
     store = EmbeddedStore(root)
-    with store.create("a", FACTS) as collection:
+    with store.create("a", METADATA) as collection:
         for first in range(0, 64, BATCH):
             collection.upsert(points(first, BATCH))
     return store

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded.collection import FACTS_FILE, SHARD, EmbeddedCollection
+from ingest.stores.embedded.collection import METADATA_FILE, SHARD, EmbeddedCollection
 from ingest.stores.embedded.engine import edge_errors
 from model.errors import DiskFull
 from model.system.disk import folder_bytes
-from tests.ingest.batches import FACTS, WIDTH, points
+from tests.ingest.batches import METADATA, WIDTH, points
 
 # Damage
 
@@ -32,8 +32,8 @@ def remove_a_segment(folder: Path) -> None:
 
 
 def change_the_count(folder: Path) -> None:
-    record = json.loads((folder / FACTS_FILE).read_bytes())
-    (folder / FACTS_FILE).write_text(json.dumps({**record, "points": 65}))
+    record = json.loads((folder / METADATA_FILE).read_bytes())
+    (folder / METADATA_FILE).write_text(json.dumps({**record, "points": 65}))
 
 
 @pytest.mark.parametrize("damage", [remove_a_segment, change_the_count])
@@ -53,8 +53,8 @@ def test_points_that_vanished_are_noticed(
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"7", b"\xff\xfe\x00", b"null"])
 def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: bytes) -> None:
-    (folder / FACTS_FILE).write_bytes(garbage)
-    calls: list[Callable[[str], Any]] = [store.open, store.facts, store.summary, store.drop]
+    (folder / METADATA_FILE).write_bytes(garbage)
+    calls: list[Callable[[str], Any]] = [store.open, store.metadata, store.summary, store.drop]
     for call in calls:
         with pytest.raises(StoreDamaged, match="remove its folder and run `ingest run` again") as raised:
             call("a")
@@ -72,9 +72,9 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
     ],
 )
 def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], told: str) -> None:
-    record = {**json.loads((folder / FACTS_FILE).read_bytes()), **changes}
+    record = {**json.loads((folder / METADATA_FILE).read_bytes()), **changes}
     kept = {key: value for key, value in record.items() if value is not None or key == "format"}
-    (folder / FACTS_FILE).write_text(json.dumps(kept))
+    (folder / METADATA_FILE).write_text(json.dumps(kept))
     with pytest.raises(StoreError, match=told):
         store.open("a")
 
@@ -103,7 +103,7 @@ def test_a_store_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "collections").write_text("")
     with pytest.raises(StoreError, match=r"cannot make .*; choose another with --store"):
-        EmbeddedStore(tmp_path / "s").create("a", FACTS)
+        EmbeddedStore(tmp_path / "s").create("a", METADATA)
 
 
 def test_a_writer_that_may_not_write(store: EmbeddedStore, folder: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_full_disk_is_foreseen(
             lambda: collection.upsert(points(60, 10)),
             lambda: collection.set_vectors(VISUAL, [UUID(int=0)], np.ones((1, WIDTH), np.float32)),
             lambda: collection.write_file("f", b"new"),
-            lambda: store.create("b", FACTS),
+            lambda: store.create("b", METADATA),
         ):
             with pytest.raises(DiskFull, match=r"60 MB left on the disk of .*: make room, or choose another disk"):
                 call()
@@ -215,7 +215,7 @@ def test_the_space_of_deleted_points_comes_back(root: Path) -> None:
     folder = root / "collections" / "a"
     matrix = np.random.default_rng(0).standard_normal((1000, 512)).astype(np.float32)
     ids = [UUID(int=i) for i in range(1000)]
-    with store.create("a", Facts("pictures", {VISUAL: 512}, "glove", "00")) as collection:
+    with store.create("a", CollectionMetadata("pictures", {VISUAL: 512}, "glove", "00")) as collection:
         collection.upsert([Point(id, {VISUAL: row}, {}) for id, row in zip(ids, matrix, strict=True)])
     full = segment_bytes(folder)
     with store.open("a", write=True) as collection:
@@ -259,7 +259,7 @@ def test_closing_twice_and_after_an_error(store: EmbeddedStore) -> None:
 
 CALLS: dict[str, Callable[[EmbeddedCollection], object]] = {
     "upsert": lambda collection: collection.upsert(points(100, 1)),
-    "save": lambda collection: collection.save(FACTS),
+    "save": lambda collection: collection.save(METADATA),
     "write_file": lambda collection: collection.write_file("projection", b"x"),
     "count": lambda collection: collection.count(),
     "close": lambda collection: collection.close(),

@@ -104,13 +104,13 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
 ) -> None:
     let_in: list[str] = []
 
-    def give_way(self: EmbeddedCollection) -> None:
+    def yield_lock(self: EmbeddedCollection) -> None:
         let_in.append(self.name)
         if len(let_in) == 1:
             (self.folder / PROJECTION_FILE).write_bytes(b"another")
 
     before = (source.root / "collections" / "pictures" / PROJECTION_FILE).read_bytes()
-    monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
+    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
     try:
         with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
             export_collection(source, "pictures", tmp_path / "out", ExportOptions())
@@ -124,11 +124,11 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
 def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
     source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def give_way(self: EmbeddedCollection) -> None:
+    def yield_lock(self: EmbeddedCollection) -> None:
         if self.name == "pictures":
-            self.save(replace(self.facts, pending=SWITCHING))
+            self.save(replace(self.metadata, pending=SWITCHING))
 
-    monkeypatch.setattr(EmbeddedCollection, "give_way", give_way)
+    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
         export_collection(source, "pictures", tmp_path / "out", ExportOptions())
 
@@ -144,17 +144,17 @@ def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path
 @pytest.mark.parametrize("pending", [CREATING, SWITCHING])
 def test_a_collection_that_is_half_made_is_refused(pending: str, source: SmallStore, tmp_path: Path) -> None:
     with source.open("pictures", write=True) as collection:
-        collection.save(replace(collection.facts, pending=pending))
+        collection.save(replace(collection.metadata, pending=pending))
     with pytest.raises(UsageError, match="ended early"):
         export_collection(source, "pictures", tmp_path / "s", ExportOptions())
 
 
 def test_a_collection_without_pictures_words_or_projection_is_refused(source: SmallStore, tmp_path: Path) -> None:
-    facts = make_facts(*WIDTHS.values())
-    source.create("empty", facts).close()
+    metadata = make_facts(*WIDTHS.values())
+    source.create("empty", metadata).close()
     with pytest.raises(UsageError, match="holds no pictures"):
         export_collection(source, "empty", tmp_path / "s", ExportOptions())
-    with source.create("no projection", facts) as collection:
+    with source.create("no projection", metadata) as collection:
         collection.upsert(make_points(3))
     with pytest.raises(StoreDamaged, match="has lost its projection"):
         export_collection(source, "no projection", tmp_path / "s", ExportOptions())
@@ -184,7 +184,7 @@ def test_a_target_that_was_not_met_is_said(
 
 
 def _poor(*args: Any, **options: Any) -> forest.Space:
-    return replace(forest.build_forest_apart(*args, **options), recall=0.5)
+    return replace(forest.build_forest_in_child(*args, **options), recall=0.5)
 
 
 def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,8 +245,8 @@ def test_pictures_are_carried_as_they_were_indexed(
     points.append(picture_point(photos, "../outside.jpg"))  # which no run would write, but a server might say
     (photos / "changes.jpg").write_bytes((photos / "a.jpg").read_bytes())
     (photos / "goes.jpg").unlink()
-    facts = make_facts(*WIDTHS.values(), root=str(photos))
-    store = make_snapshot(tmp_path, facts, points, with_thumbnails=True, with_pictures=True)
+    metadata = make_facts(*WIDTHS.values(), root=str(photos))
+    store = make_snapshot(tmp_path, metadata, points, with_thumbnails=True, with_pictures=True)
     assert "3 pictures are gone or changed" in capsys.readouterr().err
     there = contents(store.folder)
     assert [name for name in there if name.startswith("pictures/")] == ["pictures/a.jpg"]
@@ -258,7 +258,7 @@ def test_pictures_are_carried_as_they_were_indexed(
         assert not thumbnail.getexif()
         assert "comment" not in thumbnail.info
     assert b"camera" not in there[f"thumbnails/{points[0].id}.jpg"]
-    assert store.facts("pictures").root == str(store.folder / "pictures")
+    assert store.metadata("pictures").root == str(store.folder / "pictures")
     verify(store)
 
 
@@ -269,18 +269,18 @@ def test_a_picture_that_cannot_be_made_small_is_left_out(
         raise PictureError("another decoder")
 
     monkeypatch.setattr(exporting, "thumbnail", broken)
-    facts = make_facts(*WIDTHS.values(), root=str(photos))
-    make_snapshot(tmp_path, facts, [picture_point(photos, "a.jpg")], with_thumbnails=True)
+    metadata = make_facts(*WIDTHS.values(), root=str(photos))
+    make_snapshot(tmp_path, metadata, [picture_point(photos, "a.jpg")], with_thumbnails=True)
     assert "1 pictures are gone or changed" in capsys.readouterr().err
 
 
 def test_an_encoder_comes_along(encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = make_facts(*WIDTHS.values(), encoder=encoder.spec.name, encoder_sha256=encoder.sha256)
-    store = make_snapshot(tmp_path, facts, make_points(3), with_encoder=True)
+    metadata = make_facts(*WIDTHS.values(), encoder=encoder.spec.name, encoder_sha256=encoder.sha256)
+    store = make_snapshot(tmp_path, metadata, make_points(3), with_encoder=True)
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "nothing"))
     picture = np.random.default_rng(0).integers(256, size=(1, 224, 224, 3), dtype=np.uint8)
-    np.testing.assert_allclose(store.encoder(facts).encode(picture), encoder.encode(picture), atol=1e-5)
+    np.testing.assert_allclose(store.encoder(metadata).encode(picture), encoder.encode(picture), atol=1e-5)
     damaged = store.folder / "encoder/encoder.onnx"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(StoreDamaged, match=r"encoder\.onnx"):
-        store.encoder(facts)
+        store.encoder(metadata)

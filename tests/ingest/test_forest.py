@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import StoreDamaged, StoreError
-from ingest.stores.snapshot import MOST_TREES, Space, build_forest_apart
+from ingest.stores.snapshot import MOST_TREES, Space, build_forest_in_child
 from ingest.stores.snapshot import annoy as forest
 from ingest.stores.snapshot.annoy import RECALL_AT, Forest, Matrix, build_forest, exact_neighbours, recall, sample_rows
 from model.projections import unit
@@ -184,7 +184,9 @@ def in_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_large_index_is_built_in_another_process_and_is_the_same(in_file: Path, tmp_path: Path) -> None:
     rows: list[int] = []
-    apart = build_forest_apart(in_file, tmp_path / "apart.ann", 64, seed=3, target=0.98, trees=4, advance=rows.append)
+    apart = build_forest_in_child(
+        in_file, tmp_path / "apart.ann", 64, seed=3, target=0.98, trees=4, advance=rows.append
+    )
     here = build(make_random(500, 64), tmp_path / "here.ann", trees=4, seed=3)
     assert replace(apart, file="here.ann") == here
     assert (tmp_path / "apart.ann").read_bytes() == (tmp_path / "here.ann").read_bytes()
@@ -194,7 +196,7 @@ def test_a_large_index_is_built_in_another_process_and_is_the_same(in_file: Path
 
 def test_what_hinders_the_other_process_is_told(in_file: Path, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Unable to open"):
-        build_forest_apart(in_file, tmp_path / "absent" / "a.ann", 64, seed=0, target=0.98)
+        build_forest_in_child(in_file, tmp_path / "absent" / "a.ann", 64, seed=0, target=0.98)
     assert not multiprocessing.active_children()
 
 
@@ -222,4 +224,4 @@ def test_a_disk_that_gets_full_ends_in_a_sentence(
     with pytest.raises(
         (StoreError, OSError), match="ended with status -7: is the disk full" if large else "No space left"
     ):
-        build_forest_apart(tmp_path / "a.f32", small_disk / "a.ann", 64, seed=0, target=0.98)
+        build_forest_in_child(tmp_path / "a.f32", small_disk / "a.ann", 64, seed=0, target=0.98)

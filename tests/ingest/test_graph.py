@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Collection, Filter, Point, hnsw
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded import collection as shard
@@ -20,7 +20,9 @@ from model.projections import unit
 
 WIDTHS = {VISUAL: 256, SEMANTIC: 50}
 COUNT = 3000
-FACTS = Facts("pictures", WIDTHS, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, "conse", root="/made-up")
+METADATA = CollectionMetadata(
+    "pictures", WIDTHS, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, "conse", root="/made-up"
+)
 
 BUILD = """
 import sys
@@ -65,7 +67,7 @@ def recall(collection: Collection, asked: list[Point]) -> float:
 
 
 def make(store: EmbeddedStore) -> None:
-    with store.create("many", FACTS) as collection:
+    with store.create("many", METADATA) as collection:
         collection.upsert(points(range(COUNT)))
 
 
@@ -216,7 +218,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     monkeypatch.setattr(server, "GRAPH_FROM", 100)
     monkeypatch.setattr(server, "has_graph", lambda _: bool(told))  # which local mode never has
     store = server.ServerStore(client, "memory")
-    with store.create("many", FACTS) as collection:
+    with store.create("many", METADATA) as collection:
         collection.upsert(points(range(100)))
         collection.index()
         assert told == []

@@ -15,7 +15,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from ingest.errors import StoreInUse
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
 from ingest.stores.server.lease import lease
 from ingest.stores.server.store import WRITER_KEY, ServerStore
@@ -24,7 +24,7 @@ from ingest.stores.server.store import WRITER_KEY, ServerStore
 @pytest.fixture
 def store() -> Iterator[ServerStore]:
     store = ServerStore(QdrantClient(":memory:"), "memory")
-    store.create("a", Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00"))
+    store.create("a", CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00"))
     yield store
     store.close()
 
@@ -115,16 +115,16 @@ def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch
     with store.writing("a"):
         mark(store, host="elsewhere", pid=1)
         time.sleep(0.1)
-        assert store.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
-    assert store.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
+        assert store.raw_metadata("a")[WRITER_KEY]["host"] == "elsewhere"
+    assert store.raw_metadata("a")[WRITER_KEY]["host"] == "elsewhere"
 
 
 def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
-        first = store.metadata("a")[WRITER_KEY]["at"]
+        first = store.raw_metadata("a")[WRITER_KEY]["at"]
         deadline = time.monotonic() + 10
-        while store.metadata("a")[WRITER_KEY]["at"] == first:
+        while store.raw_metadata("a")[WRITER_KEY]["at"] == first:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    assert not store.metadata("a").get(WRITER_KEY)
+    assert not store.raw_metadata("a").get(WRITER_KEY)

@@ -17,14 +17,14 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point
 from ingest.stores.server import connect, fault
 from ingest.stores.server import store as server
 from ingest.stores.server.store import ServerStore
 from tests.ingest.fake_qdrant import LOST, FakeQdrant, Request, collection_info, refusal
 
-FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
+METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
 PATH = "/collections/a/points"
 
 
@@ -60,7 +60,7 @@ def points(count: int, width: int = 4) -> list[Point]:
 def test_passing_failures_are_tried_again(
     fake: FakeQdrant, store: ServerStore, waits: list[float], failures: list[tuple[int, Any]]
 ) -> None:
-    with store.create("a", FACTS) as collection:
+    with store.create("a", METADATA) as collection:
         fake.answers["PUT", PATH] = list(failures)
         collection.upsert(points(3))
     sent = fake.asked("PUT", PATH)
@@ -69,7 +69,7 @@ def test_passing_failures_are_tried_again(
 
 
 def test_a_server_that_asks_to_wait_is_tried_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     limited = ResourceExhaustedResponse("rate limit", 3)
     calls = iter([limited, limited])
 
@@ -84,7 +84,7 @@ def test_a_server_that_asks_to_wait_is_tried_again(fake: FakeQdrant, store: Serv
 
 
 def test_attempts_are_bounded(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     fake.always["PUT", PATH] = 503, refusal("no leader")
     with pytest.raises(StoreUnreachable, match="what it acknowledged stays, run the same command again") as raised:
         collection.upsert(points(3))
@@ -97,7 +97,7 @@ def test_attempts_are_bounded(fake: FakeQdrant, store: ServerStore, waits: list[
 
 
 def test_a_server_that_goes_away(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     fake.always["PUT", PATH] = LOST, None
     with pytest.raises(StoreUnreachable, match="does not answer"):
         collection.upsert(points(1))
@@ -118,13 +118,13 @@ def test_a_server_that_takes_too_long(fake: FakeQdrant, monkeypatch: pytest.Monk
     store = connect(fake.url, None)
     monkeypatch.setattr(fake, "answer", slowly)
     with pytest.raises(StoreUnreachable, match="timed out"):
-        store.create("a", FACTS)
+        store.create("a", METADATA)
     answered.set()
     store.close()
 
 
 def test_what_is_refused_is_not_tried_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     fake.always["PUT", PATH] = 400, refusal("Wrong input: Vector dimension\n error")
     with pytest.raises(StoreError, match="failed: Wrong input: Vector dimension error") as raised:
         collection.upsert(points(1))
@@ -133,14 +133,14 @@ def test_what_is_refused_is_not_tried_again(fake: FakeQdrant, store: ServerStore
 
 
 def test_a_collection_dropped_meanwhile(fake: FakeQdrant, store: ServerStore) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     fake.always["PUT", PATH] = 404, refusal("Not found: Collection `a` doesn't exist!")
     with pytest.raises(CollectionNotFound, match="no longer on the Qdrant server"):
         collection.upsert(points(1))
 
 
 def test_requests_stay_small(fake: FakeQdrant, store: ServerStore) -> None:
-    wide = Facts(kind="pictures", vectors={VISUAL: 4096}, words="glove", words_sha256="00")
+    wide = CollectionMetadata(kind="pictures", vectors={VISUAL: 4096}, words="glove", words_sha256="00")
     collection = store.create("a", wide)
     every = points(150, 4096)
     collection.upsert(every)
@@ -153,7 +153,7 @@ def test_requests_stay_small(fake: FakeQdrant, store: ServerStore) -> None:
 
 
 def test_payloads_count_too(fake: FakeQdrant, store: ServerStore) -> None:
-    collection = store.create("a", FACTS)
+    collection = store.create("a", METADATA)
     long = [Point(point.id, point.vectors, {"path": "x" * 1_000_000}) for point in points(10)]
     huge = Point(UUID(int=99), long[0].vectors, {"path": "x" * 5_000_000})
     collection.upsert([*long, huge])
@@ -165,13 +165,13 @@ def test_a_create_whose_answer_was_lost(fake: FakeQdrant, store: ServerStore, wa
     path = "/collections/a"
     taken = 409, refusal("Wrong input: Collection `a` already exists!")
     fake.answers["PUT", path] = [(LOST, None), taken]
-    fake.always["GET", path] = 200, collection_info({server.FACTS_KEY: FACTS.to_json()})
-    assert store.create("a", FACTS).facts == FACTS
+    fake.always["GET", path] = 200, collection_info({server.METADATA_KEY: METADATA.to_json()})
+    assert store.create("a", METADATA).metadata == METADATA
     assert len(fake.asked("PUT", path)) == 2
     fake.answers["PUT", path] = [taken]
-    fake.always["GET", path] = 200, collection_info({server.FACTS_KEY: {**FACTS.to_json(), "created": "before"}})
+    fake.always["GET", path] = 200, collection_info({server.METADATA_KEY: {**METADATA.to_json(), "created": "before"}})
     with pytest.raises(StoreError, match="already exists"):
-        store.create("a", FACTS)
+        store.create("a", METADATA)
 
 
 class GrpcError(grpc.RpcError):  # type: ignore[misc]

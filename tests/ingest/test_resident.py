@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from ingest.errors import CollectionNotFound, StoreInUse
-from ingest.records import Facts, stable_id
+from ingest.records import CollectionMetadata, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Point, ResidentStore, resident
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded import collection as shard
 from ingest.stores.embedded.collection import EmbeddedCollection
 from tests.snapshots import make_facts, make_payload
 
-FACTS = make_facts(8, 4)
+METADATA = make_facts(8, 4)
 
 
 def make_points(*numbers: int) -> list[Point]:
@@ -38,7 +38,7 @@ def make_points(*numbers: int) -> list[Point]:
 @pytest.fixture
 def store(tmp_path: Path) -> EmbeddedStore:
     store = EmbeddedStore(tmp_path / "store")
-    with store.create("a", FACTS) as collection:
+    with store.create("a", METADATA) as collection:
         collection.upsert(make_points(*range(10)))
     return store
 
@@ -151,7 +151,7 @@ def test_a_collection_dropped_or_made_anew_is_noticed(
         collection.upsert(make_points(1, 2))
     assert count(kept) == 2
     with kept.asking("a") as collection:
-        assert collection.facts.root == "elsewhere"
+        assert collection.metadata.root == "elsewhere"
 
 
 def test_names_that_nothing_has_take_no_memory(kept: ResidentStore) -> None:
@@ -168,7 +168,7 @@ def test_a_collection_in_use_is_closed_after_its_last_user(
     with kept.asking("a") as old:
         with store.open("a", write=True) as writer:
             writer.save(make_facts(8, 4, updated="later"))
-        monkeypatch.setattr(old, "facts", FACTS)  # as if it had not been opened since
+        monkeypatch.setattr(old, "metadata", METADATA)  # as if it had not been opened since
         with kept.asking("a") as new:
             assert new is not old
         assert old.count() == 10
@@ -180,14 +180,14 @@ def test_models_are_loaded_once_whatever_the_number_of_threads(kept: ResidentSto
     loaded: list[str] = []
 
     class Loading(EmbeddedStore):
-        def words(self, facts: Facts) -> Any:
+        def words(self, metadata: CollectionMetadata) -> Any:
             loaded.append("words")
             time.sleep(0.1)
             return object()
 
     slow = ResidentStore(Loading(Path(kept.where)))
     got: list[object] = []
-    threads = [threading.Thread(target=lambda: got.append(slow.words(FACTS))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: got.append(slow.words(METADATA))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

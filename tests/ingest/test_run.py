@@ -317,7 +317,7 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     monkeypatch.setattr(run_module, "embed", real)
     again = ingest(store, folder)
     assert (again.unchanged, again.added, again.total) == (32, 48, 80)
-    assert store.facts("many").projection == "joint"
+    assert store.metadata("many").projection == "joint"
 
 
 def test_a_full_disk_is_foreseen_before_anything_is_written(
@@ -348,7 +348,7 @@ def test_two_folders_do_not_share_a_collection_but_a_moved_one_keeps_its(
     encoded.clear()
     report = ingest(store, other, name="photos")
     assert encoded == []
-    assert (report.total, store.facts("photos").root) == (4, str(other))
+    assert (report.total, store.metadata("photos").root) == (4, str(other))
 
 
 def test_a_folder_finds_the_collection_made_of_it_under_another_name(store: EmbeddedStore, folder: Path) -> None:

@@ -46,8 +46,8 @@ def test_a_labelled_folder_gets_a_head_that_is_kept(
     folder = labelled_folder(tmp_path / "labelled", originals, ("cat", "rocket", "coffee"), 12)
     (folder / "2019").mkdir()
     ingest(store, folder)
-    facts = store.facts("labelled")
-    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "coffee", "rocket"))
+    metadata = store.metadata("labelled")
+    assert (metadata.projection, metadata.pending, metadata.trained) == ("joint", "", ("cat", "coffee", "rocket"))
     for path, point in points(store, "labelled").items():
         own = words.phrase(path.split("/")[0]).vector
         others = [words.phrase(label).vector for label in ("cat", "rocket", "coffee") if label not in path]
@@ -72,7 +72,7 @@ def test_labels_of_which_all_pictures_are_alike_are_trained_and_told(
             (tmp_path / "burst" / label).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, tmp_path / "burst" / label / f"{number}{picture.suffix}")
     ingest(store, tmp_path / "burst")
-    assert (store.facts("burst").projection, store.facts("burst").pending) == ("joint", "")
+    assert (store.metadata("burst").projection, store.metadata("burst").pending) == ("joint", "")
     assert "no picture could be held back" in capsys.readouterr().err
 
 
@@ -91,7 +91,7 @@ def test_a_projection_that_cannot_be_used_changes_nothing(
         before = points(store)
         with pytest.raises(ProjectionError):
             ingest(store, folder, Options(offline=True, projection=str(bad)))
-        assert store.facts("photos").pending == ""
+        assert store.metadata("photos").pending == ""
         assert ingest(store, folder).unchanged == 4
         after = points(store)
         assert all(np.array_equal(after[path].vectors[SEMANTIC], before[path].vectors[SEMANTIC]) for path in before)
@@ -102,17 +102,17 @@ def test_a_small_folder_keeps_conse_until_a_head_is_asked_for(
 ) -> None:
     folder = labelled_folder(tmp_path / "grows", originals, ("cat", "rocket"), 9)
     ingest(store, folder)
-    assert store.facts("grows").projection == "conse"
+    assert store.metadata("grows").projection == "conse"
     labelled_folder(tmp_path / "more", originals, ("cat", "rocket"), 12)
     for label in ("cat", "rocket"):
         for i in range(9, 12):
             shutil.copyfile(tmp_path / f"more/{label}/{i:02}.jpg", folder / label / f"{i:02}.jpg")
     ingest(store, folder)
-    assert store.facts("grows").projection == "conse"
+    assert store.metadata("grows").projection == "conse"
     ingest(store, folder, Options(offline=True, projection="devise"))
-    assert store.facts("grows").projection == "devise"
+    assert store.metadata("grows").projection == "devise"
     ingest(store, folder, Options(offline=True, projection="conse"))
-    assert store.facts("grows").projection == "conse"
+    assert store.metadata("grows").projection == "conse"
 
 
 def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_run(
@@ -126,10 +126,10 @@ def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_
         from dataclasses import replace
 
         collection.write_file(NEXT_FILE, head.to_bytes())
-        collection.save(replace(collection.facts, pending=SWITCHING))
+        collection.save(replace(collection.metadata, pending=SWITCHING))
     ingest(store, folder)
-    facts = store.facts("halfway")
-    assert (facts.projection, facts.pending) == ("joint", "")
+    metadata = store.metadata("halfway")
+    assert (metadata.projection, metadata.pending) == ("joint", "")
     after = points(store, "halfway")
     features = np.stack([p.vectors[VISUAL] * p.payload["visual_norm"] for p in after.values()])
     np.testing.assert_allclose(
@@ -149,9 +149,9 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(run_module.Ingest, "_settle_projection", killed)
         ingest(store, folder)
-    assert store.facts("undecided").pending == UNDECIDED
+    assert store.metadata("undecided").pending == UNDECIDED
     ingest(store, folder)
-    assert store.facts("undecided").projection == "joint"
+    assert store.metadata("undecided").projection == "joint"
 
 
 def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
@@ -165,8 +165,8 @@ def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
     small = tmp_path / "small"
     shutil.copytree(folder / "cat", small / "cat")
     ingest(store, small, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
-    facts = store.facts("small")
-    assert (facts.projection, facts.pending, facts.trained) == ("joint", "", ("cat", "rocket"))
+    metadata = store.metadata("small")
+    assert (metadata.projection, metadata.pending, metadata.trained) == ("joint", "", ("cat", "rocket"))
     from dataclasses import replace
 
     from model.errors import ProjectionError
@@ -199,7 +199,7 @@ def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_t
     capsys.readouterr()
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     assert "projection changed from joint to joint" in capsys.readouterr().err
-    assert store.facts("first").trained == ("coffee", "moon")
+    assert store.metadata("first").trained == ("coffee", "moon")
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     assert "projection changed" not in capsys.readouterr().err
     ingest(store, folder, Options(offline=True, projection="joint"))

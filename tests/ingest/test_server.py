@@ -16,7 +16,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from ingest.errors import StoreDamaged, StoreError, StoreUnreachable
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
 from ingest.stores.server import connect
 from ingest.stores.server import store as server
@@ -24,7 +24,7 @@ from ingest.stores.server.store import ServerStore
 from model.errors import UsageError
 from tests.ingest.fake_qdrant import FakeQdrant
 
-FACTS = Facts(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
+METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
 
 
 @pytest.fixture
@@ -129,16 +129,16 @@ def test_collections_of_others_are_left_alone(memory: ServerStore) -> None:
     client = memory.client
     client.create_collection("theirs", vectors_config={})
     client.create_collection("ours--files", vectors_config={}, metadata={"wordsight": "something else"})
-    memory.create("ours", FACTS).close()
+    memory.create("ours", METADATA).close()
     client.create_collection("with metadata", vectors_config={}, metadata={"owner": "somebody"})
     assert "theirs" not in memory.names()
     assert "with metadata" not in memory.names()
     for name in ("theirs", "with metadata", "ours--files"):
-        for call in (memory.open, memory.facts, memory.summary, memory.drop):
+        for call in (memory.open, memory.metadata, memory.summary, memory.drop):
             with pytest.raises(StoreError, match="was not made by this program"):
                 call(name)
     with pytest.raises(StoreError, match="already exists"):
-        memory.create("theirs", FACTS)
+        memory.create("theirs", METADATA)
     with pytest.raises(StoreError, match="already exists"):
         memory.open("ours").write_file("f", b"1")
     memory.drop("ours")
@@ -146,7 +146,7 @@ def test_collections_of_others_are_left_alone(memory: ServerStore) -> None:
 
 
 def test_wide_vectors_stay_on_disk_and_nothing_builds_a_graph(memory: ServerStore) -> None:
-    memory.create("a", Facts("pictures", {"wide": 1024, "narrow": 1023}, "glove", "00")).close()
+    memory.create("a", CollectionMetadata("pictures", {"wide": 1024, "narrow": 1023}, "glove", "00")).close()
     made = memory.client.get_collection("a").config.params.vectors
     assert isinstance(made, dict)
     assert {name: params.on_disk for name, params in made.items()} == {"wide": True, "narrow": False}
@@ -157,7 +157,7 @@ def test_wide_vectors_stay_on_disk_and_nothing_builds_a_graph(memory: ServerStor
 def test_indexes_that_are_missing_are_made_by_the_next_writer(
     memory: ServerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory.create("a", FACTS).close()
+    memory.create("a", METADATA).close()
     made: list[str] = []
     monkeypatch.setattr(memory.client, "create_payload_index", lambda name, field, *_, **__: made.append(field))
     memory.open("a").close()
@@ -168,7 +168,7 @@ def test_indexes_that_are_missing_are_made_by_the_next_writer(
 
 def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = (np.random.default_rng(seed).bytes(5 * 2**20 + 1) for seed in (1, 2))
-    collection = memory.create("a", FACTS)
+    collection = memory.create("a", METADATA)
     collection.write_file("big", old)
     usual, calls = memory.client.upsert, []
 
@@ -190,7 +190,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch
 
 
 def test_a_damaged_file_is_told(memory: ServerStore) -> None:
-    collection = memory.create("a", FACTS)
+    collection = memory.create("a", METADATA)
     collection.write_file("f", b"x" * (2 * server.PART_BYTES))
     parts, _ = memory.client.scroll("a--files")
     memory.client.delete("a--files", [parts[0].id])
@@ -199,7 +199,7 @@ def test_a_damaged_file_is_told(memory: ServerStore) -> None:
 
 
 def test_a_file_replaced_while_it_is_read(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, writer = memory.create("a", FACTS), memory.open("a", write=True)
+    reader, writer = memory.create("a", METADATA), memory.open("a", write=True)
     writer.write_file("f", b"old")
     usual = reader._read_parts
 
@@ -212,10 +212,10 @@ def test_a_file_replaced_while_it_is_read(memory: ServerStore, monkeypatch: pyte
 
 
 def test_two_writers_do_not_undo_each_other(memory: ServerStore) -> None:
-    first, second = memory.create("a", FACTS), memory.open("a", write=True)
+    first, second = memory.create("a", METADATA), memory.open("a", write=True)
     first.write_file("one", b"1")
     second.write_file("two", b"2")
-    second.save(Facts("pictures", {VISUAL: 4}, "glove", "00", updated="now"))
+    second.save(CollectionMetadata("pictures", {VISUAL: 4}, "glove", "00", updated="now"))
     first.write_file("three", b"3")
     assert [second.read_file(name) for name in ("one", "two", "three")] == [b"1", b"2", b"3"]
-    assert memory.facts("a").updated == "now"
+    assert memory.metadata("a").updated == "now"

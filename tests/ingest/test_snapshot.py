@@ -31,10 +31,10 @@ def test_nothing_in_a_snapshot_can_be_changed(snapshot: SnapshotStore) -> None:
             lambda: collection.upsert([point]),
             lambda: collection.set_vectors(VISUAL, [point.id], point.vectors[VISUAL][None]),
             lambda: collection.delete([point.id]),
-            lambda: collection.save(collection.facts),
+            lambda: collection.save(collection.metadata),
             lambda: collection.write_file("f", b""),
             lambda: snapshot.open("pictures", write=True),
-            lambda: snapshot.create("b", snapshot.manifest.facts),
+            lambda: snapshot.create("b", snapshot.manifest.metadata),
             lambda: snapshot.drop("pictures"),
         ]
         for call in calls:
@@ -116,12 +116,12 @@ def use_whole(folder: Path) -> None:
         with store.open(name) as collection:
             collection.labels() if name == "pictures" else None
             collection.read_file(PROJECTION_FILE)
-            for using, width in collection.facts.vectors.items():
+            for using, width in collection.metadata.vectors.items():
                 collection.search(
                     using, np.ones(width, np.float32), 30, Filter(labels=("cat",)) if width == 48 else Filter()
                 )
-            collection.retrieve([point.id], list(collection.facts.vectors))
-    store.words(store.facts("pictures")).phrase("word1")
+            collection.retrieve([point.id], list(collection.metadata.vectors))
+    store.words(store.metadata("pictures")).phrase("word1")
 
 
 Damage = Callable[[bytearray, random.Random], bytes]

@@ -13,7 +13,7 @@ import pytest
 from ingest.collection import Options
 from ingest.pipeline import run_folder
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded.collection import FACTS_FILE
+from ingest.stores.embedded.collection import METADATA_FILE
 from model.encoders import Encoder
 from model.pictures import LeftOut, dataset_root, scan
 from model.projections.training import Labelled, encode
@@ -77,4 +77,4 @@ def test_a_store_that_cannot_be_asked_is_told_and_all_is_encoded(
     shutil.rmtree(place / "store/collections/photos/shard")
     assert len(trained().labels) == PICTURES
     assert "stored vectors are not used: " in capsys.readouterr().err
-    assert (place / "store/collections/photos" / FACTS_FILE).exists()
+    assert (place / "store/collections/photos" / METADATA_FILE).exists()

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from ingest.errors import CollectionNotFound, StoreInUse
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Filter, Point
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded import collection as shard
-from ingest.stores.embedded.collection import FACTS_FILE, EmbeddedCollection
-from tests.ingest.batches import BATCH, FACTS, WIDTH, points, vector
+from ingest.stores.embedded.collection import METADATA_FILE, EmbeddedCollection
+from tests.ingest.batches import BATCH, METADATA, WIDTH, points, vector
 
 REPOSITORY = Path(__file__).parents[2]
 ANSWER_SECONDS = 5
@@ -303,13 +303,13 @@ def test_a_kill_loses_nothing_that_was_acknowledged(store: EmbeddedStore, start:
 def test_a_collection_whose_making_was_killed_is_made_anew(root: Path) -> None:
     """Killed before the facts were written, or while it was dropped, which removes the facts first."""
     store = EmbeddedStore(root)
-    with store.create("a", FACTS) as collection:
+    with store.create("a", METADATA) as collection:
         collection.upsert(points(0, 5))
-    (root / "collections" / "a" / FACTS_FILE).unlink()
+    (root / "collections" / "a" / METADATA_FILE).unlink()
     assert store.names() == []
     with pytest.raises(CollectionNotFound):
         store.open("a")
-    narrow = Facts(kind="pictures", vectors={VISUAL: 3}, words="glove", words_sha256="00")
+    narrow = CollectionMetadata(kind="pictures", vectors={VISUAL: 3}, words="glove", words_sha256="00")
     with store.create("a", narrow) as collection:
         assert collection.count() == 0
         collection.upsert([Point(UUID(int=1), {VISUAL: np.ones(3, np.float32)}, {"label": "x"})])

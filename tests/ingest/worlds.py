@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point, Store, Vector
 from ingest.stores.snapshot import SnapshotStore
 from tests.snapshots import make_payload, make_snapshot
@@ -45,8 +45,8 @@ class World:
     def names(self) -> list[str]:
         return [self.told(name) for name in self.store.names() if self._suffix in name]
 
-    def collection(self, name: str = "a", **facts: Any) -> Collection:
-        self._open.append(self.store.create(self.name(name), make_facts(**facts)))
+    def collection(self, name: str = "a", **metadata: Any) -> Collection:
+        self._open.append(self.store.create(self.name(name), make_facts(**metadata)))
         return self._open[-1]
 
     def holding(self, points: Sequence[Point]) -> Collection:
@@ -77,9 +77,11 @@ class SnapshotWorld(World):
         return self.made[-1].open("pictures")
 
 
-def make_facts(**changes: Any) -> Facts:
-    facts = Facts(kind="pictures", vectors=WIDTHS, words="glove", words_sha256="00", trained=("cat", "dog"))
-    return dataclasses.replace(facts, **changes)
+def make_facts(**changes: Any) -> CollectionMetadata:
+    metadata = CollectionMetadata(
+        kind="pictures", vectors=WIDTHS, words="glove", words_sha256="00", trained=("cat", "dog")
+    )
+    return dataclasses.replace(metadata, **changes)
 
 
 def make_id(number: int) -> UUID:

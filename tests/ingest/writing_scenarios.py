@@ -194,24 +194,24 @@ def files(world: World) -> Result:
 
 
 @writing
-def facts(world: World) -> Result:
+def metadata(world: World) -> Result:
     made = make_facts(encoder="vgg16", root="/photos", pending="semantic", created="2026-01-01T00:00:00Z")
     name = world.name("a")
     with world.store.create(name, made) as collection:
-        first = collection.facts
+        first = collection.metadata
         collection.write_file("f", b"1")
         changed = dataclasses.replace(made, pending="", projection="procrustes", files={"f": "00"})
         collection.save(changed)
-        assert collection.facts == changed
+        assert collection.metadata == changed
     with world.store.open(name) as collection:
-        again = collection.facts
+        again = collection.metadata
         assert collection.read_file("f") == b"1"
     assert first == made
-    assert again == world.store.facts(name) == changed
+    assert again == world.store.metadata(name) == changed
     with world.store.open(name, write=True) as collection:
         collection.save(dataclasses.replace(changed, files={}))
-    assert world.store.facts(name).files == {}
-    return first, again, world.store.facts(name)
+    assert world.store.metadata(name).files == {}
+    return first, again, world.store.metadata(name)
 
 
 @writing
@@ -223,7 +223,7 @@ def making_opening_and_dropping(world: World) -> Result:
     world.collection("a").close()
     world.collection("w", kind="words").close()
     summary = store.summary(world.name("b"))
-    assert (summary.name, summary.points, summary.facts) == (world.name("b"), 3, make_facts())
+    assert (summary.name, summary.points, summary.metadata) == (world.name("b"), 3, make_facts())
     names, pictures = world.names(), [world.told(name) for name in store.collections() if "test-" in name]
     with store.open(world.name("b"), write=True) as collection:
         collection.upsert(make_points(4))
@@ -250,7 +250,7 @@ def a_name_nothing_has(world: World) -> Result:
     for title, call in {
         "open": lambda: world.store.open(missing),
         "write": lambda: world.store.open(missing, write=True),
-        "facts": lambda: world.store.facts(missing),
+        "metadata": lambda: world.store.metadata(missing),
         "summary": lambda: world.store.summary(missing),
         "drop": lambda: world.store.drop(missing),
     }.items():
@@ -269,5 +269,5 @@ def a_name_that_is_taken(world: World) -> Result:
     with pytest.raises(StoreError, match="already"):
         world.collection("a", vectors={VISUAL: 3})
     with world.store.open(world.name("a")) as collection:
-        assert collection.facts == make_facts()
+        assert collection.metadata == make_facts()
         return collection.count(), collection.read_file("f")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.projections import Conse, Devise, Header, Joint, apart, unit
+from model.projections import Conse, Devise, Header, Joint, decorrelate, unit
 from model.projections.training.document import Head
 
 HEADER = Header(
@@ -71,7 +71,7 @@ def small_joint(labels: int = 2, width: int = 12, words_width: int = 7) -> Joint
         "rows": rng.normal(size=(labels, width)).astype(np.float32),
         "row_bias": rng.normal(size=labels).astype(np.float32),
         "labels": vectors,
-        "directions": apart(vectors),
+        "directions": decorrelate(vectors),
         "gate": np.array([0.8, -0.3], np.float32),
     }
     return Joint(replace(conse.header, kind="joint", spoken=["caf\u00e9", "dog"]), tensors)

@@ -29,8 +29,8 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Words:
     np.array(sorted(range(len(NAMES)), key=lambda row: encoded[row]), np.int32).tofile(folder / "order.i32")
     vectors.tofile(folder / "vectors.f32")
     np.ones(len(NAMES), np.float32).tofile(folder / "norms.f32")
-    facts = {"format": 1, "name": "tiny", "sha256": "w" * 64, "width": 5, "count": len(NAMES)}
-    (folder / "words.json").write_text(json.dumps(facts))
+    metadata = {"format": 1, "name": "tiny", "sha256": "w" * 64, "width": 5, "count": len(NAMES)}
+    (folder / "words.json").write_text(json.dumps(metadata))
     return Words(folder)
 
 

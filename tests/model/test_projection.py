@@ -12,10 +12,10 @@ import torch
 
 from model.encoders import ENCODERS, Classifier, Encoder
 from model.encoders import torch as architecture
-from model.projections import HIDDEN, Conse, Devise, Projection, apart, parameter_table, unit
-from model.projections.best import FLOOR, LEAN, TEMPERATURE
+from model.projections import HIDDEN, Conse, Devise, Projection, decorrelate, parameter_table, unit
+from model.projections.best import LABEL_LOGIT_BIAS, MIN_LABEL_WEIGHT, TEMPERATURE
 from model.projections.classes import ClassName, imagenet_classes
-from model.projections.conse import RELATED_SHARE, speaking
+from model.projections.conse import RELATED_SHARE, class_tensors
 from model.projections.training.document import Head
 from model.words import Words
 from model.words.glove import convert
@@ -127,7 +127,7 @@ def test_the_regression_gives_each_class_its_own_words_back() -> None:
     classifier = Classifier(rng.normal(size=(5, 40)).astype(np.float32), np.zeros(5, np.float32), ("",) * 5)
     vectors = unit(rng.normal(size=(5, 7)).astype(np.float32))
     vectors[3] = 0
-    tensors = speaking(classifier, vectors)
+    tensors = class_tensors(classifier, vectors)
     assert not tensors["related"][3].any()
     rows = unit(classifier.weight)
     again = unit(rows @ rows.T @ tensors["related"])
@@ -167,7 +167,7 @@ def test_joint_is_the_plain_computation_on_small_numbers() -> None:
         classes, said = in_plain_python(joint, features.tolist())
         own = [sum(map(math.prod, zip(row, roots, strict=True))) + b for row, b in zip(rows, bias, strict=True)]
         odds = 0.8 * (math.log(sum(map(math.exp, own))) - math.log(sum(map(math.exp, classes)))) - 0.3
-        share = FLOOR + (1 - FLOOR) / (1 + math.exp(-odds - LEAN))
+        share = MIN_LABEL_WEIGHT + (1 - MIN_LABEL_WEIGHT) / (1 + math.exp(-odds - LABEL_LOGIT_BIAS))
         found = between(share, labels_say([logit / TEMPERATURE for logit in own], directions), said)
         assert np.allclose(joint.project(features[None])[0], found, atol=1e-4)
         reading, sure = joint.read(features), 1 / (1 + math.exp(-odds))
@@ -178,7 +178,7 @@ def test_joint_is_the_plain_computation_on_small_numbers() -> None:
 def test_labels_are_looked_for_apart_from_each_other() -> None:
     rng = np.random.default_rng(0)
     near = unit(np.ones((4, 7), np.float32) + 0.3 * rng.normal(size=(4, 7)).astype(np.float32))
-    found = apart(near)
+    found = decorrelate(near)
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert ((found @ near.T).argmax(axis=1) == np.arange(4)).all()
     off = ~np.eye(4, dtype=bool)

@@ -20,7 +20,7 @@ from model.words.vectors import SIF_A
 from model.words.vectors import vectors as layout
 
 FILES = (
-    layout.FACTS_FILE,
+    layout.METADATA_FILE,
     layout.VECTORS_FILE,
     layout.NORMS_FILE,
     layout.TEXT_FILE,
@@ -247,23 +247,23 @@ def test_a_file_with_something_behind_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda facts: {key: value for key, value in facts.items() if key != "width"},
-        lambda facts: facts | {"count": "many"},
-        lambda facts: facts | {"count": 0},
-        lambda facts: [],
+        lambda metadata: {key: value for key, value in metadata.items() if key != "width"},
+        lambda metadata: metadata | {"count": "many"},
+        lambda metadata: metadata | {"count": 0},
+        lambda metadata: [],
     ],
     ids=["no-width", "no-number", "no-words", "no-object"],
 )
 def test_facts_that_say_nonsense_are_refused(folder: Path, damage: Callable[[dict], object]) -> None:
-    facts = json.loads((folder / layout.FACTS_FILE).read_text())
-    (folder / layout.FACTS_FILE).write_text(json.dumps(damage(facts)))
+    metadata = json.loads((folder / layout.METADATA_FILE).read_text())
+    (folder / layout.METADATA_FILE).write_text(json.dumps(damage(metadata)))
     with pytest.raises(WeightsError, match="incomplete"):
         Words(folder)
 
 
 def test_another_format_is_refused_by_its_number(folder: Path) -> None:
-    facts = json.loads((folder / layout.FACTS_FILE).read_text())
-    (folder / layout.FACTS_FILE).write_text(json.dumps(facts | {"format": layout.FORMAT + 1}))
+    metadata = json.loads((folder / layout.METADATA_FILE).read_text())
+    (folder / layout.METADATA_FILE).write_text(json.dumps(metadata | {"format": layout.FORMAT + 1}))
     with pytest.raises(WeightsError, match=f"format {layout.FORMAT + 1}, {layout.FORMAT} expected"):
         Words(folder)
 

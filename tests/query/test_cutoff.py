@@ -15,9 +15,9 @@ from ingest.records import stable_id
 from ingest.stores import SEMANTIC, VISUAL, WORD, Point, Store
 from ingest.stores.server.store import ServerStore
 from model.words import Words
-from query.asking import Asked, Cutoff, Search, Space, combine, ranking
+from query.asking import Cutoff, ImageQuery, Search, Space, combine, ranking
 from query.asking.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Sample, floor
-from query.asking.query_vectors import Aim
+from query.asking.query_vectors import QueryVector
 from tests.snapshots import fill, make_facts, make_payload, make_snapshot
 
 WIDTHS = {VISUAL: 32, SEMANTIC: 16}
@@ -78,8 +78,8 @@ def on_a_server(source: Store) -> ServerStore:
     """The same collections behind a client's local mode."""
     server = ServerStore(QdrantClient(":memory:"), "memory")
     for name in source.names():
-        with source.open(name) as collection, server.create(name, collection.facts) as copy:
-            for page in collection.scroll(list(collection.facts.vectors)):
+        with source.open(name) as collection, server.create(name, collection.metadata) as copy:
+            for page in collection.scroll(list(collection.metadata.vectors)):
                 copy.upsert(page)
     return server
 
@@ -87,9 +87,9 @@ def on_a_server(source: Store) -> ServerStore:
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
     place = tmp_path_factory.mktemp("stores")
-    facts = make_facts(*WIDTHS.values())
-    snapshot = make_snapshot(place, facts, points(300), target=1.0)
-    embedded = fill(place / "store", "again", facts, points(300))
+    metadata = make_facts(*WIDTHS.values())
+    snapshot = make_snapshot(place, metadata, points(300), target=1.0)
+    embedded = fill(place / "store", "again", metadata, points(300))
     made = [embedded, snapshot, on_a_server(embedded)]
     yield made
     for store in made:
@@ -104,7 +104,7 @@ def test_every_store_cuts_alike_and_finds_what_was_planted(stores: list[Store], 
         with store.open("pictures") as collection:
             search = Search(store, collection)
             stored = collection.retrieve([asked_id], [VISUAL, SEMANTIC])[asked_id]
-            asked = Asked(stored.vectors[VISUAL], stored.vectors[SEMANTIC], asked_id, stored=True)
+            asked = ImageQuery(stored.vectors[VISUAL], stored.vectors[SEMANTIC], asked_id, stored=True)
             cutoff = search.cutoff(search.aims(asked, space=space), asked.ids)
             found = search.similar(asked, space=space, limit=50, cutoff=cutoff)
             answers.append([answer.picture.path for answer in found])
@@ -121,15 +121,15 @@ def test_a_question_that_no_picture_answers_gets_none_and_a_reason(stores: list[
         with store.open("pictures") as collection:
             search = Search(store, collection)
             nowhere = -np.eye(WIDTHS[SEMANTIC], dtype=np.float32)[0]
-            cutoff = search.cutoff({SEMANTIC: Aim.at(nowhere)})
+            cutoff = search.cutoff({SEMANTIC: QueryVector.at(nowhere)})
             hits = collection.search(SEMANTIC, nowhere, 1)
             assert hits[0].score < cutoff.floors[SEMANTIC]
             assert "nothing stands out" in cutoff.told(0, 10, hits[0].score)
 
 
-def like(vector: np.ndarray) -> Asked:
+def like(vector: np.ndarray) -> ImageQuery:
     semantic = np.asarray(vector[: WIDTHS[SEMANTIC]] / np.linalg.norm(vector[: WIDTHS[SEMANTIC]]), np.float32)
-    return Asked(np.asarray(vector, np.float32), semantic, None, stored=False)
+    return ImageQuery(np.asarray(vector, np.float32), semantic, None, stored=False)
 
 
 @pytest.mark.parametrize("space", Space)
@@ -188,22 +188,22 @@ def test_a_sample_leaves_the_pictures_asked_about_out(stores: list[Store]) -> No
 
 
 def test_one_picture_and_none_are_collections_too(tmp_path: Path) -> None:
-    facts = make_facts(*WIDTHS.values())
-    store = fill(tmp_path / "store", "one", facts, points(1))
+    metadata = make_facts(*WIDTHS.values())
+    store = fill(tmp_path / "store", "one", metadata, points(1))
     with store.open("one") as collection:
         search = Search(store, collection)
-        cutoff = search.cutoff({VISUAL: Aim.at(np.ones(WIDTHS[VISUAL], np.float32))})
+        cutoff = search.cutoff({VISUAL: QueryVector.at(np.ones(WIDTHS[VISUAL], np.float32))})
         assert cutoff.floors == {VISUAL: ANY_COSINE}
-    with store.create("none", facts) as collection:
+    with store.create("none", metadata) as collection:
         sample = Sample.of(collection, VISUAL)
     assert sample.vectors.shape == (0, WIDTHS[VISUAL])
     assert len(sample.scores(np.ones(WIDTHS[VISUAL], np.float32), [UUID(int=1)])) == 0
 
 
 def test_a_sample_is_taken_anew_where_there_are_more_pictures(tmp_path: Path) -> None:
-    facts = make_facts(*WIDTHS.values())
-    store = fill(tmp_path / "store", "grows", facts, points(12))
-    aims = {VISUAL: Aim.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
+    metadata = make_facts(*WIDTHS.values())
+    store = fill(tmp_path / "store", "grows", metadata, points(12))
+    aims = {VISUAL: QueryVector.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
     with store.open("grows", write=True) as collection:
         search = Search(store, collection)
         few = search.cutoff(aims)
@@ -224,13 +224,13 @@ def test_what_is_nearer_to_what_is_taken_away_is_no_answer(stores: list[Store]) 
 
 def test_words_set_a_floor_of_their_own(stores: list[Store], words: Words) -> None:
     """Pictures that are all as near to a question as words are do not answer it."""
-    facts = make_facts(*WIDTHS.values())
-    with stores[0].open(tags_name(facts.words, facts.words_sha256)) as vocabulary:
+    metadata = make_facts(*WIDTHS.values())
+    with stores[0].open(tags_name(metadata.words, metadata.words_sha256)) as vocabulary:
         sample = Sample.of(vocabulary, WORD)
         towards_a_word = sample.vectors[0]
         wanted = floor(sample.vectors @ towards_a_word, WORD_SHARE)
     with stores[0].open("pictures") as collection:
-        floors = Search(stores[0], collection).cutoff({SEMANTIC: Aim.at(towards_a_word)}).floors
+        floors = Search(stores[0], collection).cutoff({SEMANTIC: QueryVector.at(towards_a_word)}).floors
     assert floors[SEMANTIC] >= wanted > 0.5
     rare = words.vectors[:5000][7::20]
     below = [float((rare @ vector >= floor(rare @ vector, WORD_SHARE)).mean()) for vector in words.vectors[100:130]]

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from ingest.records import Facts, Picture
+from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from query.asking import duplicates, find_duplicates
 from tests.commands import command, refused
 from tests.photographs import sample
 
-FACTS = Facts("pictures", {VISUAL: 2, SEMANTIC: 2}, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, root="/r")
+METADATA = CollectionMetadata(
+    "pictures", {VISUAL: 2, SEMANTIC: 2}, "glove-6b-50d", "0" * 64, "efficientnet-lite0", "0" * 64, root="/r"
+)
 
 
 def point(path: str, degrees: float, *, sha256: str = "", side: int = 100, size: int = 1000, time: int = 1) -> Point:
@@ -28,7 +30,7 @@ def point(path: str, degrees: float, *, sha256: str = "", side: int = 100, size:
 
 
 def groups_of(tmp_path: Path, points: list[Point], threshold: float) -> list[list[str]]:
-    with EmbeddedStore(tmp_path).create("made", FACTS) as collection:
+    with EmbeddedStore(tmp_path).create("made", METADATA) as collection:
         collection.upsert(points)
         found = find_duplicates(collection, threshold)
     return [[member.picture.path for member in group.members] for group in found]
@@ -108,7 +110,7 @@ def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path
 
 def test_a_long_comparison_gives_way_to_a_writer(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
-    with store.create("made", FACTS) as collection:
+    with store.create("made", METADATA) as collection:
         collection.upsert([point(f"{i}.jpg", i) for i in range(20)])
     with store.open("made") as reading:
         seen = []
@@ -127,7 +129,7 @@ def test_a_long_comparison_gives_way_to_a_writer(tmp_path: Path) -> None:
                 thread = threading.Thread(target=write)
                 thread.start()
                 while not written:
-                    reading.give_way()
+                    reading.yield_lock()
                 thread.join()
 
         assert find_duplicates(reading, 0.9999, write_at_the_fifth) == []

@@ -4,7 +4,7 @@ import pytest
 from model.errors import UsageError, WordsError
 from model.words import Words
 from query.asking import Term, direction, parse
-from query.asking.query_vectors import Aim
+from query.asking.query_vectors import QueryVector
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_terms_add_up_as_unit_phrases_with_their_weights(words: Words) -> None:
 
 def test_a_picture_is_moved_by_words(words: Words) -> None:
     cat, snow = words.phrase("cat").vector, words.phrase("snow").vector
-    moved = direction([Term("snow")], words, start=Aim.at(cat)).vector
+    moved = direction([Term("snow")], words, start=QueryVector.at(cat)).vector
     np.testing.assert_allclose(moved, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
 
 
@@ -55,12 +55,12 @@ def test_what_is_wanted_is_the_same_before_anything_is_taken_away(words: Words) 
     aim = direction(parse("2:dog - snow"), words).aim
     np.testing.assert_allclose(aim.wanted, dog, atol=1e-6)
     np.testing.assert_allclose(aim.taken, snow, atol=1e-6)
-    moved = direction(parse("dog"), words, start=Aim(-snow, np.zeros_like(snow), snow)).aim
+    moved = direction(parse("dog"), words, start=QueryVector(-snow, np.zeros_like(snow), snow)).aim
     np.testing.assert_allclose(moved.wanted, dog, atol=1e-6)
     np.testing.assert_allclose(moved.vector, (dog - snow) / np.linalg.norm(dog - snow), atol=1e-6)
-    moved = direction([Term("snow", -1.0)], words, start=Aim.at(cat)).aim
+    moved = direction([Term("snow", -1.0)], words, start=QueryVector.at(cat)).aim
     np.testing.assert_allclose(moved.wanted, cat, atol=1e-6)
-    away = direction([Term("snow", -1.0)], words, start=Aim(-cat, np.zeros_like(cat), cat)).aim
+    away = direction([Term("snow", -1.0)], words, start=QueryVector(-cat, np.zeros_like(cat), cat)).aim
     assert away.measured().wanted is away.vector  # nothing is wanted: only where it leads can be measured
     np.testing.assert_allclose(away.taken, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
 

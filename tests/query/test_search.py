@@ -13,14 +13,14 @@ from PIL import Image
 
 from ingest.collection.tags import tags_name
 from ingest.errors import CollectionNotFound
-from ingest.records import Facts, Picture, stable_id
+from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, WORD, Filter, Point, choose_collection
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Features
 from model.errors import UsageError
-from model.projections import Header, Projection, Reading, unit
+from model.projections import Header, Projection, TagEvidence, unit
 from model.words import Words
-from query.asking import Asked, Search, Source, Space, Term, combine, direction, parse
+from query.asking import ImageQuery, Search, Source, Space, Term, combine, direction, parse
 
 # path, angle of the visual vector in degrees, phrase of the semantic one
 PICTURES = [
@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path, words: Words, root: Path) -> EmbeddedStore:
     store = EmbeddedStore(tmp_path / "store")
-    facts = Facts(
+    metadata = CollectionMetadata(
         kind="pictures",
         vectors={VISUAL: 4, SEMANTIC: words.width},
         words=words.name,
@@ -56,10 +56,10 @@ def store(tmp_path: Path, words: Words, root: Path) -> EmbeddedStore:
         trained=("cat",),
         root=str(root),
     )
-    with store.create("pictures", facts) as collection:
+    with store.create("pictures", metadata) as collection:
         collection.upsert([point(words, *picture) for picture in PICTURES])
-        collection.save(facts)
-    tags = Facts(kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256)
+        collection.save(metadata)
+    tags = CollectionMetadata(kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256)
     with store.create(tags_name(words.name, words.sha256), tags) as vocabulary:
         vocabulary.upsert(
             [
@@ -90,8 +90,8 @@ class AsStored(Projection):
         near = [max(PICTURES, key=lambda picture: visual(picture[1]) @ row) for row in features]
         return np.stack([self._words.phrase(picture[2]).vector for picture in near])
 
-    def read(self, features: Features) -> Reading:
-        return Reading(self.project(features[None])[0], {"house": 0.5, "qwxyzzy": 0.9})
+    def read(self, features: Features) -> TagEvidence:
+        return TagEvidence(self.project(features[None])[0], {"house": 0.5, "qwxyzzy": 0.9})
 
     @property
     def learnt(self) -> dict[str, NDArray[np.float32]]:
@@ -106,7 +106,7 @@ def search(store: EmbeddedStore, words: Words) -> Iterator[Search]:
         yield asking
 
 
-def asked_about(search: Search, root: Path, path: str) -> Asked:
+def asked_about(search: Search, root: Path, path: str) -> ImageQuery:
     return search.ask_about(Source(str(root / path)))
 
 
@@ -248,13 +248,13 @@ def test_the_collection_is_told_by_name_folder_or_being_the_only_one(
     store: EmbeddedStore, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert choose_collection(store, "") == "pictures"
-    facts = store.facts("pictures")
+    metadata = store.metadata("pictures")
     other = tmp_path / "other"
     other.mkdir()
     from dataclasses import replace
 
-    with store.create("other", replace(facts, root=str(other))) as collection:
-        collection.save(collection.facts)
+    with store.create("other", replace(metadata, root=str(other))) as collection:
+        collection.save(collection.metadata)
     assert choose_collection(store, "other") == "other"
     assert choose_collection(store, "", root / "cat/1.jpg") == "pictures"
     with pytest.raises(CollectionNotFound, match=r"other \| pictures"):

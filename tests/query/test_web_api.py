@@ -13,8 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from ingest.pipeline import ExportOptions
-from ingest.pipeline.exporting import export
+from ingest.pipeline import ExportOptions, export_collection
 from ingest.stores.snapshot import SnapshotStore
 from query.web import uploads
 from tests.commands import command
@@ -223,7 +222,7 @@ def test_uploads_are_kept_within_bounds(photos: Photos, monkeypatch: pytest.Monk
 
 def test_a_snapshot_is_served_with_what_it_carries(photos: Photos, tmp_path: Path) -> None:
     """Its pictures were elsewhere: thumbnails are there, originals are not."""
-    export(photos.store, "photos", tmp_path / "snapshot", ExportOptions(with_thumbnails=True))
+    export_collection(photos.store, "photos", tmp_path / "snapshot", ExportOptions(with_thumbnails=True))
     manifest = tmp_path / "snapshot" / "manifest.json"
     assert json.loads(manifest.read_text())["facts"]["root"] == str(photos.folder)
     aside = photos.folder.rename(tmp_path / "aside")

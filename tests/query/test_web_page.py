@@ -30,8 +30,8 @@ def served(photos: Photos, shared_cache: Path) -> Iterator[Served]:
     """The installed command, serving the photographs and a collection of many."""
     with photos.store.open("photos") as collection:
         points = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page]
-        facts, projection = collection.facts, collection.read_file(PROJECTION_FILE)
-    with photos.store.create("many", replace(facts, root="/gone")) as many:
+        metadata, projection = collection.metadata, collection.read_file(PROJECTION_FILE)
+    with photos.store.create("many", replace(metadata, root="/gone")) as many:
         many.write_file(PROJECTION_FILE, projection or b"")
         for copy in range(10):
             for one in points:

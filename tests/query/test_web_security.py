@@ -194,9 +194,9 @@ def test_no_path_of_a_client_is_followed(client: httpx.Client, photos: Photos) -
 
 
 def test_only_the_collection_named_is_served(photos: Photos) -> None:
-    facts = photos.store.facts("photos")
-    with photos.store.create("other", facts) as other:
-        other.save(facts)
+    metadata = photos.store.metadata("photos")
+    with photos.store.create("other", metadata) as other:
+        other.save(metadata)
     try:
         with serving(photos.store, "photos", only=True) as client:
             assert [one["name"] for one in get(client, "collections")] == ["photos"]

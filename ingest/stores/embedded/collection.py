@@ -21,7 +21,7 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import SCROLL_PAGE, VISUAL, Collection, Filter, Hit, Point, Vector, wants_codes, wants_graph
 from ingest.stores.embedded.engine import (
     count_points,
@@ -33,7 +33,7 @@ from ingest.stores.embedded.engine import (
     sweep_log,
     to_point,
 )
-from ingest.stores.embedded.graph import build_graph_apart, search_params
+from ingest.stores.embedded.graph import build_graph_in_child, search_params
 from ingest.stores.embedded.shard_lock import (
     READER_WAIT_SECONDS,
     WRITER_WAIT_SECONDS,
@@ -47,7 +47,7 @@ from model.system.atomic import remove, replace_dir, replace_file, settle, sweep
 from model.system.disk import folder_bytes, need_space
 from model.system.events import note
 
-FACTS_FILE = "collection.json"
+METADATA_FILE = "collection.json"
 SHARD = "shard"
 DOOR_SECONDS = 0.05
 """How often a writer looks whether somebody waits."""
@@ -81,7 +81,7 @@ class EmbeddedCollection(Collection):
     ) -> None:
         self.name = name
         self.folder = folder
-        self.facts = Facts.from_json(record, name)
+        self.metadata = CollectionMetadata.from_json(record, name)
         self._record = record
         self._shard: edge.EdgeShard | None = None
         self._turn: IO[str] | None = None
@@ -107,7 +107,7 @@ class EmbeddedCollection(Collection):
     def _start_writing(self, new: bool) -> None:
         self._writer = become_writer(self.folder, self.name)
         try:
-            if new and (self.folder / FACTS_FILE).exists():
+            if new and (self.folder / METADATA_FILE).exists():
                 raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
             sweep(self.folder)
             with self._open(new) as shard:
@@ -133,8 +133,8 @@ class EmbeddedCollection(Collection):
 
     def _check_record(self, shard: edge.EdgeShard) -> None:
         """Read it again: while this waited for its turn, a writer may have changed it and the shard."""
-        self._record = json.loads((self.folder / FACTS_FILE).read_bytes())
-        self.facts = Facts.from_json(self._record, self.name)
+        self._record = json.loads((self.folder / METADATA_FILE).read_bytes())
+        self.metadata = CollectionMetadata.from_json(self._record, self.name)
         if lost := self._lost_points(shard):
             raise StoreDamaged(
                 f"collection {self.name!r} in {self.folder} should hold {self._record['points']} points and "
@@ -192,7 +192,7 @@ class EmbeddedCollection(Collection):
                     sweep_log(self.folder / SHARD)
                 return edge.EdgeShard.load(path)
             remove(self.folder / SHARD)  # of a run that was killed while it made or dropped this one
-            return edge.EdgeShard.create(path, shard_config(self.facts))
+            return edge.EdgeShard.create(path, shard_config(self.metadata))
 
     def _keep_door(self) -> None:
         while not self._closed.wait(DOOR_SECONDS):
@@ -215,7 +215,7 @@ class EmbeddedCollection(Collection):
                 self._turn.close()
 
     def _need_space(self, points: int) -> None:
-        width = sum(self.facts.vectors.values())
+        width = sum(self.metadata.vectors.values())
         need_space(self.folder, 2 * points * (4 * width + PAYLOAD_BYTES))
 
     def _upsert(self, points: Sequence[Point]) -> None:
@@ -294,13 +294,13 @@ class EmbeddedCollection(Collection):
             hits = shard.facet(edge.FacetRequest(field, limit=1_000_000, exact=True)).hits
         return {str(hit.value): hit.count for hit in hits}
 
-    def save(self, facts: Facts) -> None:
-        self.facts = facts
+    def save(self, metadata: CollectionMetadata) -> None:
+        self.metadata = metadata
         self._save_record()
 
     def _save_record(self, **changes: Any) -> None:
-        self._record = {**self._record, **self.facts.to_json(), **changes}
-        self._replace(FACTS_FILE, json.dumps(self._record, indent=1).encode())
+        self._record = {**self._record, **self.metadata.to_json(), **changes}
+        self._replace(METADATA_FILE, json.dumps(self._record, indent=1).encode())
 
     def write_file(self, name: str, data: bytes) -> None:
         need_space(self.folder, len(data))
@@ -326,17 +326,17 @@ class EmbeddedCollection(Collection):
     def remove_file(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
 
-    def give_way(self) -> None:
+    def yield_lock(self) -> None:
         with self._lock:
             if self._shard is not None and somebody_waits(self.folder, self.name):
                 self._let_go()
 
     def index(self, quantize: bool | None = None) -> None:
         """Build the graph over a copy of the shard, which then takes its place in one step."""
-        if self.facts.kind != "pictures" or self._writer is None:
+        if self.metadata.kind != "pictures" or self._writer is None:
             return
         with self._open() as shard:
-            points, indexed = count_points(shard), int(shard.info().indexed_vectors_count) // len(self.facts.vectors)
+            points, indexed = count_points(shard), int(shard.info().indexed_vectors_count) // len(self.metadata.vectors)
         deleted = self._record.get("deleted", 0)
         is_loose = self._record.get("graph", 0) and deleted > COMPACT_SHARE * (points + deleted)
         had = self._record.get("quantized", False)
@@ -344,7 +344,7 @@ class EmbeddedCollection(Collection):
         if not (wants_graph(points, max(points - indexed, self._record.get("written", 0))) or is_loose or is_other):
             return
         if quantize is None:
-            quantize = had or wants_codes(points, self.facts.vectors[VISUAL])
+            quantize = had or wants_codes(points, self.metadata.vectors[VISUAL])
         need_space(self.folder, 3 * folder_bytes(self.folder / SHARD))  # the copy, and what the engine makes of it
         note(f"building the search graph of {points} pictures; questions are answered meanwhile")
         try:
@@ -352,7 +352,7 @@ class EmbeddedCollection(Collection):
                 self._let_go()
                 with take_turn(self.folder, self.name, WRITER_WAIT_SECONDS):
                     shutil.copytree(self.folder / SHARD, copy, dirs_exist_ok=True)
-                build_graph_apart(copy, self.name, self.facts.vectors, quantize)
+                build_graph_in_child(copy, self.name, self.metadata.vectors, quantize)
                 until_swapped.enter_context(take_turn(self.folder, self.name, WRITER_WAIT_SECONDS))
         except OSError as error:
             raise StoreError(f"cannot copy {self.folder / SHARD}: {error.strerror or error}") from error

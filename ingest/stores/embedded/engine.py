@@ -14,7 +14,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import Filter, Point
 from model.errors import DiskFull
 from model.system.atomic import remove
@@ -70,13 +70,13 @@ def edge_errors(folder: Path, name: str) -> Iterator[None]:
         raise
 
 
-def shard_config(facts: Facts) -> edge.EdgeConfig:
+def shard_config(metadata: CollectionMetadata) -> edge.EdgeConfig:
     """Exact search: 12 ms at 10,000 pictures, every answer the same as a full comparison."""
     no_graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
     return edge.EdgeConfig(
         vectors={
             name: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine, hnsw_config=no_graph)
-            for name, width in facts.vectors.items()
+            for name, width in metadata.vectors.items()
         }
     )
 

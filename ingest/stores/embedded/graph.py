@@ -49,15 +49,15 @@ def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
     return edge.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
 
 
-def build_graph_apart(shard: Path, name: str, vectors: Mapping[str, int], quantize: bool) -> None:
+def build_graph_in_child(shard: Path, name: str, vectors: Mapping[str, int], quantize: bool) -> None:
     """Build the graph of a closed shard that nobody else opens, and int8 codes if so ``quantize`` says.
 
     Raises:
         StoreError: it was killed, or the shard is damaged.
     """
-    from ingest.stores import run_apart
+    from ingest.stores import run_in_child
 
-    run_apart(f"the graph of {name!r}", _build, shard, name, dict(vectors), quantize, advance=lambda _: None)
+    run_in_child(f"the graph of {name!r}", _build, shard, name, dict(vectors), quantize, advance=lambda _: None)
 
 
 def _build(

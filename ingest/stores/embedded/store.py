@@ -2,7 +2,7 @@
 
 A collection is a folder::
 
-    collection.json          the facts, the number of points, whether the last writer ended well
+    collection.json          `CollectionMetadata`, the number of points, whether the last writer ended well
     shard/                   qdrant-edge's files
     projection.safetensors   and other files kept with it
     shard.lock, turn.lock, writer.lock   see `ingest.stores.embedded.shard_lock`
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import StoreDamaged, StoreError
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import Store, Summary
-from ingest.stores.embedded.collection import FACTS_FILE, EmbeddedCollection
+from ingest.stores.embedded.collection import METADATA_FILE, EmbeddedCollection
 from ingest.stores.embedded.shard_lock import (
     WRITER_WAIT_SECONDS,
     become_writer,
@@ -41,15 +41,15 @@ class EmbeddedStore(Store):
 
     def names(self) -> list[str]:
         try:
-            return sorted(path.parent.name for path in self.root.glob(f"collections/*/{FACTS_FILE}"))
+            return sorted(path.parent.name for path in self.root.glob(f"collections/*/{METADATA_FILE}"))
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from error
 
-    def facts(self, name: str) -> Facts:
-        return Facts.from_json(self._record(name), name)
+    def metadata(self, name: str) -> CollectionMetadata:
+        return CollectionMetadata.from_json(self._record(name), name)
 
     def _record(self, name: str) -> dict[str, Any]:
-        path = self._folder(name) / FACTS_FILE
+        path = self._folder(name) / METADATA_FILE
         try:
             record = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -66,7 +66,9 @@ class EmbeddedStore(Store):
         record = self._record(name)
         size = folder_bytes(self._folder(name))
         graph, quantized = int(record.get("graph", 0)), bool(record.get("quantized", False))
-        return Summary(name, Facts.from_json(record, name), int(record.get("points", 0)), size, graph, quantized)
+        return Summary(
+            name, CollectionMetadata.from_json(record, name), int(record.get("points", 0)), size, graph, quantized
+        )
 
     def open(self, name: str, *, write: bool = False) -> EmbeddedCollection:
         return EmbeddedCollection(self._folder(name), name, self._record(name), write=write)
@@ -74,13 +76,13 @@ class EmbeddedStore(Store):
     def open_shared(self, name: str) -> EmbeddedCollection:
         return EmbeddedCollection(self._folder(name), name, self._record(name), shared=True)
 
-    def create(self, name: str, facts: Facts) -> EmbeddedCollection:
+    def create(self, name: str, metadata: CollectionMetadata) -> EmbeddedCollection:
         folder = self._folder(name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder.parent)  # what a killed `drop` left
             need_space(folder, 0)
-            record = {**facts.to_json(), "points": 0, "clean": False}
+            record = {**metadata.to_json(), "points": 0, "clean": False}
             return EmbeddedCollection(folder, name, record, write=True, new=True)
         except OSError as error:
             raise StoreError(f"cannot make {folder}: {error.strerror}; choose another with --store") from error
@@ -89,5 +91,5 @@ class EmbeddedStore(Store):
         self._record(name)
         folder = self._folder(name)
         with become_writer(folder, name), take_turn(folder, name, WRITER_WAIT_SECONDS):
-            (folder / FACTS_FILE).unlink()  # first: from here on the collection is gone as a whole
+            (folder / METADATA_FILE).unlink()  # first: from here on the collection is gone as a whole
             remove_at_once(folder)

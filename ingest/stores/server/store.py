@@ -2,10 +2,10 @@
 
 A collection ``name`` is::
 
-    name           the points; its metadata holds the facts, and of each file kept its SHA-256 and size
+    name           the points; its metadata holds `CollectionMetadata`, and of each file kept its SHA-256 and size
     name--files    parts of those files, base64 in payloads: another machine finds them here too
 
-The facts and each file have a metadata key of their own: the server replaces whole keys, so two commands
+That and each file have a metadata key of their own: the server replaces whole keys, so two commands
 that change different ones do not undo each other. Search is exact or by a graph as it is embedded, by size.
 """
 
@@ -28,7 +28,7 @@ from qdrant_client import QdrantClient, models
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreUnreachable
-from ingest.records import Facts, stable_id
+from ingest.records import CollectionMetadata, stable_id
 from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, Store, Summary, Vector, batches
 from ingest.stores.server.conversion import (
     graph_params,
@@ -44,7 +44,7 @@ from ingest.stores.server.lease import lease
 from model.errors import UsageError
 from model.system.events import note
 
-FACTS_KEY = "wordsight"
+METADATA_KEY = "wordsight"
 WRITER_KEY = "wordsight-writer"
 FILE_KEY = "wordsight-file:"
 FILES_OF_KEY = "wordsight-files-of"
@@ -137,7 +137,7 @@ class ServerStore(Store):
         except FOREIGN as error:
             raise translated(error, self.where) from error
 
-    def metadata(self, name: str) -> Mapping[str, Any]:
+    def raw_metadata(self, name: str) -> Mapping[str, Any]:
         """Of any collection, ours or not; raises CollectionNotFound."""
         return self.ask(self.client.get_collection, name).config.metadata or {}
 
@@ -148,7 +148,7 @@ class ServerStore(Store):
             self.ask(create, name, vectors_config=vectors, metadata=metadata, on_disk_payload=True)
         except StoreError as error:
             there = error.__cause__ is not None and status_of(error.__cause__) == 409
-            if not there or self.metadata(name).get(key) != json.loads(json.dumps(value)):
+            if not there or self.raw_metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise
 
     def names(self) -> list[str]:
@@ -157,12 +157,12 @@ class ServerStore(Store):
 
     def _is_ours(self, name: str) -> bool:
         with suppress(CollectionNotFound):  # dropped since it was listed
-            return FACTS_KEY in self.metadata(name)
+            return METADATA_KEY in self.raw_metadata(name)
         return False
 
-    def facts(self, name: str) -> Facts:
+    def metadata(self, name: str) -> CollectionMetadata:
         try:
-            return Facts.from_json(self.metadata(name).get(FACTS_KEY, {}), name)
+            return CollectionMetadata.from_json(self.raw_metadata(name).get(METADATA_KEY, {}), name)
         except CollectionNotFound:
             raise self.not_found(name) from None
 
@@ -170,11 +170,11 @@ class ServerStore(Store):
         collection = self.open(name)
         points = collection.count()
         info = self.ask(self.client.get_collection, name)
-        return Summary(name, collection.facts, points, None, points if has_graph(info) else 0, is_quantized(info))
+        return Summary(name, collection.metadata, points, None, points if has_graph(info) else 0, is_quantized(info))
 
     def open(self, name: str, *, write: bool = False) -> ServerCollection:
         """Open a collection. A server takes several writers, so ``write`` keeps nobody out."""
-        collection = ServerCollection(self, name, self.facts(name))
+        collection = ServerCollection(self, name, self.metadata(name))
         if write:
             collection.make_indexes()
         return collection
@@ -183,20 +183,20 @@ class ServerStore(Store):
         def write(mark: object) -> None:
             self.ask(self.client.update_collection, name, metadata={WRITER_KEY: mark})
 
-        return lease(name, lambda: self.metadata(name).get(WRITER_KEY), write)
+        return lease(name, lambda: self.raw_metadata(name).get(WRITER_KEY), write)
 
-    def create(self, name: str, facts: Facts) -> ServerCollection:
+    def create(self, name: str, metadata: CollectionMetadata) -> ServerCollection:
         """Make an empty collection; raises StoreError where there is one of that name, ours or not."""
-        self.make(name, vector_params(facts.vectors, ON_DISK_WIDTH), FACTS_KEY, facts.to_json())
-        collection = ServerCollection(self, name, facts)
+        self.make(name, vector_params(metadata.vectors, ON_DISK_WIDTH), METADATA_KEY, metadata.to_json())
+        collection = ServerCollection(self, name, metadata)
         collection.make_indexes()
         return collection
 
     def drop(self, name: str) -> None:
-        self.facts(name)  # not ours, not ours to remove
+        self.metadata(name)  # not ours, not ours to remove
         self.ask(self.client.delete_collection, name)
         with suppress(CollectionNotFound):  # no file was ever kept with it
-            if self.metadata(name + FILES_SUFFIX).get(FILES_OF_KEY) == name:
+            if self.raw_metadata(name + FILES_SUFFIX).get(FILES_OF_KEY) == name:
                 self.ask(self.client.delete_collection, name + FILES_SUFFIX)
 
     def close(self) -> None:
@@ -206,9 +206,9 @@ class ServerStore(Store):
 class ServerCollection(Collection):
     """One collection; nothing is held open for it."""
 
-    def __init__(self, store: ServerStore, name: str, facts: Facts) -> None:
+    def __init__(self, store: ServerStore, name: str, metadata: CollectionMetadata) -> None:
         self.name = name
-        self.facts = facts
+        self.metadata = metadata
         self._store = store
         self._ask = store.ask
         self._client = store.client
@@ -227,7 +227,7 @@ class ServerCollection(Collection):
                 self._ask(self._client.create_payload_index, self.name, field, keyword, wait=True)
 
     def _upsert(self, points: Sequence[Point]) -> None:
-        size = self._bytes_of(self.facts.vectors)
+        size = self._bytes_of(self.metadata.vectors)
         for batch in self._by_bytes(points, lambda point: size + len(json.dumps(point.payload))):
             structs = [
                 models.PointStruct(
@@ -296,15 +296,15 @@ class ServerCollection(Collection):
         found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
         return {str(hit.value): hit.count for hit in found.hits}
 
-    def save(self, facts: Facts) -> None:
-        self._ask(self._client.update_collection, self.name, metadata={FACTS_KEY: facts.to_json()})
-        self.facts = facts
+    def save(self, metadata: CollectionMetadata) -> None:
+        self._ask(self._client.update_collection, self.name, metadata={METADATA_KEY: metadata.to_json()})
+        self.metadata = metadata
 
     def write_file(self, name: str, data: bytes) -> None:
         """Its parts first, then its name, then away with the old parts: readers see one version, whole."""
         side = self.name + FILES_SUFFIX
         self._store.make(side, {}, FILES_OF_KEY, self.name)
-        old = self._store.metadata(self.name).get(FILE_KEY + name)
+        old = self._store.raw_metadata(self.name).get(FILE_KEY + name)
         new = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "part": PART_BYTES}
         starts = range(0, len(data), PART_BYTES)
         encoded = (base64.b64encode(data[start : start + PART_BYTES]).decode() for start in starts)
@@ -316,14 +316,14 @@ class ServerCollection(Collection):
             self._ask(self._client.delete, side, [*parts], wait=True)
 
     def remove_file(self, name: str) -> None:
-        if record := self._store.metadata(self.name).get(FILE_KEY + name):
+        if record := self._store.raw_metadata(self.name).get(FILE_KEY + name):
             self._ask(self._client.update_collection, self.name, metadata={FILE_KEY + name: None})
             if parts := _part_ids(name, record):
                 self._ask(self._client.delete, self.name + FILES_SUFFIX, [*parts], wait=True)
 
     def read_file(self, name: str) -> bytes | None:
         for _ in range(2):  # a writer may replace the file between its name and its parts
-            record = self._store.metadata(self.name).get(FILE_KEY + name)
+            record = self._store.raw_metadata(self.name).get(FILE_KEY + name)
             if record is None:
                 return None
             data = self._read_parts(_part_ids(name, record))
@@ -344,12 +344,12 @@ class ServerCollection(Collection):
 
         How much memory the server has is not known here, so it keeps codes only where ``quantize`` says so.
         """
-        if self.facts.kind != "pictures" or self.count() <= GRAPH_FROM:
+        if self.metadata.kind != "pictures" or self.count() <= GRAPH_FROM:
             return
         had = is_quantized(self._ask(self._client.get_collection, self.name))
         if not self._has_graph or quantize not in (None, had):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
-            params = graph_params(self.facts.vectors, quantize)
+            params = graph_params(self.metadata.vectors, quantize)
             self._ask(self._client.update_collection, self.name, vectors_config=params)
             del self._has_graph
 
@@ -357,7 +357,7 @@ class ServerCollection(Collection):
         """Nothing to let go of: the connections are the store's."""
 
     def _bytes_of(self, vectors: Iterable[str]) -> int:
-        return NUMBER_BYTES * sum(self.facts.vectors.get(name, 0) for name in vectors) + POINT_BYTES
+        return NUMBER_BYTES * sum(self.metadata.vectors.get(name, 0) for name in vectors) + POINT_BYTES
 
     def _by_bytes(self, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
         """Lists of items of up to `MESSAGE_BYTES` together, of one item where that alone is more."""

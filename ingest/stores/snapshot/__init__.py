@@ -1,6 +1,6 @@
 """The snapshot store: a collection carried away as files, read-only, searched by Annoy."""
 
-from ingest.stores.snapshot.annoy import DEFAULT_TARGET, MOST_TREES, Space, build_forest_apart
+from ingest.stores.snapshot.annoy import DEFAULT_TARGET, MOST_TREES, Space, build_forest_in_child
 from ingest.stores.snapshot.store import (
     ENCODER_DIR,
     MANIFEST_FILE,
@@ -28,6 +28,6 @@ __all__ = [
     "SnapshotStore",
     "Space",
     "Verified",
-    "build_forest_apart",
+    "build_forest_in_child",
     "verify",
 ]

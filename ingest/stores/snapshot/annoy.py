@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import StoreDamaged
-from ingest.stores import run_apart
+from ingest.stores import run_in_child
 
 METRIC: Literal["angular"] = "angular"
 NODE_HEAD_BYTES = 12
@@ -178,7 +178,7 @@ def build_forest(
     return Space(path.name, width, items, count, search_k, seed, round(recall, 4), len(sample))
 
 
-def build_forest_apart(
+def build_forest_in_child(
     spool: Path,
     path: Path,
     width: int,
@@ -199,7 +199,7 @@ def build_forest_apart(
     options: dict[str, Any] = {"seed": seed, "target": target, "trees": trees}
     if spool.stat().st_size <= ON_DISK_BYTES:
         return build_forest(_mapped(spool, width), path, **options, advance=advance)
-    return run_apart(path.name, _build_in_file, spool, path, width, options, advance=advance)
+    return run_in_child(path.name, _build_in_file, spool, path, width, options, advance=advance)
 
 
 def _build_in_file(

@@ -2,7 +2,7 @@
 
 A snapshot is a folder::
 
-    manifest.json            format version, facts, each index's numbers, size and SHA-256 of every file
+    manifest.json            format version, metadata, each index's numbers, size and SHA-256 of every file
     visual.ann, semantic.ann the pictures' vectors, see `annoy`; row i is row i of pictures.parquet
     pictures.parquet         id (16 bytes) and payload, a row a picture, in the order of ids
     word.ann, tags.parquet   the tag vocabulary: word and rank by frequency
@@ -31,7 +31,7 @@ from uuid import UUID
 import numpy as np
 
 from ingest.errors import StoreDamaged, StoreError
-from ingest.records import Facts
+from ingest.records import CollectionMetadata
 from ingest.stores import SCROLL_PAGE, SEMANTIC, VISUAL, WORD, Collection, Filter, Hit, Point, Store, Summary, Vector
 from ingest.stores.snapshot.annoy import METRIC, Forest, Space
 from ingest.stores.snapshot.checksums import check_file
@@ -59,7 +59,7 @@ class Manifest:
     """
 
     collection: str
-    facts: Facts
+    metadata: CollectionMetadata
     tags: str
     spaces: Mapping[str, Space]
     files: Mapping[str, Mapping[str, Any]]
@@ -72,7 +72,7 @@ class Manifest:
             "collection": self.collection,
             "created": self.created,
             "program": self.program,
-            "facts": self.facts.to_json(),
+            "facts": self.metadata.to_json(),
             "tags": self.tags,
             "spaces": {name: asdict(space) for name, space in self.spaces.items()},
             "files": dict(sorted(self.files.items())),
@@ -93,7 +93,7 @@ class Manifest:
                 raise ValueError("its own checksum is another")
             manifest = cls(
                 collection=str(record["collection"]),
-                facts=Facts.from_json(record["facts"], str(record["collection"])),
+                metadata=CollectionMetadata.from_json(record["facts"], str(record["collection"])),
                 tags=str(record["tags"]),
                 spaces={name: Space(**space) for name, space in record["spaces"].items()},
                 files={
@@ -113,13 +113,15 @@ class Manifest:
 
     def _check(self) -> None:
         """Raises ValueError where its parts contradict each other, or name files outside the folder."""
-        spaces, vectors = self.spaces, self.facts.vectors
+        spaces, vectors = self.spaces, self.metadata.vectors
         widths = {VISUAL: vectors[VISUAL], SEMANTIC: vectors[SEMANTIC], WORD: vectors[SEMANTIC]}
-        texts = [getattr(self.facts, name) for name in ("root", "encoder", "encoder_sha256", "words", "words_sha256")]
+        texts = [
+            getattr(self.metadata, name) for name in ("root", "encoder", "encoder_sha256", "words", "words_sha256")
+        ]
         numbers = [number for s in spaces.values() for number in (s.width, s.items, s.trees, s.search_k)]
         paths = [Path(name) for name in self.files]
         sound = (
-            self.facts.kind == "pictures"
+            self.metadata.kind == "pictures"
             and self.tags != self.collection
             and all(isinstance(text, str) for text in texts)
             and all(type(number) is int and number > 0 for number in numbers)
@@ -153,46 +155,46 @@ class SnapshotStore(Store):
     def names(self) -> list[str]:
         return sorted((self.manifest.collection, self.manifest.tags))
 
-    def facts(self, name: str) -> Facts:
-        facts = self.manifest.facts
+    def metadata(self, name: str) -> CollectionMetadata:
+        metadata = self.manifest.metadata
         if name == self.manifest.collection:
             carried = self.folder / PICTURES_DIR
-            return replace(facts, root=str(carried.resolve())) if carried.is_dir() else facts
+            return replace(metadata, root=str(carried.resolve())) if carried.is_dir() else metadata
         if name == self.manifest.tags:
             width = self.manifest.spaces[WORD].width
-            return Facts("words", {WORD: width}, facts.words, facts.words_sha256)
+            return CollectionMetadata("words", {WORD: width}, metadata.words, metadata.words_sha256)
         raise self.not_found(name)
 
     def summary(self, name: str) -> Summary:
-        facts = self.facts(name)
+        metadata = self.metadata(name)
         size = sum(file["bytes"] for file in self.manifest.files.values())
-        return Summary(name, facts, self.manifest.spaces[next(iter(facts.vectors))].items, size)
+        return Summary(name, metadata, self.manifest.spaces[next(iter(metadata.vectors))].items, size)
 
     def open(self, name: str, *, write: bool = False) -> SnapshotCollection:
         if write:
             raise StoreError(READ_ONLY)
-        return SnapshotCollection(self, name, self.facts(name))
+        return SnapshotCollection(self, name, self.metadata(name))
 
-    def create(self, name: str, facts: Facts) -> Collection:
+    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
         raise StoreError(READ_ONLY)
 
     def drop(self, name: str) -> None:
         raise StoreError(READ_ONLY)
 
-    def words(self, facts: Facts) -> Words:
+    def words(self, metadata: CollectionMetadata) -> Words:
         for name in self.manifest.files:
             if name.startswith(f"{WORDS_DIR}/"):
                 self.checked(name)
         return Words(self.folder / WORDS_DIR)
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, metadata: CollectionMetadata) -> Encoder:
         """The encoder in the snapshot, where it carries one; else the one in the cache, if it is the same."""
         carried = [name for name in self.manifest.files if name.startswith(f"{ENCODER_DIR}/")]
         if not carried:
-            return super().encoder(facts)
+            return super().encoder(metadata)
         for name in carried:
             self.checked(name)
-        return OnnxEncoder(encoder_spec(facts.encoder), facts.encoder_sha256, self.folder / ENCODER_DIR)
+        return OnnxEncoder(encoder_spec(metadata.encoder), metadata.encoder_sha256, self.folder / ENCODER_DIR)
 
     def thumbnail(self, id: UUID) -> bytes | None:
         name = f"{THUMBNAILS_DIR}/{id}.jpg"
@@ -215,9 +217,9 @@ class SnapshotStore(Store):
 class SnapshotCollection(Collection):
     """One table and its indexes."""
 
-    def __init__(self, store: SnapshotStore, name: str, facts: Facts) -> None:
+    def __init__(self, store: SnapshotStore, name: str, metadata: CollectionMetadata) -> None:
         self.name = name
-        self.facts = facts
+        self.metadata = metadata
         self._store = store
         self._forests: dict[str, Forest] = {}
 
@@ -225,7 +227,7 @@ class SnapshotCollection(Collection):
     def _table(self) -> Any:
         from pyarrow import ArrowException, parquet
 
-        name, space = (TAGS_FILE, WORD) if self.facts.kind == "words" else (PICTURES_FILE, VISUAL)
+        name, space = (TAGS_FILE, WORD) if self.metadata.kind == "words" else (PICTURES_FILE, VISUAL)
         path = self._store.checked(name)
         try:
             table = parquet.read_table(path)
@@ -332,7 +334,7 @@ class SnapshotCollection(Collection):
     def delete(self, ids: Sequence[UUID]) -> None:
         raise StoreError(READ_ONLY)
 
-    def save(self, facts: Facts) -> None:
+    def save(self, metadata: CollectionMetadata) -> None:
         raise StoreError(READ_ONLY)
 
     def write_file(self, name: str, data: bytes) -> None:

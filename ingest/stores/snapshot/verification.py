@@ -89,7 +89,7 @@ def _counted(forest: Forest, advance: Callable[[], None]) -> Callable[[Any, int]
 def _check_comparable(live: Collection, snapshot: Collection) -> None:
     """Raises CollectionMismatch where the vectors of two collections mean different things."""
     left, right = (
-        (c.facts.kind, c.facts.encoder, c.facts.encoder_sha256, c.facts.words, c.facts.words_sha256)
+        (c.metadata.kind, c.metadata.encoder, c.metadata.encoder_sha256, c.metadata.words, c.metadata.words_sha256)
         for c in (live, snapshot)
     )
     if left != right:

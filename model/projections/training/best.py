@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.encoders import Classifier, Features
-from model.projections import Tensors, margin, rooted
+from model.projections import Tensors, margin, sqrt_features
 from model.projections.training.lesson import BestRecipe
 
 HELD_PICTURES = 0.25
@@ -30,7 +30,7 @@ class Rows:
     loss: float
 
     def logits(self, features: Features) -> NDArray[np.float32]:
-        return np.asarray(rooted(features) @ self.weight.T + self.bias, np.float32)
+        return np.asarray(sqrt_features(features) @ self.weight.T + self.bias, np.float32)
 
     def hit(self, features: Features, labels: NDArray[np.int64], k: int) -> float:
         """The share of pictures, in percent, with their label among the ``k`` most probable ones."""
@@ -94,7 +94,7 @@ def _fit(
     watch: Watch = lambda _loss, _rows: None,
 ) -> Rows:
     """Softmax regression over the labels and the classes; the classes' logits stay as they are (convex)."""
-    pictures, others = torch.from_numpy(rooted(features)), torch.from_numpy(logits)
+    pictures, others = torch.from_numpy(sqrt_features(features)), torch.from_numpy(logits)
     wanted = torch.from_numpy(labels.astype(np.int64))
     weight = torch.zeros(count, features.shape[1], requires_grad=True)
     bias = torch.zeros(count, requires_grad=True)

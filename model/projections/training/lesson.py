@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.encoders import Classifier, Features
 from model.errors import DatasetError, UsageError
-from model.projections import HASH_DIGITS, Conse, Devise, Header, Joint, Projection, apart
+from model.projections import HASH_DIGITS, Conse, Devise, Header, Joint, Projection, decorrelate
 from model.projections.training.held_back import duplicate_groups, split
 from model.system.clock import now
 from model.words import Words
@@ -265,7 +265,7 @@ def _best(
         advance(f"loss {loss:.4f}" + (f", test hit@2 {hit}%" if hit is not None else ""))
 
     fitted = fit_labels(lesson.train, lesson.train_labels, len(lesson.labels), classifier, recipe, told, watch)
-    tensors = {**conse.tensors, **fitted, "labels": lesson.targets, "directions": apart(lesson.targets)}
+    tensors = {**conse.tensors, **fitted, "labels": lesson.targets, "directions": decorrelate(lesson.targets)}
     made = replace(conse.header, kind=Joint.kind, labels=lesson.counts(), spoken=lesson.spoken, history=history)
     return Joint(made, tensors)
 
