@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from ingest.collection import ensure_tags
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import BUNDLED_ENCODER, Encoder, open_encoder
+from model.system import events
+from model.system.terminal import Terminal
 from model.words import BUNDLED_WORDS, Words, open_words
 from tests.commands import command
 from tests.photographs import sample
@@ -32,6 +35,14 @@ def _own_folders(shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     monkeypatch.setenv("WORDSIGHT_CACHE", str(shared_cache))
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture(autouse=True)
+def _told() -> Iterator[None]:
+    """Remarks and progress go to stderr, as under a command."""
+    before = events.listen(Terminal())
+    yield
+    events.listen(before)
 
 
 @pytest.fixture(scope="session")

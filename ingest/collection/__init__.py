@@ -2,13 +2,11 @@
 
 It must not know how files become points."""
 
-from ingest.collection.creation import CREATING, Options, check_same, create, projection_file
+from ingest.collection.creation import Options, check_same, create, projection_file
 from ingest.collection.ledger import Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
     PROJECTION_FILE,
-    SWITCHING,
-    UNDECIDED,
     build_conse,
     check_projection,
     features_of,
@@ -23,11 +21,8 @@ from ingest.collection.projection import (
 from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
-    "CREATING",
     "PAGE",
     "PROJECTION_FILE",
-    "SWITCHING",
-    "UNDECIDED",
     "Ledger",
     "Options",
     "build_conse",

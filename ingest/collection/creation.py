@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection.projection import PROJECTION_FILE, UNDECIDED, build_conse, check_projection
+from ingest.collection.projection import PROJECTION_FILE, build_conse, check_projection
 from ingest.errors import CollectionMismatch
-from ingest.records import CollectionMetadata
+from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, open_encoder
 from model.pair import AUTO, choose_pair
@@ -18,9 +18,6 @@ from model.projections.training import TRAINED, need_learnable
 from model.system.clock import now
 from model.system.paths import is_there
 from model.words import open_words, words_spec
-
-CREATING = "creating"
-"""Pending until a new collection has its projection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +63,14 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         encoder=encoder.spec.name,
         encoder_sha256=encoder.sha256,
         projection=given.header.kind if given else Conse.kind,
-        pending=UNDECIDED if options.projection == AUTO else "",
+        pending=Pending.UNDECIDED if options.projection == AUTO else Pending.NOTHING,
         trained=tuple(sorted(given.header.labels)) if given else (),
         root=str(root),
         created=now(),
     )
     projection = given or build_conse(encoder, words)
     check_projection(projection, metadata)
-    with store.create(name, replace(metadata, pending=CREATING)) as collection:
+    with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(metadata)
     return encoder

@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 
 from ingest.errors import StoreDamaged
-from ingest.records import CollectionMetadata
+from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features
 from model.errors import ProjectionError
@@ -28,8 +28,6 @@ from model.words import Words
 
 PROJECTION_FILE = "projection.safetensors"
 NEXT_FILE = "projection.next.safetensors"
-SWITCHING = "switching"
-UNDECIDED = "auto"
 
 TRAINING_BYTES = 256 << 20
 """Vectors kept in memory for training: 52,000 pictures 1280 wide, 16,000 of 4096; more are sampled by label."""
@@ -88,7 +86,7 @@ def switch_projection(collection: Collection, projection: Projection, advance: C
     for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
         _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
-    collection.save(replace(collection.metadata, pending=SWITCHING))
+    collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
     finish_switch(collection, advance)
 
 
@@ -104,7 +102,9 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
     collection.write_file(PROJECTION_FILE, data)
     header = projection.header
     collection.save(
-        replace(collection.metadata, projection=header.kind, trained=tuple(sorted(header.labels)), pending="")
+        replace(
+            collection.metadata, projection=header.kind, trained=tuple(sorted(header.labels)), pending=Pending.NOTHING
+        )
     )
     forget_switch(collection)
 

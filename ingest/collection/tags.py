@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ingest.errors import CollectionNotFound, StoreInUse
-from ingest.records import CollectionMetadata, stable_id
+from ingest.records import CollectionMetadata, Pending, stable_id
 from ingest.stores import WORD, Point, Store, batches
 from model.system.events import note
 from model.words import VERSION, Words, tag_vocabulary
 
 BATCH = 1000
-FILLING = "filling"
 
 
 def tags_name(words: str, words_sha256: str) -> str:
@@ -33,7 +32,7 @@ def need_tags(store: Store, words: str, words_sha256: str) -> str:
 
 
 def _is_whole(store: Store, name: str) -> bool:
-    return name in store.names() and store.metadata(name).pending != FILLING
+    return name in store.names() and store.metadata(name).pending != Pending.FILLING
 
 
 def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
@@ -42,7 +41,7 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
     if _is_whole(store, name):
         return name
     metadata = CollectionMetadata(
-        kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256, pending=FILLING
+        kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256, pending=Pending.FILLING
     )
     try:
         collection = store.create(name, metadata) if name not in store.names() else store.open(name, write=True)
@@ -57,5 +56,5 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
                     for row in rows
                 ]
             )
-        collection.save(replace(metadata, pending=""))
+        collection.save(replace(metadata, pending=Pending.NOTHING))
     return name

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ingest.collection import CREATING, PROJECTION_FILE, SWITCHING, need_tags
+from ingest.collection import PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CollectionMetadata, Picture
+from ingest.records import CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     DEFAULT_TARGET,
@@ -48,7 +48,7 @@ THUMBNAIL_BYTES = 1 << 14
 TREE_BYTES = 16
 """For each item and tree, of any width: a leaf as large as a vector holds some 0.7 * width ids."""
 
-UNFINISHED = (CREATING, SWITCHING)
+UNFINISHED = (Pending.CREATING, Pending.SWITCHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.collection import (
-    CREATING,
     build_conse,
     check_projection,
     ensure_tags,
@@ -15,6 +14,7 @@ from ingest.collection import (
 )
 from ingest.errors import CollectionMismatch
 from ingest.pipeline.run import index
+from ingest.records import Pending
 from ingest.stores import Collection, Store
 from model.encoders import open_encoder
 from model.pair import AUTO
@@ -38,7 +38,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
         CollectionMismatch: not a collection of pictures, or one that was never finished.
     """
     metadata = store.metadata(name)
-    if metadata.kind != "pictures" or metadata.pending == CREATING:
+    if metadata.kind != "pictures" or metadata.pending == Pending.CREATING:
         raise CollectionMismatch(f"{name!r} is no finished collection of pictures: `ingest run` makes one")
     given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
     if given:

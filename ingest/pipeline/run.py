@@ -16,10 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.collection import (
-    CREATING,
     PROJECTION_FILE,
-    SWITCHING,
-    UNDECIDED,
     Ledger,
     Options,
     build_conse,
@@ -37,7 +34,7 @@ from ingest.collection import (
 )
 from ingest.errors import StoreError
 from ingest.pipeline.writer import BatchWriter
-from ingest.records import Picture, stable_id
+from ingest.records import Pending, Picture, stable_id
 from ingest.stores import GRAPH_FROM, Collection, Store, batches, check_name, collection_name
 from model.encoders import Embedded, Encoder, Failed, embed, open_encoder
 from model.errors import DatasetError, DiskFull
@@ -110,7 +107,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    if name in store.names() and store.metadata(name).pending == CREATING:
+    if name in store.names() and store.metadata(name).pending == Pending.CREATING:
         store.drop(name)  # a run was killed before it was whole
     is_new = name not in store.names()
     encoder = None
@@ -217,7 +214,7 @@ class Ingest:
             collection.save(replace(metadata, root=str(root)))
 
     def bring_up_to_date(self, files: list[PictureFile]) -> None:
-        if self.collection.metadata.pending == SWITCHING:
+        if self.collection.metadata.pending == Pending.SWITCHING:
             self._finish_switch()
         else:
             forget_switch(self.collection)
@@ -339,7 +336,7 @@ class Ingest:
 
     def _settle_projection(self) -> None:
         metadata, asked = self.collection.metadata, self.options.projection
-        if metadata.pending == UNDECIDED or asked in TRAINED:
+        if metadata.pending == Pending.UNDECIDED or asked in TRAINED:
             wanted = asked if asked in TRAINED else Joint.kind
             if metadata.projection != wanted:
                 self._train(wanted, required=asked in TRAINED)
@@ -355,7 +352,7 @@ class Ingest:
     def _train(self, kind: str, *, required: bool) -> None:
         labels = trainable(self.collection, self.words)
         if not labels and not required:
-            self.collection.save(replace(self.collection.metadata, pending=""))
+            self.collection.save(replace(self.collection.metadata, pending=Pending.NOTHING))
             return
         self._switch(train_kind(self.collection, self.encoder, self.words, kind))
 

@@ -2,7 +2,7 @@
 
 It must not know how or where they are stored."""
 
-from ingest.records.metadata import CollectionMetadata
+from ingest.records.metadata import CollectionMetadata, Pending
 from ingest.records.picture import Picture, stable_id
 
-__all__ = ["CollectionMetadata", "Picture", "stable_id"]
+__all__ = ["CollectionMetadata", "Pending", "Picture", "stable_id"]

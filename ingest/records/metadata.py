@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 from ingest.errors import StoreError
@@ -11,12 +12,26 @@ from ingest.errors import StoreError
 FORMAT = 1
 
 
+class Pending(StrEnum):
+    """What a run that ended early left to be done; kept as text with the collection.
+
+    ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
+    ``SWITCHING``: its semantic vectors are being projected anew. ``FILLING``: a vocabulary is not complete.
+    """
+
+    NOTHING = ""
+    CREATING = "creating"
+    UNDECIDED = "auto"
+    SWITCHING = "switching"
+    FILLING = "filling"
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionMetadata:
     """What is recorded of a collection, and must not change under it.
 
-    ``vectors``: name to width. ``projection``: kind in use. ``pending``: kind that is being made, where a
-    run ended before. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
+    ``vectors``: name to width. ``projection``: kind in use. ``pending``: what a run that ended early
+    left to be done. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
 
@@ -27,7 +42,7 @@ class CollectionMetadata:
     encoder: str = ""
     encoder_sha256: str = ""
     projection: str = ""
-    pending: str = ""
+    pending: Pending = Pending.NOTHING
     trained: Sequence[str] = ()
     root: str = ""
     created: str = ""
@@ -47,6 +62,7 @@ class CollectionMetadata:
                     f"collection {name!r} is of format {metadata['format']}, this version reads {FORMAT}: upgrade"
                 )
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
-            return cls(**{**known, "trained": tuple(known.get("trained", ()))})
-        except (KeyError, TypeError) as error:
+            typed = {"trained": tuple(known.get("trained", ())), "pending": Pending(known.get("pending", ""))}
+            return cls(**{**known, **typed})
+        except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error

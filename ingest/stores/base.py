@@ -345,7 +345,15 @@ class Store(ABC):
         return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
 
     def close(self) -> None:  # noqa: B027 - a store need not hold anything open
-        """Let go of what the store itself holds."""
+        """Let go of what the store itself holds; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _check_payload(payload: Mapping[str, Any]) -> None:

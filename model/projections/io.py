@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from model.errors import ProjectionError
-from model.projections.base import FORMAT, HEADER_KEY, Header, Projection, Tensors, unit
+from model.projections.base import FORMAT, HEADER_KEY, Header, Projection
 from model.projections.best import Joint
 from model.projections.conse import Conse
 from model.projections.document import Devise
-
-__all__ = ["Conse", "Devise", "Header", "Joint", "Projection", "TagEvidence", "Tensors", "unit"]
 
 MOST_HEADER = 1 << 26
 """Bytes of a header at most: of more, nothing is read to see what the file is."""

@@ -14,10 +14,10 @@ from annoy import AnnoyIndex
 from PIL import Image
 from pyarrow import parquet
 
-from ingest.collection import CREATING, PROJECTION_FILE, SWITCHING
+from ingest.collection import PROJECTION_FILE
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreInUse
 from ingest.pipeline import ExportOptions, export_collection, exporting
-from ingest.records import Picture
+from ingest.records import Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Point
 from ingest.stores.embedded.collection import EmbeddedCollection
 from ingest.stores.snapshot import Manifest, SnapshotStore, verify
@@ -126,7 +126,7 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
 ) -> None:
     def yield_lock(self: EmbeddedCollection) -> None:
         if self.name == "pictures":
-            self.save(replace(self.metadata, pending=SWITCHING))
+            self.save(replace(self.metadata, pending=Pending.SWITCHING))
 
     monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
@@ -141,7 +141,7 @@ def test_an_empty_folder_and_a_link_are_taken(source: SmallStore, tmp_path: Path
     verify(SnapshotStore(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize("pending", [CREATING, SWITCHING])
+@pytest.mark.parametrize("pending", [Pending.CREATING, Pending.SWITCHING])
 def test_a_collection_that_is_half_made_is_refused(pending: str, source: SmallStore, tmp_path: Path) -> None:
     with source.open("pictures", write=True) as collection:
         collection.save(replace(collection.metadata, pending=pending))

@@ -11,8 +11,6 @@ from PIL import Image
 
 from ingest.collection import (
     PROJECTION_FILE,
-    SWITCHING,
-    UNDECIDED,
     Options,
     build_conse,
     read_collection_projection,
@@ -20,6 +18,7 @@ from ingest.collection import (
 )
 from ingest.collection.projection import NEXT_FILE
 from ingest.pipeline import run as run_module
+from ingest.records import Pending
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder
@@ -126,7 +125,7 @@ def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_
         from dataclasses import replace
 
         collection.write_file(NEXT_FILE, head.to_bytes())
-        collection.save(replace(collection.metadata, pending=SWITCHING))
+        collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
     ingest(store, folder)
     metadata = store.metadata("halfway")
     assert (metadata.projection, metadata.pending) == ("joint", "")
@@ -149,7 +148,7 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(run_module.Ingest, "_settle_projection", killed)
         ingest(store, folder)
-    assert store.metadata("undecided").pending == UNDECIDED
+    assert store.metadata("undecided").pending == Pending.UNDECIDED
     ingest(store, folder)
     assert store.metadata("undecided").projection == "joint"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import CollectionNotFound, StoreError
+from ingest.records import Pending
 from ingest.stores import SEMANTIC, VISUAL, Point
 from tests.ingest.worlds import (
     SERVER_URL,
@@ -195,12 +196,12 @@ def files(world: World) -> Result:
 
 @writing
 def metadata(world: World) -> Result:
-    made = make_facts(encoder="vgg16", root="/photos", pending="semantic", created="2026-01-01T00:00:00Z")
+    made = make_facts(encoder="vgg16", root="/photos", pending=Pending.SWITCHING, created="2026-01-01T00:00:00Z")
     name = world.name("a")
     with world.store.create(name, made) as collection:
         first = collection.metadata
         collection.write_file("f", b"1")
-        changed = dataclasses.replace(made, pending="", projection="procrustes", files={"f": "00"})
+        changed = dataclasses.replace(made, pending=Pending.NOTHING, projection="procrustes", files={"f": "00"})
         collection.save(changed)
         assert collection.metadata == changed
     with world.store.open(name) as collection:
