@@ -20,17 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest.creation import Options
-from ingest.embedded import EmbeddedStore
-from ingest.facts import Facts
-from ingest.ledger import read_failures
-from ingest.run import run_folder
-from ingest.semantics import features_of, read_collection_projection
-from ingest.snapshot import SnapshotStore
-from ingest.store import SEMANTIC, VISUAL, WORD, Collection, Filter, Point, Store
-from ingest.tags import need_tags
-from ingest.verify import verify
-from model.projection import load_projection
+from ingest.collection import Options, features_of, need_tags, read_collection_projection, read_failures
+from ingest.pipeline import run_folder
+from ingest.records import CollectionMetadata
+from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Filter, Point, Store
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.snapshot import SnapshotStore, verify
+from model.projections import load_projection
 from tests.golden.files import FOLDERS, close, expectations, unpack, vector_of
 
 Expected = dict[str, Any]
@@ -82,7 +78,7 @@ def opened(told: tuple[Store, Expected]) -> Iterator[tuple[Collection, Expected]
 
 
 def answers(collection: Collection, using: str, question: Expected, told: str = "path") -> list[Expected]:
-    vector = vector_of(question["vector"], collection.facts.vectors[using])
+    vector = vector_of(question["vector"], collection.metadata.vectors[using])
     only = Filter(labels=tuple(question.get("labels", ())))
     hits = collection.search(using, vector, len(question["answers"]), only)
     return [{"id": str(hit.id), told: hit.payload[told], "score": hit.score} for hit in hits]
@@ -96,9 +92,9 @@ def assert_answered(collection: Collection, using: str, question: Expected, told
     assert [hit["score"] for hit in found] == pytest.approx([hit["score"] for hit in wanted], abs=SCORE_TOLERANCE)
 
 
-def assert_recorded(facts: Facts, expected: Expected) -> None:
+def assert_recorded(metadata: CollectionMetadata, expected: Expected) -> None:
     """All that was recorded is told as it was."""
-    told = {name: getattr(facts, name) for name in expected}
+    told = {name: getattr(metadata, name) for name in expected}
     for name, value in told.items():
         if isinstance(value, tuple):
             told[name] = list(value)
@@ -141,14 +137,14 @@ def test_its_collections_and_what_is_recorded_of_them(told: tuple[Store, Expecte
     store, expected = told
     assert store.names() == expected["names"]
     assert list(store.collections()) == [expected["collection"]]
-    assert_recorded(store.facts(expected["collection"]), expected["facts"])
+    assert_recorded(store.metadata(expected["collection"]), expected["facts"])
     summary = store.summary(expected["collection"])
     assert (summary.points, summary.graph, summary.quantized) == (expected["points"], 0, False)
 
 
 def test_its_pictures(opened: tuple[Collection, Expected]) -> None:
     collection, expected = opened
-    assert_recorded(collection.facts, expected["facts"])
+    assert_recorded(collection.metadata, expected["facts"])
     assert collection.count() == expected["points"]
     assert list(collection.labels().items()) == list(expected["labels"].items())
     assert list(collection.folders().items()) == list(expected["folders"].items())
@@ -189,10 +185,10 @@ def test_the_projection_kept_with_it_gives_the_vectors_kept_with_it(opened: tupl
 
 def test_the_tag_vocabulary(told: tuple[Store, Expected]) -> None:
     store, expected = told
-    facts, tags = expected["facts"], expected["tags"]
-    assert need_tags(store, facts["words"], facts["words_sha256"]) == tags["name"]
+    metadata, tags = expected["facts"], expected["tags"]
+    assert need_tags(store, metadata["words"], metadata["words_sha256"]) == tags["name"]
     with store.open(tags["name"]) as vocabulary:
-        assert_recorded(vocabulary.facts, tags["facts"])
+        assert_recorded(vocabulary.metadata, tags["facts"])
         assert vocabulary.count() == tags["points"]
         assert_answered(vocabulary, WORD, tags["question"], "word")
 
@@ -216,7 +212,7 @@ def test_the_store_is_written_to_and_opened_again(golden: Golden, tmp_path: Path
     with store.open(expected["collection"], write=True) as collection:
         there = collection.retrieve([some], [VISUAL, SEMANTIC])[some]
         collection.upsert([Point(UUID(int=1), there.vectors, {**there.payload, "path": "new.png", "label": "new"})])
-        collection.save(collection.facts)
+        collection.save(collection.metadata)
     with store.open(expected["collection"]) as collection:
         assert collection.count() == expected["points"] + 1
         assert collection.labels() == {**expected["labels"], "new": 1}
@@ -225,7 +221,7 @@ def test_the_store_is_written_to_and_opened_again(golden: Golden, tmp_path: Path
     with store.open(expected["collection"], write=True) as collection:
         collection.delete([UUID(int=1)])
     with store.open(expected["collection"]) as collection:
-        assert_recorded(collection.facts, expected["facts"])
+        assert_recorded(collection.metadata, expected["facts"])
         for using, questions in expected["questions"].items():
             for question in questions:
                 assert_answered(collection, using, question)
@@ -245,8 +241,8 @@ def test_another_ingest_of_the_same_folder_goes_on_from_what_is_there(golden: Go
     assert store.names() == expected["names"]
     with store.open(expected["collection"]) as collection:
         same = {name: value for name, value in expected["facts"].items() if name not in ("root", "updated")}
-        assert_recorded(collection.facts, same)
-        assert collection.facts.root == str(pictures.resolve())
+        assert_recorded(collection.metadata, same)
+        assert collection.metadata.root == str(pictures.resolve())
         assert [point.payload["path"] for point in points(collection)] == expected["paths"]
         assert list(read_failures(collection)) == [row["path"] for row in expected["failures"]]
         for question in expected["questions"][SEMANTIC]:
@@ -275,7 +271,7 @@ def test_the_snapshot_is_whole_and_says_what_the_store_says(golden: Golden) -> N
 
 def test_the_words_in_the_snapshot(golden: Golden) -> None:
     snapshot, expected = golden.snapshot, golden.expected["snapshot"]
-    words, wanted = snapshot.words(snapshot.facts(expected["collection"])), expected["words"]
+    words, wanted = snapshot.words(snapshot.metadata(expected["collection"])), expected["words"]
     found = {"name": words.name, "sha256": words.sha256, "width": words.width, "count": len(words)}
     assert found == {name: wanted[name] for name in found}
     assert close(words.phrase(wanted["phrase"]["text"]).vector, wanted["phrase"]["vector"])
@@ -286,7 +282,7 @@ def test_the_words_in_the_snapshot(golden: Golden) -> None:
 
 def test_the_encoder_in_the_snapshot(golden: Golden) -> None:
     snapshot, expected = golden.snapshot, golden.expected["snapshot"]
-    encoder, wanted = snapshot.encoder(snapshot.facts(expected["collection"])), expected["encoder"]
+    encoder, wanted = snapshot.encoder(snapshot.metadata(expected["collection"])), expected["encoder"]
     told = (encoder.spec.name, encoder.sha256, len(encoder.classifier.names))
     assert told == (wanted["name"], wanted["sha256"], wanted["classes"])
     side = encoder.spec.framing.crop
