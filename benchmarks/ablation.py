@@ -19,15 +19,16 @@ from unittest.mock import patch
 import numpy as np
 import typer
 
-from model.encoders import BUNDLED_ENCODER, Encoder, open_encoder
+from model.encoders import Encoder, class_names, need_classifier, open_encoder
 from model.judging.metrics import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.pair import BUNDLED
 from model.pictures import LeftOut, dataset_root, scan
 from model.projections import Conse, Header, Joint, Projection, classes, conse, tagging
 from model.projections import best as joint
 from model.projections.training import Labelled, encode, train
 from model.projections.training import best as fit
 from model.projections.training.lesson import BestRecipe, Recipe
-from model.words import BUNDLED_WORDS, Vocabulary, Words, open_words
+from model.words import Vocabulary, Words, open_words
 
 UNSEEN_PICTURES = 10
 
@@ -61,7 +62,7 @@ class Group:
         return train(self.lesson, self.words, self.header, self.encoder.classifier, recipe=recipe)
 
     def conse(self) -> Projection:
-        return Conse.build(self.encoder.classifier, self.header, self.words)
+        return Conse.build(need_classifier(self.encoder), self.header, self.words)
 
     def changed(self, **tensors: np.ndarray) -> Projection:
         return Joint(self.best.header, {**self.best.tensors, **tensors})
@@ -125,9 +126,9 @@ def figures(found: Evaluation) -> list[float]:
 
 
 def main(folder: Path, groups: int = 4, document: bool = True) -> None:
-    encoder, words = open_encoder(BUNDLED_ENCODER), open_words(BUNDLED_WORDS)
+    encoder, words = open_encoder(BUNDLED.encoder), open_words(BUNDLED.words)
     data = encode([file for file in scan(dataset_root(folder), LeftOut()) if file.label], encoder)
-    vocabulary = Vocabulary(words, encoder.classifier.names)
+    vocabulary = Vocabulary(words, class_names(encoder))
     labels = np.random.default_rng(7).permutation(sorted(set(data.labels)))
     taught = [Group(data, set(labels[k::groups]), encoder, words, vocabulary) for k in range(groups)]
     print("without\ttest hit@2\tunseen hit@10\tmAP trained\tmAP unseen\tvery word")

@@ -138,7 +138,7 @@ def ask(search: Search, collection: Collection, projection: str) -> Iterator[Que
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
                 scores = (spaces[using] @ vector)[others]
                 yield Question(kind, number % 2, scores, (labels == label)[others], scores >= cut)
-    vocabulary = search.words.vectors[list(tag_vocabulary(search.words, []))]
+    vocabulary = search.words.embed([tag.word for tag in tag_vocabulary(search.words, [])])
     far = np.flatnonzero((vocabulary @ np.stack(asked).T).max(axis=1) < FAR)
     for number, row in enumerate(rng.choice(far, ABSENT, replace=False)):
         vector = np.asarray(vocabulary[row])

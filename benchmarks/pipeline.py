@@ -38,6 +38,7 @@ from ingest.stores.embedded import EmbeddedStore
 from model.encoders import (
     DEFAULT_MAX_SECONDS,
     Encoder,
+    class_names,
     decode_threads,
     encoder_spec,
     installed_sha256,
@@ -45,8 +46,9 @@ from model.encoders import (
     weights_file,
 )
 from model.encoders.embedding import _Loader
+from model.pair import BUNDLED
 from model.pictures import LeftOut, PictureFile, in_order, scan
-from model.words import BUNDLED_WORDS, open_words
+from model.words import open_words
 
 PLAIN_BATCH = 32
 PLAIN_SHARE = 8
@@ -55,12 +57,12 @@ PLAIN_SHARE = 8
 
 def main(folder: Path, encoder_name: str, pictures: int, rounds: int) -> None:
     encoder = open_encoder(encoder_name, many=True)
-    words = open_words(BUNDLED_WORDS)
+    words = open_words(BUNDLED.words)
     with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
         chosen = Path(place) / "pictures"
         files = choose(folder, chosen, pictures)
         store = EmbeddedStore(Path(place) / "store")
-        ensure_tags(store, words, encoder.classifier.names)
+        ensure_tags(store, words, class_names(encoder))
         framed = [load(file, encoder) for file in files]
         plain = PlainLoop(encoder_name, Path(place) / "plain")
         work: dict[str, Callable[[], int]] = {
@@ -141,7 +143,7 @@ def ingest(store: EmbeddedStore, folder: Path, encoder_name: str, expected: int)
 
     run_module.Ingest._embed = timed  # type: ignore[method-assign, assignment]
     try:
-        options = Options(encoder=encoder_name, words=BUNDLED_WORDS, projection="conse", offline=True)
+        options = Options(encoder=encoder_name, words=BUNDLED.words, projection="conse", offline=True)
         report = run_folder(store, folder, "benchmark", options)
     finally:
         run_module.Ingest._embed = inner  # type: ignore[method-assign]

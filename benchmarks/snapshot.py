@@ -27,10 +27,10 @@ from ingest.stores import SEMANTIC, VISUAL, Point, Store, Vector
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
 from ingest.stores.snapshot.annoy import Forest, exact_neighbours, recall, sample_rows
-from model.encoders import STANDARD_ENCODER
+from model.pair import STANDARD
 from model.projections import unit
-from model.words import STANDARD_WORDS, open_words, words_dir
-from model.words.glove import convert
+from model.words import open_words, words_dir
+from model.words.conversion import convert
 
 SCRIPTS = Path(sys.executable).parent
 CLUSTERS = 300
@@ -67,11 +67,11 @@ def fill(store: Store, pictures: int, width: int) -> None:
     sha256 = "0" * 64
     names = [f"word{i}" for i in range(WORD_COUNT)]
     vectors = random.standard_normal((WORD_COUNT, WORD_WIDTH)).astype(np.float32)
-    convert([(names, vectors)], STANDARD_WORDS, WORD_WIDTH, sha256, words_dir(STANDARD_WORDS, sha256))
-    ensure_tags(store, open_words(STANDARD_WORDS, sha256), names)
+    convert([(names, vectors)], STANDARD.words, WORD_WIDTH, sha256, words_dir(STANDARD.words, sha256))
+    ensure_tags(store, open_words(STANDARD.words, sha256), names)
     widths = {VISUAL: width, SEMANTIC: WORD_WIDTH}
     metadata = CollectionMetadata(
-        "pictures", widths, STANDARD_WORDS, sha256, STANDARD_ENCODER, sha256, "conse", root="/made-up"
+        "pictures", widths, STANDARD.words, sha256, STANDARD.encoder, sha256, "conse", root="/made-up"
     )
     centres = {name: random.standard_normal((CLUSTERS, size)).astype(np.float32) for name, size in widths.items()}
     with store.create(NAME, metadata) as collection:

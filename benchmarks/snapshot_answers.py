@@ -39,8 +39,8 @@ def kinds(search: Search, collection: Any) -> dict[str, list[Callable[[Search], 
     rng = np.random.default_rng(0)
     pictures = list(stored(collection, rng))
     labels = list(collection.labels())
-    rows = rng.choice(tag_vocabulary(search.words, []), QUESTIONS, replace=False)
-    words = [search.words.word(int(row)) for row in rows]
+    tags = [tag.word for tag in tag_vocabulary(search.words, [])]
+    words = rng.choice(tags, QUESTIONS, replace=False).tolist()
     return {
         "similar, visual": [lambda s, a=a: pairs(s.similar(a, limit=LIMIT)) for a in pictures],
         "similar, semantic": [lambda s, a=a: pairs(s.similar(a, space=Space.SEMANTIC, limit=LIMIT)) for a in pictures],

@@ -16,6 +16,7 @@ from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model.encoders import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
 from model.errors import UsageError
+from model.options import Device, EncoderName, Offline, WordsName
 from model.pair import AUTO
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.system import terminal
@@ -50,22 +51,18 @@ def run(
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
     ] = "",
-    encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto: vgg16 where it can be had.")] = AUTO,
-    words: Annotated[
-        str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto: what goes with the encoder.")
-    ] = AUTO,
+    encoder: EncoderName = AUTO,
+    words: WordsName = AUTO,
     projection: Annotated[
         str, typer.Option(help="conse, joint, devise, a file, or auto: joint where the labels allow.")
     ] = AUTO,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
-    ] = False,
+    offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
     max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = AUTO,
+    device: Device = AUTO,
     quantize: Annotated[
         bool | None,
         typer.Option(

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from model.pair import AUTO
+from model.encoders import encoder_names
+from model.options import Device, EncoderName, Offline, WordsName, complete_encoder, complete_words
+from model.pair import AUTO, STANDARD
 from model.system import terminal
+from model.words import words_names
 
-app = terminal.make_app("Encoders, word vectors and projections: what is here, fetching more, training.")
+app = terminal.make_app("Encoders, text spaces and projections: what is here, fetching more, training.")
 
 
 @app.command()
@@ -23,26 +26,58 @@ def info() -> None:
 
 @app.command()
 def fetch(
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            help=f"Only this one: {', '.join(encoder_names())}.",
+            autocompletion=complete_encoder,
+            show_default=False,
+        ),
+    ] = "",
+    words_space: Annotated[
+        str,
+        typer.Option(
+            "--words-space",
+            help=f"Only this one: {', '.join(words_names())}.",
+            autocompletion=complete_words,
+            show_default=False,
+        ),
+    ] = "",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Take VGG16's weights from this file, without network.")
+        Path | None,
+        typer.Option("--weights", help=f"Take the weights of --encoder ({STANDARD.encoder}) from this file instead."),
     ] = None,
     words: Annotated[
-        Path | None, typer.Option("--words", help="Take GloVe from this glove.6B.zip or text file, without network.")
+        Path | None,
+        typer.Option(
+            "--words",
+            help=f"Take --words-space ({STANDARD.words}) from this file instead, such as glove.6B.zip or its text.",
+        ),
     ] = None,
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Take files that are not the published ones.")
     ] = False,
 ) -> None:
-    """Bring VGG16's weights and GloVe 300-d into the cache: 1.3 GB, resumed where a try stopped."""
-    from model import pair
+    """Bring the standard pair into the cache, or what is named; a fetch that stopped early is resumed."""
+    from model import fetching
 
     if weights:
-        terminal.note(f"vgg16 ready, weights {pair.hand_over_weights(weights, unverified=unverified)[:8]}")
+        name = encoder or STANDARD.encoder
+        sha256 = fetching.hand_over_weights(name, weights, unverified=unverified)
+        terminal.note(f"{name} is ready, weights {sha256[:8]}")
     if words:
-        terminal.note(f"glove-6b-300d ready, {pair.hand_over_words(words, unverified=unverified)[:8]}")
-    if not weights and not words:
-        pair.fetch_standard()
-        terminal.note("the standard pair is ready: vgg16 with glove-6b-300d")
+        name = words_space or STANDARD.words
+        terminal.note(f"{name} is ready, {fetching.hand_over_words(name, words, unverified=unverified)[:8]}")
+    if weights or words:
+        return
+    named = [name for name in (encoder, words_space) if name]
+    if named:
+        fetching.fetch_pair(encoder, words_space)
+        terminal.note(f"ready: {', '.join(named)}")
+    else:
+        fetching.fetch_pair(STANDARD.encoder, STANDARD.words)
+        terminal.note(f"the standard pair is ready: {STANDARD.encoder} with {STANDARD.words}")
 
 
 @app.command()
@@ -54,11 +89,9 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the head.")] = Path("head.safetensors"),
-    encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto.")] = AUTO,
-    words: Annotated[str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto.")] = AUTO,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
-    ] = False,
+    encoder: EncoderName = AUTO,
+    words: WordsName = AUTO,
+    offline: Offline = False,
     recipe: Annotated[str, typer.Option(help="best, or document: the head as DeViSE's document trains it.")] = "best",
     hold_out: Annotated[
         list[str] | None, typer.Option("--hold-out", help="Leave this label out of the training; repeatable.")
@@ -79,7 +112,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
+    device: Device = AUTO,
 ) -> None:
     """Train a projection on a labelled folder: `ingest run --projection FILE` uses it."""
     from model.projections.training import recipe_of, train_folder
@@ -117,13 +150,11 @@ def evaluate(
     test_share: Annotated[
         float, typer.Option("--test-share", min=0.01, max=0.9, help="Of each label, held back to measure.")
     ] = 0.2,
-    encoder: Annotated[str, typer.Option(help="vgg16, efficientnet-lite0, or auto; a file brings its own.")] = AUTO,
-    words: Annotated[str, typer.Option(help="glove-6b-300d, glove-6b-50d, or auto; a file brings its own.")] = AUTO,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="WORDSIGHT_OFFLINE", help="Do not try to fetch the standard pair.")
-    ] = False,
+    encoder: EncoderName = AUTO,
+    words: WordsName = AUTO,
+    offline: Offline = False,
     seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: for encoding.")] = AUTO,
+    device: Device = AUTO,
 ) -> None:
     """Judge projections: the document's table, what unseen labels are called, pictures for words."""
     from model.judging import MADE_ON_THE_SPOT, Exam, write_figures
@@ -141,5 +172,5 @@ def evaluate(
             from model.judging import write_report
 
             terminal.note(f"written to {write_report(report, found)}")
-    finally:  # what took minutes is told, whatever becomes of the page
+    finally:  # what took minutes is written, whatever becomes of the page
         write_figures(found, as_json=json)

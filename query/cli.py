@@ -17,7 +17,7 @@ from model.projections import read_vocabulary
 from model.system import terminal
 from model.system.events import note, progress
 from model.system.terminal import NothingFoundError
-from model.words import Words
+from model.words import TextSpace
 from query.asking import (
     DEFAULT_THRESHOLD,
     Cutoff,
@@ -349,7 +349,7 @@ def _search(
         store.close()
 
 
-def _tell_unknown(asked: Direction, words: Words) -> None:
+def _tell_unknown(asked: Direction, words: TextSpace) -> None:
     if asked.unknown:
         note(f"{words.unknown_message(asked.unknown)}; searched without")
 

@@ -12,10 +12,11 @@ import pytest
 
 from ingest.collection import ensure_tags
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import BUNDLED_ENCODER, Encoder, open_encoder
+from model.encoders import Encoder, class_names, open_encoder
+from model.pair import BUNDLED
 from model.system import events
 from model.system.terminal import Terminal
-from model.words import BUNDLED_WORDS, Words, open_words
+from model.words import Words, open_words
 from tests.commands import command
 from tests.photographs import sample
 
@@ -50,7 +51,7 @@ def words(shared_cache: Path) -> Words:
     """The real bundled word vectors."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        return open_words(BUNDLED_WORDS)
+        return open_words(BUNDLED.words)
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +59,14 @@ def encoder(shared_cache: Path) -> Encoder:
     """The real bundled encoder on ONNX Runtime."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        return open_encoder(BUNDLED_ENCODER)
+        return open_encoder(BUNDLED.encoder)
 
 
 @pytest.fixture(scope="session")
 def tags_store(tmp_path_factory: pytest.TempPathFactory, words: Words, encoder: Encoder) -> Path:
     """A store with nothing but the tag vocabulary, to be copied: filling it takes seconds."""
     store = EmbeddedStore(tmp_path_factory.mktemp("tags") / "store")
-    ensure_tags(store, words, encoder.classifier.names)
+    ensure_tags(store, words, class_names(encoder))
     return store.root
 
 

@@ -19,7 +19,7 @@ from ingest.stores import SEMANTIC, VISUAL, WORD, Point
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
 from model.words import Words
-from model.words.glove import convert
+from model.words.conversion import convert
 
 WORDS = "glove"
 WORDS_SHA256 = "00"

@@ -289,7 +289,7 @@ def test_the_encoder_in_the_snapshot(golden: Golden) -> None:
     picture = np.broadcast_to(np.array(wanted["colour"], np.uint8), (1, side, side, 3)).copy()
     features = encoder.encode(picture)
     np.testing.assert_allclose(features[0], vector_of(wanted["features"], encoder.spec.width), atol=1e-5)
-    assert encoder.logits(features).shape == (1, wanted["classes"])
+    assert encoder.classifier.logits(features).shape == (1, wanted["classes"])
 
 
 def test_a_thumbnail_in_the_snapshot(golden: Golden) -> None:

@@ -168,20 +168,23 @@ def test_a_training_killed_at_three_moments(right: Right, tmp_path: Path) -> Non
 FETCH = """
 import sys
 from dataclasses import replace
+from model import encoders, words
 from model.encoders import torch as architecture
-from model.encoders import base as encoder
-from model.words.vectors import glove
-from model.system.cache import new_dir
-from model.__main__ import main
+from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
+from model.encoders.vgg16 import vgg16
+from model.system.atomic import new_dir
 from model.system.download import RemoteFile
-from model.encoders.base import CLASSIFIER_FILE, ONNX_FILE
+from model.__main__ import main
 
 url, *files = sys.argv[1:]
 del sys.argv[1:]
 sys.argv.append("fetch")
 remotes = [RemoteFile(f"{url}/{name}", int(size), sha256) for name, size, sha256 in (f.split(",") for f in files)]
-for known, name, remote in ((encoder.ENCODERS, "vgg16", remotes[0]), (glove.WORDS, "glove-6b-300d", remotes[1])):
-    known[name] = replace(known[name], remote=remote, sha256=remote.sha256)
+encoder, space = encoders.encoder_spec("vgg16"), words.words_spec("glove-6b-300d")
+encoders.unregister(encoder.name)
+words.unregister(space.name)
+encoders.register(replace(encoder, weights=remotes[0]))(vgg16)
+words.register(replace(space, weights=remotes[1]))
 
 def export(spec, weights, sha256, folder):
     with new_dir(folder) as temporary:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.encoders.torch import class_names, import_torchvision
+from model.encoders.torchvision import imagenet_class_names, import_torchvision
 from model.words import Words
 from tests.commands import command, refused
 from tests.photographs import sample
@@ -26,7 +26,7 @@ def handed_over(tmp_path_factory: pytest.TempPathFactory, words: Words) -> Itera
     folder = tmp_path_factory.mktemp("handed-over")
     torch.manual_seed(0)
     torch.save(import_torchvision().models.vgg16(weights=None).state_dict(), folder / "vgg16.pth")
-    known = {word for name in class_names() for word in name.lower().split() if word in words}
+    known = {word for name in imagenet_class_names() for word in name.lower().split() if word in words}
     rng = np.random.default_rng(0)
     with (
         zipfile.ZipFile(folder / "glove.zip", "w", zipfile.ZIP_DEFLATED) as archive,

@@ -6,18 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection.projection import PROJECTION_FILE, build_conse, check_projection
+from ingest.collection.projection import PROJECTION_FILE, build_untrained, check_projection
 from ingest.errors import CollectionMismatch
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Store
-from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, open_encoder
+from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
-from model.projections import KINDS, Conse, Projection, load_projection
+from model.projections import KINDS, Conse, Joint, Projection, load_projection
 from model.projections.training import TRAINED, need_learnable
 from model.system.clock import now
 from model.system.paths import is_there
-from model.words import open_words, words_spec
+from model.words import TextSpace, open_words, words_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
     if options.projection in TRAINED:
         need_learnable(Counter(file.label for file in files if file.label), words)
     encoder = open_encoder(pair.encoder, device=options.device, many=True)
+    projection = given or _first(encoder, words, options)
     metadata = CollectionMetadata(
         kind="pictures",
         vectors={VISUAL: encoder.spec.width, SEMANTIC: words.width},
@@ -62,18 +63,28 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         words_sha256=words.sha256,
         encoder=encoder.spec.name,
         encoder_sha256=encoder.sha256,
-        projection=given.header.kind if given else Conse.kind,
-        pending=Pending.UNDECIDED if options.projection == AUTO else Pending.NOTHING,
+        projection=projection.header.kind,
+        pending=Pending.UNDECIDED if options.projection == AUTO and encoder.classifier else Pending.NOTHING,
         trained=tuple(sorted(given.header.labels)) if given else (),
         root=str(root),
         created=now(),
     )
-    projection = given or build_conse(encoder, words)
     check_projection(projection, metadata)
     with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(metadata)
     return encoder
+
+
+def _first(encoder: Encoder, words: TextSpace, options: Options) -> Projection:
+    """What the pictures are projected by until a projection is trained on them.
+
+    Raises:
+        UsageError: the encoder has no classes, without which there is none, or not the one asked for.
+    """
+    if options.projection in (Conse.kind, Joint.kind):
+        need_classifier(encoder)
+    return build_untrained(encoder, words)
 
 
 def projection_file(options: Options) -> Projection | None:

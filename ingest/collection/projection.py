@@ -19,12 +19,12 @@ import numpy as np
 from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
-from model.encoders import Encoder, Features
+from model.encoders import Encoder, Features, need_classifier
 from model.errors import ProjectionError
-from model.projections import Conse, Header, Projection, read_projection
+from model.projections import Conse, Header, Identity, Projection, read_projection
 from model.projections.training import TRAINED, Labelled, learnable_labels, need_learnable, train
 from model.system.events import note, progress
-from model.words import Words
+from model.words import TextSpace
 
 PROJECTION_FILE = "projection.safetensors"
 NEXT_FILE = "projection.next.safetensors"
@@ -35,13 +35,24 @@ TRAINING_BYTES = 256 << 20
 PAGE = 256
 
 
-def header_for(encoder: Encoder, words: Words) -> Header:
+def header_for(encoder: Encoder, words: TextSpace) -> Header:
     return Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
 
 
-def build_conse(encoder: Encoder, words: Words) -> Conse:
+def build_conse(encoder: Encoder, words: TextSpace) -> Conse:
     """The projection that needs no training."""
-    return Conse.build(encoder.classifier, header_for(encoder, words), words)
+    return Conse.build(need_classifier(encoder), header_for(encoder, words), words)
+
+
+def build_untrained(encoder: Encoder, words: TextSpace) -> Projection:
+    """What a new collection begins with: ConSE, or nothing where pictures and texts share a space already.
+
+    Raises:
+        UsageError: neither is possible: the encoder has no classes.
+    """
+    if encoder.spec.text_space == words.name:
+        return Identity.build(header_for(encoder, words), words.width)
+    return build_conse(encoder, words)
 
 
 def read_collection_projection(collection: Collection) -> Projection:
@@ -118,12 +129,12 @@ def forget_switch(collection: Collection) -> None:
     collection.remove_file(NEXT_FILE)
 
 
-def trainable(collection: Collection, words: Words) -> dict[str, int]:
+def trainable(collection: Collection, words: TextSpace) -> dict[str, int]:
     """The labels of a collection that a head can learn, with their counts; none where they are too few."""
     return learnable_labels(Counter(collection.labels()), words)
 
 
-def train_kind(collection: Collection, encoder: Encoder, words: Words, kind: str) -> Projection:
+def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
     """Train a projection of that kind on the stored vectors of a labelled collection, and tell how well it does.
 
     Raises:

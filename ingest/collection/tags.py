@@ -9,7 +9,7 @@ from ingest.errors import CollectionNotFound, StoreInUse
 from ingest.records import CollectionMetadata, Pending, stable_id
 from ingest.stores import WORD, Point, Store, batches
 from model.system.events import note
-from model.words import VERSION, Words, tag_vocabulary
+from model.words import VERSION, TextSpace, tag_vocabulary
 
 BATCH = 1000
 
@@ -35,7 +35,7 @@ def _is_whole(store: Store, name: str) -> bool:
     return name in store.names() and store.metadata(name).pending != Pending.FILLING
 
 
-def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
+def ensure_tags(store: Store, words: TextSpace, class_names: Iterable[str]) -> str:
     """Make the vocabulary's collection where it is missing or was left half made; returns its name."""
     name = tags_name(words.name, words.sha256)
     if _is_whole(store, name):
@@ -49,11 +49,12 @@ def ensure_tags(store: Store, words: Words, class_names: Iterable[str]) -> str:
         return name  # another run is filling it
     note("making the tag vocabulary (once)")
     with collection:
-        for rows in batches(tag_vocabulary(words, class_names), BATCH):
+        for tags in batches(tag_vocabulary(words, class_names), BATCH):
+            vectors = words.embed([tag.word for tag in tags])
             collection.upsert(
                 [
-                    Point(stable_id(word := words.word(row)), {WORD: words.vectors[row]}, {"word": word, "rank": row})
-                    for row in rows
+                    Point(stable_id(tag.word), {WORD: vector}, {"word": tag.word, "rank": tag.rank})
+                    for tag, vector in zip(tags, vectors, strict=True)
                 ]
             )
         collection.save(replace(metadata, pending=Pending.NOTHING))

@@ -16,7 +16,7 @@ from ingest.errors import CollectionMismatch
 from ingest.pipeline.run import index
 from ingest.records import Pending
 from ingest.stores import Collection, Store
-from model.encoders import open_encoder
+from model.encoders import class_names, open_encoder
 from model.pair import AUTO
 from model.projections import Conse, Joint, Projection, load_projection
 from model.projections.training import TRAINED
@@ -56,7 +56,7 @@ def _made(store: Store, collection: Collection, wanted: str) -> Projection:
     metadata = collection.metadata
     encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
     words = open_words(metadata.words, metadata.words_sha256)
-    ensure_tags(store, words, encoder.classifier.names)
+    ensure_tags(store, words, class_names(encoder))
     if wanted == AUTO:
         wanted = Joint.kind if trainable(collection, words) else Conse.kind
     if wanted == Conse.kind:

@@ -36,7 +36,7 @@ from ingest.errors import StoreError
 from ingest.pipeline.writer import BatchWriter
 from ingest.records import Pending, Picture, stable_id
 from ingest.stores import GRAPH_FROM, Collection, Store, batches, check_name, collection_name
-from model.encoders import Embedded, Encoder, Failed, embed, open_encoder
+from model.encoders import Embedded, Encoder, Failed, class_names, embed, open_encoder
 from model.errors import DatasetError, DiskFull
 from model.pictures import LeftOut, PictureFile, dataset_root, picture_file, reader_version, scan
 from model.projections import Conse, Joint, Projection
@@ -46,7 +46,7 @@ from model.system.events import note, progress
 from model.system.interrupt import interrupted_once
 from model.system.names import shown
 from model.system.paths import is_there
-from model.words import Words, open_words
+from model.words import TextSpace, open_words
 
 ACK_PICTURES = 64
 """Pictures in one upsert: with half as many, flushing to disk takes a tenth of the time."""
@@ -205,8 +205,8 @@ class Ingest:
         self.encoder: Encoder = encoder or open_encoder(
             metadata.encoder, metadata.encoder_sha256, device=options.device, many=True
         )
-        self.words: Words = open_words(metadata.words, metadata.words_sha256)
-        ensure_tags(store, self.words, self.encoder.classifier.names)
+        self.words: TextSpace = open_words(metadata.words, metadata.words_sha256)
+        ensure_tags(store, self.words, class_names(self.encoder))
         self._gone: DatasetError | None = None
         self.ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds))
         if metadata.root != str(root):

@@ -25,7 +25,7 @@ from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
 from model.encoders import Encoder, open_encoder
 from model.errors import UsageError
-from model.words import Words, open_words
+from model.words import TextSpace, open_words
 
 log = logging.getLogger("wordsight")
 
@@ -309,7 +309,7 @@ class Store(ABC):
     def drop(self, name: str) -> None:
         """Remove a collection with all in it."""
 
-    def words(self, metadata: CollectionMetadata) -> Words:
+    def words(self, metadata: CollectionMetadata) -> TextSpace:
         """The word vectors a collection was made with.
 
         Raises:

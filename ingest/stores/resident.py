@@ -21,7 +21,7 @@ from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
 from ingest.stores.base import Collection, Store, Summary
 from model.encoders import Classifier, Encoder, Features
-from model.words import Words
+from model.words import TextSpace
 
 FRESH_SECONDS = 1.0
 """What a store says of a collection is asked for again after this long: on a server that is a call."""
@@ -59,15 +59,12 @@ class _InTurn:
         self._lock = threading.Lock()
 
     @property
-    def classifier(self) -> Classifier:
+    def classifier(self) -> Classifier | None:
         return self._encoder.classifier
 
     def encode(self, pictures: NDArray[np.uint8]) -> Features:
         with self._lock:
             return self._encoder.encode(pictures)
-
-    def logits(self, features: Features) -> NDArray[np.float32]:
-        return self._encoder.logits(features)
 
 
 class ResidentStore(Store):
@@ -78,7 +75,7 @@ class ResidentStore(Store):
         self.where = store.where
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
-        self._words: dict[str, Words] = {}
+        self._words: dict[str, TextSpace] = {}
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._models = threading.Lock()
 
@@ -156,7 +153,7 @@ class ResidentStore(Store):
     def thumbnail(self, id: UUID) -> bytes | None:
         return self._store.thumbnail(id)
 
-    def words(self, metadata: CollectionMetadata) -> Words:
+    def words(self, metadata: CollectionMetadata) -> TextSpace:
         with self._models:
             if metadata.words_sha256 not in self._words:
                 self._words[metadata.words_sha256] = self._store.words(metadata)

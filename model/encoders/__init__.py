@@ -1,35 +1,29 @@
 """Picture encoders: what is known of each, its weights, running one, and embedding many files with it.
 
-An encoder is one file, which registers itself. It must not know words, projections or stores. The torch side
-(`model.encoders.torch`) is imported by its own name, by whoever needs torch."""
+An encoder is one file, which registers itself when it is imported here. The room must not know words, projections
+or stores. The torch side (`model.encoders.torch`) is imported by its own name, by whoever needs torch."""
 
+from model.encoders import efficientnet_lite0, resnet50, vgg16  # noqa: F401 - each registers itself
 from model.encoders.base import (
-    BUNDLED_ENCODER,
     CLASSES,
-    ENCODERS,
-    ONNX_FILE,
-    STANDARD_ENCODER,
     Classifier,
     Encoder,
     EncoderSpec,
     Features,
-    OnnxEncoder,
-    encoder_spec,
-    export_dir,
-    installed_sha256,
-    open_encoder,
-    weights_dir,
-    weights_file,
+    class_names,
+    need_classifier,
+    require_classes,
 )
 from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, decode_threads, embed
+from model.encoders.onnx import OnnxEncoder
+from model.encoders.opening import DEVICES, is_exported, open_encoder, prepare
+from model.encoders.registry import encoder_names, encoder_spec, encoder_specs, register, unregister
+from model.encoders.weights import export_dir, installed_sha256, weights_dir, weights_file
 
 __all__ = [
-    "BUNDLED_ENCODER",
     "CLASSES",
     "DEFAULT_MAX_SECONDS",
-    "ENCODERS",
-    "ONNX_FILE",
-    "STANDARD_ENCODER",
+    "DEVICES",
     "Classifier",
     "Embedded",
     "Encoder",
@@ -37,12 +31,21 @@ __all__ = [
     "Failed",
     "Features",
     "OnnxEncoder",
+    "class_names",
     "decode_threads",
     "embed",
+    "encoder_names",
     "encoder_spec",
+    "encoder_specs",
     "export_dir",
     "installed_sha256",
+    "is_exported",
+    "need_classifier",
     "open_encoder",
+    "prepare",
+    "register",
+    "require_classes",
+    "unregister",
     "weights_dir",
     "weights_file",
 ]

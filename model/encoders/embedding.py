@@ -94,7 +94,7 @@ def embed(
     the cores between them, so that none of them waits while there is work.
 
     Args:
-        is_known: told a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
+        is_known: called with a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
         max_seconds: give up files that take longer, and a second more for each megabyte; 0 lifts the limit.
 

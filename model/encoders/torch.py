@@ -1,119 +1,27 @@
-"""The torch side of an encoder: its architecture, its weights, its export to ONNX.
+"""The torch side of every encoder: loading weights, the export to ONNX, running on CUDA.
 
-Imported only by whoever needs torch: the first use of an encoder, training, and CUDA.
+Imported only by whoever needs torch: the first use of an encoder, and CUDA. It must not know any encoder by name.
 """
 
 from __future__ import annotations
 
 import json
 import pickle
-import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.encoders.base import (
-    CLASSES,
-    CLASSIFIER_FILE,
-    ONNX_FILE,
-    Classifier,
-    EncoderSpec,
-    Features,
-    check_pictures,
-)
+from model.encoders.base import CLASSES, Classifier, EncoderSpec, Features, check_pictures
+from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
+from model.encoders.registry import build_network
+from model.encoders.torchvision import imagenet_class_names
 from model.errors import WeightsError
 from model.system.atomic import new_dir, sha256_file
 from model.system.disk import need_space
-
-
-def import_torchvision() -> Any:
-    """torchvision, also where it was built for CUDA and torch was not.
-
-    PyPI's torchvision registers fake kernels for two of its CUDA-built operators while it is imported, and
-    beside a CPU-only torch those operators were never declared. Declaring them by hand, without a kernel,
-    lets the import pass; nothing here calls them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its optional image library may be missing: Pillow reads our files
-        try:
-            import torchvision
-        except RuntimeError as error:
-            if "torchvision::nms" not in str(error):
-                raise
-            for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-                del sys.modules[name]
-            for name in ("nms", "qnms"):
-                schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-                _operators.define(schema)  # type: ignore[no-untyped-call]
-            import torchvision
-    return torchvision
-
-
-_operators = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-
-
-def class_names() -> tuple[str, ...]:
-    """The names of the ImageNet classes, in the order of the logits."""
-    import_torchvision()
-    from torchvision.models import VGG16_Weights
-
-    return tuple(VGG16_Weights.IMAGENET1K_V1.meta["categories"])
-
-
-def vgg16() -> nn.Module:
-    """VGG16, configuration D of Simonyan and Zisserman 2015, without weights."""
-    import_torchvision()
-    from torchvision.models import vgg16 as build
-
-    # Its default initialisation of 138 million numbers takes seconds and is thrown away.
-    module: nn.Module = build(weights=None, init_weights=False)
-    return module
-
-
-def efficientnet_lite0() -> nn.Module:
-    """EfficientNet-Lite0: EfficientNet (Tan and Le 2019) without squeeze-and-excitation, with ReLU6."""
-    from efficientnet_lite_pytorch import EfficientNet
-
-    module: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    return module
-
-
-class VggFeatures(nn.Module):
-    """Up to the ReLU after the second fully connected layer."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.features, self.pool = network.features, network.avgpool
-        self.hidden = network.classifier[:5]
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        hidden: torch.Tensor = self.hidden(torch.flatten(self.pool(self.features(pictures)), 1))
-        return hidden
-
-
-class EfficientNetFeatures(nn.Module):
-    """Up to the global average pool."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        maps: torch.Tensor = self.network.extract_features(pictures)
-        return maps.mean((2, 3))
-
-
-ARCHITECTURES: dict[str, tuple[Callable[[], nn.Module], type[nn.Module], str]] = {
-    "vgg16": (vgg16, VggFeatures, "classifier.6"),
-    "efficientnet-lite0": (efficientnet_lite0, EfficientNetFeatures, "_fc"),
-}
-"""Name of an encoder: how to build the network, what part gives features, where its last layer is."""
 
 
 class Framed(nn.Module):
@@ -135,36 +43,41 @@ class Framed(nn.Module):
         return features
 
 
-def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier]:
+def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier | None]:
     """Build the network, load a state dict strictly, and take it apart into features and last layer.
 
     Raises:
         WeightsError: the file is no state dict, or one of another network.
     """
-    build, features, last_layer = ARCHITECTURES[spec.name]
-    network = build()
+    network = build_network(spec.name)
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
         network.load_state_dict(state, strict=True, assign=True)
     except Exception as error:  # unpickling broken bytes raises every exception there is
         no_state_dict = isinstance(error, pickle.UnpicklingError | EOFError)
-        reason = (
-            "no state dict, or a truncated one"
-            if no_state_dict
-            else (str(error) or type(error).__name__).splitlines()[0]
-        )
-        raise WeightsError(f"{weights} does not hold the weights of {spec.name}: {reason[:160]}") from error
+        reason = "no state dict, or a truncated one" if no_state_dict else str(error) or type(error).__name__
+        raise WeightsError(
+            f"{weights} does not hold the weights of {spec.name}: {reason.splitlines()[0][:160]}"
+        ) from error
     network.float().eval().requires_grad_(False)
-    layer = network.get_submodule(last_layer).state_dict()
-    # In C order: safetensors writes an array's memory as it lies, and this file's lies transposed.
-    classifier = Classifier(
-        np.array(layer["weight"].numpy(), np.float32, order="C"),
-        np.array(layer["bias"].numpy(), np.float32, order="C"),
-        class_names(),
-    )
-    if len(classifier.names) != CLASSES:
-        raise WeightsError(f"torchvision names {len(classifier.names)} ImageNet classes, {CLASSES} expected")
-    return Framed(spec, features(network)).eval(), classifier
+    classifier = _take_classifier(network, spec) if spec.classifier else None
+    return Framed(spec, network).eval(), classifier
+
+
+def _take_classifier(network: nn.Module, spec: EncoderSpec) -> Classifier:
+    """Read the last layer, and let features through in its place."""
+    layer = network.get_submodule(spec.classifier).state_dict()
+    # In C order: safetensors writes an array's memory as it lies, and in some files it lies transposed.
+    weight, bias = (np.array(layer[name].numpy(), np.float32, order="C") for name in ("weight", "bias"))
+    names = imagenet_class_names()
+    if weight.shape != (CLASSES, spec.width) or len(names) != CLASSES:
+        raise WeightsError(
+            f"{spec.classifier} of {spec.name} has shape {weight.shape} and torchvision names {len(names)} classes: "
+            f"{(CLASSES, spec.width)} expected"
+        )
+    parent, _, last = spec.classifier.rpartition(".")
+    setattr(network.get_submodule(parent), last, nn.Identity())
+    return Classifier(weight, bias, names)
 
 
 def _is_zip(path: Path) -> bool:
@@ -174,7 +87,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def export(spec: EncoderSpec, weights: Path, sha256: str, folder: Path) -> None:
-    """Write ``encoder.onnx`` and ``classifier.safetensors`` into ``folder``, both or neither.
+    """Write ``encoder.onnx`` and, where it has classes, ``classifier.safetensors`` into ``folder``, both or neither.
 
     Raises:
         WeightsError: the weights are not those of ``sha256``, or not of this network.
@@ -189,11 +102,12 @@ def export(spec: EncoderSpec, weights: Path, sha256: str, folder: Path) -> None:
     framed, classifier = load_network(spec, weights)
     with new_dir(folder) as temporary:
         export_onnx(framed, spec, temporary / ONNX_FILE)
-        save_file(
-            {"weight": classifier.weight, "bias": classifier.bias},
-            temporary / CLASSIFIER_FILE,
-            {"classes": json.dumps(classifier.names), "encoder": spec.name, "sha256": sha256},
-        )
+        if classifier:
+            save_file(
+                {"weight": classifier.weight, "bias": classifier.bias},
+                temporary / CLASSIFIER_FILE,
+                {"classes": json.dumps(classifier.names), "encoder": spec.name, "sha256": sha256},
+            )
 
 
 def export_onnx(framed: Framed, spec: EncoderSpec, path: Path) -> None:
@@ -231,8 +145,12 @@ class TorchEncoder:
         self.batch_size = spec.gpu_batch
         self.streams = 1  # its kernels queue up behind each other in any case
         self.device = device
-        framed, self.classifier = load_network(spec, weights)
+        framed, self._classifier = load_network(spec, weights)
         self._framed = framed.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def classifier(self) -> Classifier | None:
+        return self._classifier
 
     @torch.inference_mode()
     def encode(self, pictures: NDArray[np.uint8]) -> Features:
@@ -241,6 +159,3 @@ class TorchEncoder:
         with torch.autocast(self.device, enabled=self.device == "cuda"):
             features = self._framed(batch)
         return np.asarray(features.float().cpu().numpy(), np.float32)
-
-    def logits(self, features: Features) -> NDArray[np.float32]:
-        return self.classifier.logits(features)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.encoders import Encoder, open_encoder
+from model.encoders import Encoder, class_names, need_classifier, open_encoder
 from model.errors import DatasetError, UsageError
 from model.judging.metrics import TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
 from model.pair import choose_pair
@@ -28,7 +28,7 @@ from model.projections.training import (
     train,
 )
 from model.system.events import note, progress
-from model.words import Vocabulary, Words, open_words
+from model.words import TextSpace, Vocabulary, open_words
 
 MADE_ON_THE_SPOT = (*RECIPES, Conse.kind)
 """Projections that are made on the spot."""
@@ -68,7 +68,7 @@ def evaluate(
             opened.spec.name, opened.sha256, vectors.name, vectors.sha256, widths=(opened.spec.width, vectors.width)
         )
     pictures = _Pictures.read(exam, opened, vectors)
-    judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, opened.classifier.names))
+    judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
     found = []
     for name in projections:
         projection = given.get(name) or pictures.projection(name, exam, opened, vectors)
@@ -87,7 +87,7 @@ class _Pictures:
     samples: list[Sample]
 
     @classmethod
-    def read(cls, exam: Exam, encoder: Encoder, words: Words) -> _Pictures:
+    def read(cls, exam: Exam, encoder: Encoder, words: TextSpace) -> _Pictures:
         files = _files(exam.folder, words)
         check_held_out(exam.hold_out, {file.label for file in files if file.label})
         learnable = learnable_labels(
@@ -112,11 +112,11 @@ class _Pictures:
         ]
         return cls(data, samples)
 
-    def projection(self, name: str, exam: Exam, encoder: Encoder, words: Words) -> Projection:
+    def projection(self, name: str, exam: Exam, encoder: Encoder, words: TextSpace) -> Projection:
         """Made now, of what may be trained on; its own split is what it is judged by."""
         header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
         if name == Conse.kind:
-            return Conse.build(encoder.classifier, header, words)
+            return Conse.build(need_classifier(encoder), header, words)
         rows = [row for row, sample in enumerate(self.samples) if sample.part != UNSEEN]
         seen = Labelled(
             self.data.features[rows], [self.data.labels[i] for i in rows], [self.data.sha256[i] for i in rows]
@@ -147,7 +147,7 @@ def _split(data: Labelled, learnable: Container[str], exam: Exam) -> NDArray[np.
     return is_test
 
 
-def _files(folder: Path, words: Words) -> list[PictureFile]:
+def _files(folder: Path, words: TextSpace) -> list[PictureFile]:
     """The labelled pictures of a folder whose label has a vector."""
     files = [file for file in scan(dataset_root(folder), LeftOut()) if file.label]
     known: Mapping[str, bool] = {label: bool(known_vectors([label], words)) for label in {f.label or "" for f in files}}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.encoders import Features
 from model.projections import HASH_DIGITS, TAG_DEPTH, Projection, Tag, known_vectors, label_vectors, ranked
-from model.words import Vocabulary, Words, forms
+from model.words import TextSpace, Vocabulary, forms
 
 HIT_AT = (1, 2, 3, 5, 10)
 TAGS = 10
@@ -103,7 +103,7 @@ class Evaluation:
 class Judge:
     """Pictures with their features, judged by one projection after another."""
 
-    def __init__(self, samples: Sequence[Sample], features: Features, words: Words, vocabulary: Vocabulary) -> None:
+    def __init__(self, samples: Sequence[Sample], features: Features, words: TextSpace, vocabulary: Vocabulary) -> None:
         self.samples = list(samples)
         self.features = features
         self.words = words

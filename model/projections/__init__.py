@@ -6,6 +6,7 @@ from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence,
 from model.projections.best import Joint, decorrelate, margin, sqrt_features
 from model.projections.conse import Conse
 from model.projections.document import HIDDEN, Devise, parameter_table
+from model.projections.identity import Identity
 from model.projections.io import KINDS, is_projection_file, load_projection, read_projection
 from model.projections.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked, read_vocabulary
 
@@ -17,6 +18,7 @@ __all__ = [
     "Conse",
     "Devise",
     "Header",
+    "Identity",
     "Joint",
     "Projection",
     "Tag",

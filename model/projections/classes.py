@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.encoders import CLASSES
-from model.words import Words
+from model.words import TextSpace
 
 SYNONYMS_SHARE = 0.5
 """The synonyms' weight beside the name: chosen on labels that were never trained on (README, ablation)."""
@@ -53,7 +53,7 @@ def _as_list(names: str | list[str] | None) -> list[str]:
     return names.split(",") if isinstance(names, str) else names or []
 
 
-def class_vectors(classes: Sequence[ClassName], words: Words) -> NDArray[np.float32]:
+def class_vectors(classes: Sequence[ClassName], words: TextSpace) -> NDArray[np.float32]:
     """One unit vector a class, (classes, words' width); zero where no word of a name is known.
 
     The name counts, its head noun once more (a "table lamp" is a lamp), and the synonyms by half.
@@ -66,7 +66,7 @@ def class_vectors(classes: Sequence[ClassName], words: Words) -> NDArray[np.floa
     return vectors
 
 
-def _phrase(text: str, words: Words) -> NDArray[np.float32]:
+def _phrase(text: str, words: TextSpace) -> NDArray[np.float32]:
     found = words.find(text)
     return found.vector if found else np.zeros(words.width, np.float32)
 

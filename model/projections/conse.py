@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.encoders import Classifier, Features
 from model.projections.base import Header, Projection, TagEvidence, Tensors, softmax, unit
 from model.projections.classes import ClassName, class_vectors, imagenet_classes
-from model.words import Words
+from model.words import TextSpace
 
 CONSE_TOP = 10
 """Classes that speak for a picture: T = 10 in Norouzi et al. 2013."""
@@ -84,7 +84,7 @@ class Conse(Projection):
 
     @classmethod
     def build(
-        cls, classifier: Classifier, header: Header, words: Words, classes: Sequence[ClassName] | None = None
+        cls, classifier: Classifier, header: Header, words: TextSpace, classes: Sequence[ClassName] | None = None
     ) -> Conse:
         """Take the class names' vectors from ``words``."""
         classes = imagenet_classes() if classes is None else classes

@@ -18,12 +18,13 @@ from model.projections.base import FORMAT, HEADER_KEY, Header, Projection
 from model.projections.best import Joint
 from model.projections.conse import Conse
 from model.projections.document import Devise
+from model.projections.identity import Identity
 
 MOST_HEADER = 1 << 26
 """Bytes of a header at most: of more, nothing is read to see what the file is."""
 
 
-KINDS: dict[str, type[Projection]] = {kind.kind: kind for kind in (Conse, Devise, Joint)}
+KINDS: dict[str, type[Projection]] = {kind.kind: kind for kind in (Conse, Devise, Joint, Identity)}
 
 
 def read_projection(data: bytes, name: str) -> Projection:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError
 from model.projections.base import TagEvidence
-from model.words import NearWord, Words
+from model.words import NearWord, TextSpace
 
 TAG_DEPTH = 50
 """Words near a picture that are ranked at least: one that a class names may overtake nearer ones."""
@@ -50,7 +50,7 @@ def ranked(
     return [Tag(word, round(score, 6), word in trained) for word, score in best_first]
 
 
-def label_vectors(labels: Iterable[str], words: Words) -> dict[str, Vector]:
+def label_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:
     """Labels as the words that are known of them, with their unit vectors.
 
     Raises:
@@ -60,13 +60,13 @@ def label_vectors(labels: Iterable[str], words: Words) -> dict[str, Vector]:
     return {" ".join(phrase.known): phrase.vector for phrase in phrases}
 
 
-def known_vectors(labels: Iterable[str], words: Words) -> dict[str, Vector]:
+def known_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:
     """As `label_vectors`, those without a vector left out."""
     phrases = [phrase for label in labels if (phrase := words.find(label))]
     return {" ".join(phrase.known): phrase.vector for phrase in phrases}
 
 
-def read_vocabulary(path: Path, words: Words) -> tuple[list[str], list[str]]:
+def read_vocabulary(path: Path, words: TextSpace) -> tuple[list[str], list[str]]:
     """The words of a text file, one a line: those that have a vector, and those that have none.
 
     Raises:

@@ -73,7 +73,7 @@ def tell_version(wanted: bool) -> None:
 
 def make_app(purpose: str) -> typer.Typer:
     """An empty Typer app, alike for all three commands. ``purpose``: the first line of its help."""
-    app = typer.Typer(help=purpose, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(help=purpose, no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
     def common(

@@ -1,38 +1,46 @@
 """Text spaces: words and phrases as vectors, and the vocabulary of tags.
 
-A text space is one file, which registers itself. It must not know pictures or projections."""
+A text space is one file, which registers itself when it is imported here. The room must not know pictures or
+projections."""
 
-from model.words.glove import (
-    BUNDLED_WORDS,
-    STANDARD_WORDS,
-    WORDS,
-    WordsSpec,
+from model.words import glove  # noqa: F401 - registers its two sets
+from model.words.base import NearWord, Phrase, TextSpace, TextSpaceSpec
+from model.words.registry import (
     install_words,
     installed_words,
+    is_prepared,
+    open_carried_words,
     open_words,
-    text_size,
+    register,
+    unregister,
     words_dir,
+    words_names,
     words_spec,
+    words_specs,
 )
-from model.words.vectors import METADATA_FILE, NearWord, Words
-from model.words.vocabulary import VERSION, Vocabulary, forms, tag_vocabulary
+from model.words.vectors import Words
+from model.words.vocabulary import VERSION, TagWord, Vocabulary, forms, tag_vocabulary
 
 __all__ = [
-    "BUNDLED_WORDS",
-    "METADATA_FILE",
-    "STANDARD_WORDS",
     "VERSION",
-    "WORDS",
     "NearWord",
+    "Phrase",
+    "TagWord",
+    "TextSpace",
+    "TextSpaceSpec",
     "Vocabulary",
     "Words",
-    "WordsSpec",
     "forms",
     "install_words",
     "installed_words",
+    "is_prepared",
+    "open_carried_words",
     "open_words",
+    "register",
     "tag_vocabulary",
-    "text_size",
+    "unregister",
     "words_dir",
+    "words_names",
     "words_spec",
+    "words_specs",
 ]

@@ -1,13 +1,14 @@
-"""The tag vocabulary: the words a picture may be tagged with."""
+"""The tag vocabulary: the words that a picture may be tagged with. It must not know pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.words.vectors import NearWord, Words
+from model.words.base import NearWord, TextSpace
 
 VERSION = 2
 """Counts up when the choice of words changes, so that a store knows an older vocabulary."""
@@ -40,19 +41,28 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-def tag_vocabulary(words: Words, class_names: Iterable[str]) -> list[int]:
-    """Rows of ``words`` that make good tags, the most frequent first.
+@dataclass(frozen=True, slots=True)
+class TagWord:
+    """A word to tag with. ``rank``: its place by frequency among all words, from 0."""
+
+    word: str
+    rank: int
+
+
+def tag_vocabulary(space: TextSpace, class_names: Iterable[str]) -> list[TagWord]:
+    """The words of a text space that make good tags, the most frequent first.
 
     Nouns in the singular by dictionary (lemminflect's, from the NIH's SPECIALIST lexicon) that are not too
     abstract, activities ("surfing"), words newer than the dictionary if they are concrete, and the head nouns
     of ImageNet's classes. Function words and words shorter than three letters are left out; so are names of
     people and places, which the raters of concreteness were not given.
     """
+    ranks = {word: rank for rank, word in enumerate(space.iterate())}
     heads = {name.lower().split()[-1] for name in class_names if name.split()}
-    chosen = {row for head in heads if (row := words.row(head)) is not None}
     concreteness = _concreteness()
-    chosen.update(row for row, word in enumerate(words.iterate()) if _is_tag(word, row, words, concreteness))
-    return sorted(chosen)
+    return [
+        TagWord(word, rank) for word, rank in ranks.items() if word in heads or _is_tag(word, rank, ranks, concreteness)
+    ]
 
 
 def _concreteness() -> dict[str, float]:
@@ -64,7 +74,7 @@ def _concreteness() -> dict[str, float]:
         return {row["Word"].lower(): float(row["Brysbaert"]) for row in csv.DictReader(file) if row["Brysbaert"]}
 
 
-def _is_tag(word: str, row: int, words: Words, concreteness: Mapping[str, float]) -> bool:
+def _is_tag(word: str, rank: int, known: Container[str], concreteness: Mapping[str, float]) -> bool:
     if len(word) < MIN_LETTERS or not (word.isascii() and word.isalpha()) or word in FUNCTION_WORDS:
         return False
     rating = concreteness.get(word)
@@ -73,7 +83,7 @@ def _is_tag(word: str, row: int, words: Words, concreteness: Mapping[str, float]
         return False
     if rating is not None:
         return rating >= LEAST_CONCRETE[kind]
-    return kind == "noun" and row >= RATED_RANK and not _is_plural(word, words)
+    return kind == "noun" and rank >= RATED_RANK and not _is_plural(word, known)
 
 
 def _kind(word: str) -> str:
@@ -88,19 +98,18 @@ def _kind(word: str) -> str:
     return "an activity" if word.endswith("ing") and "VERB" in readings and "NOUN" not in readings else ""
 
 
-def _is_plural(word: str, words: Words) -> bool:
+def _is_plural(word: str, known: Container[str]) -> bool:
     from lemminflect import getAllLemmas
 
-    return any(lemma != word and lemma in words for lemma in getAllLemmas(word).get("NOUN", ()))
+    return any(lemma != word and lemma in known for lemma in getAllLemmas(word).get("NOUN", ()))
 
 
 class Vocabulary:
     """The tag vocabulary in memory: for where there is no store to ask."""
 
-    def __init__(self, words: Words, class_names: Iterable[str]) -> None:
-        rows = tag_vocabulary(words, class_names)
-        self._words = [words.word(row) for row in rows]
-        self._vectors: NDArray[np.float32] = words.vectors[rows]
+    def __init__(self, space: TextSpace, class_names: Iterable[str]) -> None:
+        self._words = [tag.word for tag in tag_vocabulary(space, class_names)]
+        self._vectors = space.embed(self._words)
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> list[NearWord]:
         """The tags of highest cosine to a unit ``vector`` (width,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import UsageError, WordsError
-from model.words import Words
+from model.words import TextSpace
 from query.asking.query_vectors import QueryVector
 
 Vector = NDArray[np.float32]
@@ -70,7 +70,7 @@ def _term(sign: str, phrase: str) -> Term:
 
 def direction(
     terms: Iterable[Term],
-    words: Words,
+    words: TextSpace,
     start: QueryVector | None = None,
     *,
     learnt: Mapping[str, Vector] | None = None,

@@ -27,7 +27,7 @@ from model.pictures import DEFAULT_MAX_MEGAPIXELS, Pixels, open_framed
 from model.projections import TAG_DEPTH, Projection, Tag, TagEvidence, known_vectors, label_vectors, ranked, unit
 from model.system.names import shown
 from model.system.paths import expanded, real_path
-from model.words import NearWord, Words, open_words
+from model.words import NearWord, TextSpace, open_words
 from query.asking.cutoff import SAMPLE_LASTS, Cutoff, Sample, picture_floor, word_floor
 from query.asking.expression import Direction, Term, direction
 from query.asking.query_vectors import ImageQuery, QueryVector
@@ -70,7 +70,7 @@ class Found:
         return os.path.join(self.root, self.picture.path)
 
 
-def collection_words(store: Store, name: str) -> Words:
+def collection_words(store: Store, name: str) -> TextSpace:
     """The word vectors of a collection; where there is no collection yet, those a new one would get offline."""
     if not name and not store.collections():
         return open_words(choose_pair(offline=True).words)
@@ -99,7 +99,7 @@ class Search:
         return self._collection.metadata
 
     @cached_property
-    def words(self) -> Words:
+    def words(self) -> TextSpace:
         return self._store.words(self.metadata)
 
     @cached_property

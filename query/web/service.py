@@ -14,7 +14,7 @@ from ingest.records import Picture
 from ingest.stores import SEMANTIC
 from model.errors import PictureError, PictureGone
 from model.pictures import MAX_FILE_BYTES, thumbnail
-from model.words import Words
+from model.words import TextSpace
 from query.asking import DEPTH, Cutoff, Direction, Found, ImageQuery, Search, direction, parse
 from query.web import answers, body
 from query.web.body import Sent
@@ -176,5 +176,5 @@ class Service:
         return self.thumbnails.get((picture.sha256, size), make)
 
 
-def _unknown(asked: Direction, words: Words) -> str:
+def _unknown(asked: Direction, words: TextSpace) -> str:
     return f"{words.unknown_message(asked.unknown)}; searched without" if asked.unknown else ""

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.encoders import BUNDLED_ENCODER, ENCODERS, STANDARD_ENCODER, Encoder, OnnxEncoder, weights_file
-from model.encoders import torch as architecture
+from model.encoders import Encoder, OnnxEncoder, encoder_spec, weights_file
+from model.encoders.registry import build_network
+from model.pair import BUNDLED, STANDARD
 
-LITE0, VGG16 = ENCODERS[BUNDLED_ENCODER], ENCODERS[STANDARD_ENCODER]
+LITE0, VGG16 = encoder_spec(BUNDLED.encoder), encoder_spec(STANDARD.encoder)
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,15 @@ class Exported:
     onnx: OnnxEncoder
     network: nn.Module
     weights: Path
-    last_layer: str
 
 
 def bundled(encoder: Encoder) -> Exported:
     """The bundled encoder beside its network."""
     assert isinstance(encoder, OnnxEncoder)
     weights = weights_file(LITE0, LITE0.sha256)
-    network = architecture.efficientnet_lite0()
+    network = build_network(LITE0.name)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return Exported(encoder, network.eval(), weights, "_fc")
+    return Exported(encoder, network.eval(), weights)
 
 
 def some_pictures(count: int = 3) -> NDArray[np.uint8]:

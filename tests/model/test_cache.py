@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from ingest.stores.connect import default_store_dir
-from model.encoders import BUNDLED_ENCODER, open_encoder
+from model.encoders import open_encoder
 from model.errors import CacheError, DiskFull, UsageError
-from model.system import cache
+from model.pair import BUNDLED
+from model.system import atomic
 from model.system.atomic import (
     FORGOTTEN_SECONDS,
     host,
@@ -31,7 +32,7 @@ from model.system.atomic import (
 )
 from model.system.cache import cache_dir, cache_errors
 from model.system.disk import SPARE_BYTES, folder_bytes, in_mb, need_space
-from model.words import BUNDLED_WORDS, open_words
+from model.words import open_words
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -157,8 +158,8 @@ def test_a_folder_survives_a_kill_where_two_cannot_be_swapped_in_one_step(tmp_pa
     script = f"""
 import ctypes, os, sys
 from pathlib import Path
-from model.system import cache
-cache.ctypes.CDLL = lambda *_, **__: object()
+from model.system import atomic
+atomic.ctypes.CDLL = lambda *_, **__: object()
 real, calls = Path.replace, []
 def replace(self, target):
     calls.append(self)
@@ -169,8 +170,8 @@ def remove(path):
     os._exit(9)
 Path.replace = replace
 if {killed!r} != "between the two renames":
-    cache.remove = remove
-with cache.replace_dir(Path({str(path)!r})) as new:
+    atomic.remove = remove
+with atomic.replace_dir(Path({str(path)!r})) as new:
     (new / "data").write_bytes(b"new")
 """
     assert subprocess.run([sys.executable, "-c", script]).returncode == 9
@@ -261,7 +262,7 @@ def test_a_folder_is_gone_under_its_name_before_its_files_go(tmp_path: Path, mon
         (path / "data").write_bytes(b"new")
         remove(left)
 
-    monkeypatch.setattr(cache, "remove", remove_late)
+    monkeypatch.setattr(atomic, "remove", remove_late)
     remove_at_once(path)
     assert (path / "data").read_bytes() == b"new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["collection"]
@@ -323,9 +324,9 @@ def unusable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("unusable_cache")
 def test_an_unusable_cache_is_told_by_words_and_encoders_alike() -> None:
     with pytest.raises(CacheError, match=r"cannot use the cache at .*file/cache.*: Not a directory"):
-        open_words(BUNDLED_WORDS)
+        open_words(BUNDLED.words)
     with pytest.raises(CacheError, match=r"cannot use the cache at .*file/cache.*: Not a directory"):
-        open_encoder(BUNDLED_ENCODER)
+        open_encoder(BUNDLED.encoder)
 
 
 def test_removing_takes_folders_files_and_links_but_not_what_a_link_leads_to(tmp_path: Path) -> None:
@@ -343,4 +344,4 @@ def test_removing_takes_folders_files_and_links_but_not_what_a_link_leads_to(tmp
 def test_the_checksum_is_the_files_sha_256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc" * 100_000)
     assert sha256_file(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
-    assert cache.fsync_dir(tmp_path / "nowhere") is None
+    assert atomic.fsync_dir(tmp_path / "nowhere") is None

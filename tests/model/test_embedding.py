@@ -37,9 +37,6 @@ class CountingEncoder:
         self.batches.append(len(pictures))
         return self._encoder.encode(pictures)
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._encoder.logits(features)
-
 
 @pytest.fixture
 def counting(encoder: Encoder) -> CountingEncoder:

@@ -1,6 +1,6 @@
 """Encoders: exported to ONNX they give what torch gives.
 
-VGG16's published weights are half a gigabyte, so its architecture runs here on random ones of a set seed.
+Published weights may be out of reach, so VGG16 and ResNet50 run here on random ones of a set seed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +20,68 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from model.encoders import CLASSES, ENCODERS, Encoder, OnnxEncoder, encoder_spec
-from model.encoders import torch as architecture
-from model.encoders.base import CLASSIFIER_FILE, read_classifier
-from model.encoders.torch import ARCHITECTURES, TorchEncoder, export
+from model.encoders import (
+    CLASSES,
+    Encoder,
+    EncoderSpec,
+    OnnxEncoder,
+    class_names,
+    encoder_names,
+    encoder_spec,
+    need_classifier,
+)
+from model.encoders.onnx import CLASSIFIER_FILE, read_classifier
+from model.encoders.registry import build_network
+from model.encoders.torch import TorchEncoder, export, load_network
+from model.errors import UsageError, WeightsError
 from model.pictures.framing import frame
 from model.system.atomic import sha256_file
 from tests.model.encoders import LITE0, VGG16, Exported, bundled, some_pictures
 
 
-def random_vgg16(path: Path) -> nn.Module:
-    """VGG16 with weights of a scale that carries a signal to the end (He et al. 2015), written to ``path``."""
-    network = architecture.vgg16()
+def random_network(spec: EncoderSpec, path: Path) -> nn.Module:
+    """The spec's network with weights of a scale that carries a signal to the end (He et al. 2015), and so on disk."""
+    network = build_network(spec.name)
     dice = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(0, 0.1, generator=dice)
-            else:
-                fan_in = parameter[0].numel()
-                parameter.normal_(0, (2 / fan_in) ** 0.5, generator=dice)
+            elif parameter.dim() > 1:  # a normalisation's scale stays 1
+                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5, generator=dice)
+        for name, buffer in network.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(0, 0.1, generator=dice)
+            elif name.endswith("running_var"):
+                buffer.uniform_(1, 4, generator=dice)  # else the sums of 16 blocks would grow beyond measure
     state = network.state_dict()
     # As the bundled encoder's file has it: the last layer lies transposed in memory.
-    state["classifier.6.weight"] = state["classifier.6.weight"].t().contiguous().t()
+    state[f"{spec.classifier}.weight"] = state[f"{spec.classifier}.weight"].t().contiguous().t()
     torch.save(state, path)
     return network.eval()
+
+
+def exported_at_random(spec: EncoderSpec, folder: Path) -> Exported:
+    weights = folder / "weights.pth"
+    network = random_network(spec, weights)
+    sha256 = sha256_file(weights)
+    export(spec, weights, sha256, folder / "exported")
+    return Exported(OnnxEncoder(spec, sha256, folder / "exported"), network, weights)
 
 
 @pytest.fixture(scope="module")
 def vgg16(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     """Some twenty seconds: half a gigabyte is drawn, written, read and written again."""
     folder = tmp_path_factory.mktemp("vgg16")
-    weights = folder / "weights.pth"
-    network = random_vgg16(weights)
-    sha256 = sha256_file(weights)
-    export(VGG16, weights, sha256, folder / "exported")
-    yield Exported(OnnxEncoder(VGG16, sha256, folder / "exported"), network, weights, "classifier.6")
+    yield exported_at_random(VGG16, folder)
     shutil.rmtree(folder)  # pytest would keep a gigabyte
+
+
+@pytest.fixture(scope="module")
+def resnet50(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
+    folder = tmp_path_factory.mktemp("resnet50")
+    yield exported_at_random(encoder_spec("resnet50"), folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +89,9 @@ def lite0(encoder: Encoder) -> Exported:
     return bundled(encoder)
 
 
-@pytest.fixture(params=ENCODERS)
+@pytest.fixture(params=["lite0", "resnet50", "vgg16"])
 def exported(request: pytest.FixtureRequest) -> Exported:
-    return request.getfixturevalue({LITE0.name: "lite0", VGG16.name: "vgg16"}[request.param])
+    return request.getfixturevalue(request.param)
 
 
 def torchs_own(exported: Exported, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -90,8 +116,8 @@ def test_the_features_are_as_wide_as_the_spec_says_and_not_trivial(exported: Exp
     assert np.abs(features[0] - features[1]).max() > 0.1
 
 
-def test_the_widths_are_those_of_the_published_networks() -> None:
-    assert {spec.name: spec.width for spec in ENCODERS.values()} == {"vgg16": 4096, "efficientnet-lite0": 1280}
+def test_every_encoder_is_tried_here() -> None:
+    assert encoder_names() == ["efficientnet-lite0", "resnet50", "vgg16"]
 
 
 def test_onnx_gives_what_torch_gives(exported: Exported) -> None:
@@ -105,7 +131,7 @@ def test_onnx_gives_what_torch_gives(exported: Exported) -> None:
 def test_logits_are_the_whole_networks_own(exported: Exported) -> None:
     pictures = some_pictures()
     theirs = torchs_own(exported, pictures)
-    ours = exported.onnx.logits(exported.onnx.encode(pictures))
+    ours = need_classifier(exported.onnx).logits(exported.onnx.encode(pictures))
     assert ours.shape == (3, CLASSES)
     assert ours.std() > 0.1
     assert np.abs(ours - theirs).max() < 1e-3
@@ -121,15 +147,15 @@ def test_vgg16s_features_are_after_the_second_relu(vgg16: Exported) -> None:
 def test_the_classifier_comes_back_as_it_is_in_the_weights(exported: Exported) -> None:
     """Its file once held them transposed: safetensors writes memory as it lies, whatever the strides."""
     state = torch.load(exported.weights, map_location="cpu", weights_only=True)
-    assert not state[f"{exported.last_layer}.weight"].is_contiguous()  # else this proves nothing
+    assert not state[f"{exported.onnx.spec.classifier}.weight"].is_contiguous()  # else this proves nothing
     classifier = read_classifier(exported.onnx.folder / CLASSIFIER_FILE)
-    assert np.array_equal(classifier.weight, state[f"{exported.last_layer}.weight"].numpy())
-    assert np.array_equal(classifier.bias, state[f"{exported.last_layer}.bias"].numpy())
+    assert np.array_equal(classifier.weight, state[f"{exported.onnx.spec.classifier}.weight"].numpy())
+    assert np.array_equal(classifier.bias, state[f"{exported.onnx.spec.classifier}.bias"].numpy())
     assert classifier.weight.shape == (CLASSES, exported.onnx.spec.width)
 
 
 def test_there_are_a_thousand_class_names_in_imagenets_order(exported: Exported) -> None:
-    names = exported.onnx.classifier.names
+    names = class_names(exported.onnx)
     assert len(names) == CLASSES == 1000
     assert (names[0], names[281], names[999]) == ("tench", "tabby", "toilet tissue")
 
@@ -153,38 +179,56 @@ def test_a_picture_gets_the_same_vector_alone_and_in_any_batch(exported: Exporte
     ids=["float", "channels-first", "no-batch", "other-size"],
 )
 def test_pictures_of_another_shape_are_a_mistake_of_the_caller(encoder: Encoder, pictures: NDArray[Any]) -> None:
-    with pytest.raises(ValueError, match=r"wants \(n, 224, 224, 3\) uint8"):
+    with pytest.raises(ValueError, match=r"takes \(n, 224, 224, 3\) uint8"):
         encoder.encode(pictures)
 
 
 def test_a_real_cat_is_seen_as_a_cat(encoder: Encoder) -> None:
     data = pytest.importorskip("skimage.data")
     cat = Image.fromarray(data.chelsea())
-    (logits,) = encoder.logits(encoder.encode(frame(cat, encoder.spec.framing)[None]))
-    best = encoder.classifier.names[int(logits.argmax())]
+    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(cat, encoder.spec.framing)[None]))
+    best = class_names(encoder)[int(logits.argmax())]
     assert best in ("tabby", "tiger cat", "Egyptian cat", "Persian cat", "Siamese cat")
 
 
 def test_a_real_cup_of_coffee_is_seen_as_one(encoder: Encoder) -> None:
     data = pytest.importorskip("skimage.data")
     coffee = Image.fromarray(data.coffee())
-    (logits,) = encoder.logits(encoder.encode(frame(coffee, encoder.spec.framing)[None]))
-    best = [encoder.classifier.names[row] for row in logits.argsort()[-3:]]
+    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(coffee, encoder.spec.framing)[None]))
+    best = [class_names(encoder)[row] for row in logits.argsort()[-3:]]
     assert "espresso" in best
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", encoder_names())
 def test_the_parameters_of_the_spec_are_those_of_the_torch_network(name: str) -> None:
-    build, features, last_layer = ARCHITECTURES[name]
+    spec = encoder_spec(name)
     with torch.device("meta"):
-        network = build()
-    part = features(network)
-    last = {id(parameter) for parameter in network.get_submodule(last_layer).parameters()}
-    counted = sum(parameter.numel() for parameter in part.parameters() if id(parameter) not in last)
-    counted += sum(
-        buffer.numel() for label, buffer in part.named_buffers() if not label.endswith("num_batches_tracked")
-    )
-    assert encoder_spec(name).parameters == counted
+        network = build_network(name)
+    last = sum(parameter.numel() for parameter in network.get_submodule(spec.classifier).parameters())
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    counted += sum(buffer.numel() for label, buffer in network.named_buffers() if "num_batches" not in label)
+    assert spec.parameters == counted - last
+
+
+# Without classes
+
+
+def test_an_encoder_without_classes_has_no_classifier_and_says_what_to_do(lite0: Exported, tmp_path: Path) -> None:
+    bare = replace(LITE0, classifier="")
+    with pytest.raises(WeightsError, match="does not hold the weights"):
+        export(replace(VGG16, classifier=""), lite0.weights, LITE0.sha256, tmp_path / "vgg16")
+    shutil.copytree(lite0.onnx.folder, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    encoder = OnnxEncoder(bare, LITE0.sha256, tmp_path / "bare")
+    assert encoder.encode(some_pictures(1)).shape == (1, 1280)
+    assert encoder.classifier is None
+    assert class_names(encoder) == ()
+    with pytest.raises(UsageError, match=r"efficientnet-lite0 has no classes of its own.*--recipe document"):
+        need_classifier(encoder)
+
+
+def test_a_classifier_of_another_shape_than_the_spec_says_is_refused(lite0: Exported, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"_fc of efficientnet-lite0 has .*\(1000, 1280\).*\(1000, 999\) expected"):
+        load_network(replace(LITE0, width=999), lite0.weights)
 
 
 # Without torch
@@ -194,10 +238,10 @@ def test_running_an_exported_encoder_imports_no_torch(encoder: Encoder) -> None:
     code = """
 import sys
 import numpy as np
-from model.encoders.base import open_encoder
+from model.encoders import class_names, need_classifier, open_encoder
 encoder = open_encoder("efficientnet-lite0")
 features = encoder.encode(np.zeros((2, 224, 224, 3), np.uint8))
-print(features.shape, encoder.logits(features).shape, encoder.classifier.names[0])
+print(features.shape, need_classifier(encoder).logits(features).shape, class_names(encoder)[0])
 print([name for name in ("torch", "torchvision", "efficientnet_lite_pytorch") if name in sys.modules])
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

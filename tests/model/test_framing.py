@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.encoders import ENCODERS
+from model.encoders import encoder_names, encoder_spec
 from model.pictures import Framing, open_framed, open_picture
 from model.pictures.framing import frame
 from tests.model.photos import make_photo
@@ -24,12 +24,13 @@ from tests.model.photos import make_photo
 def test_preprocessing_is_torchvisions_own_for_vgg16(size: tuple[int, int]) -> None:
     import torch
 
-    from model.encoders.torch import Framed, import_torchvision
+    from model.encoders.torch import Framed
+    from model.encoders.torchvision import import_torchvision
 
     import_torchvision()
     from torchvision.models import VGG16_Weights
 
-    spec = ENCODERS["vgg16"]
+    spec = encoder_spec("vgg16")
     noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.blend(Image.fromarray(noise), make_photo(*size), 0.6)
     theirs = VGG16_Weights.IMAGENET1K_V1.transforms()(image)
@@ -39,11 +40,11 @@ def test_preprocessing_is_torchvisions_own_for_vgg16(size: tuple[int, int]) -> N
     assert float((ours - theirs).abs().max()) < 1e-6
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", encoder_names())
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (3, 4000), (1, 1), (5000, 40), (224, 224)])
 def test_any_aspect_gives_the_square_the_encoder_sees_at_once(size: tuple[int, int], name: str) -> None:
     started = time.perf_counter()
-    framed = frame(Image.new("RGB", size, (12, 34, 56)), ENCODERS[name].framing)
+    framed = frame(Image.new("RGB", size, (12, 34, 56)), encoder_spec(name).framing)
     assert framed.shape == (224, 224, 3)
     assert framed.dtype == np.uint8
     assert (framed == (12, 34, 56)).all()
@@ -53,7 +54,7 @@ def test_any_aspect_gives_the_square_the_encoder_sees_at_once(size: tuple[int, i
 def test_of_a_far_too_long_picture_the_middle_is_seen() -> None:
     strip = Image.new("RGB", (9000, 10), "red")
     strip.paste((0, 0, 255), (4400, 0, 4600, 10))
-    assert (frame(strip, ENCODERS["vgg16"].framing) == (0, 0, 255)).all()
+    assert (frame(strip, encoder_spec("vgg16").framing) == (0, 0, 255)).all()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_crop_is_taken_from_the_centre(size: tuple[int, int], shift: Callabl
     width, height = size
     columns, rows = np.meshgrid(np.arange(width) % 256, np.arange(height) % 256)
     image = Image.fromarray(np.stack([columns, rows, columns], axis=2).astype(np.uint8))
-    framed = frame(image, ENCODERS["vgg16"].framing)
+    framed = frame(image, encoder_spec("vgg16").framing)
     assert tuple(framed[0, 0, :2]) == (shift(width - 224) % 256, shift(height - 224) % 256)
 
 

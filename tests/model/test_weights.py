@@ -15,8 +15,6 @@ import torch
 from safetensors.numpy import save_file
 
 from model.encoders import (
-    BUNDLED_ENCODER,
-    ONNX_FILE,
     Encoder,
     OnnxEncoder,
     export_dir,
@@ -25,7 +23,7 @@ from model.encoders import (
     weights_file,
 )
 from model.encoders import torch as architecture
-from model.encoders.base import CLASSIFIER_FILE, read_classifier
+from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE, read_classifier
 from model.encoders.torch import export, load_network
 from model.errors import UsageError, WeightsError
 from model.system.atomic import sha256_file
@@ -145,24 +143,27 @@ def test_an_export_that_fails_halfway_leaves_nothing(
 
 
 def test_an_encoder_that_does_not_exist_is_named_with_those_that_do() -> None:
-    with pytest.raises(UsageError, match=r"no encoder 'vgg19': there are efficientnet-lite0, vgg16"):
+    with pytest.raises(UsageError, match=r"no encoder 'vgg19': there are efficientnet-lite0, resnet50, vgg16"):
         open_encoder("vgg19")
 
 
 def test_weights_that_are_not_here_say_how_to_get_them() -> None:
-    with pytest.raises(WeightsError, match=r"no weights of vgg16 here: `model fetch` brings them"):
+    with pytest.raises(WeightsError, match="no weights of vgg16 here: `model fetch --encoder vgg16` brings the"):
         open_encoder("vgg16")
     with pytest.raises(WeightsError, match=r"no weights of vgg16 with checksum aaaaaaaa here"):
         open_encoder("vgg16", "a" * 64)
-    with pytest.raises(WeightsError, match=r"no weights of efficientnet-lite0 with checksum aaaaaaaa here"):
-        open_encoder(BUNDLED_ENCODER, "a" * 64)
+    with pytest.raises(
+        WeightsError,
+        match="lite0 with checksum aaaaaaaa here: this version comes with 57934424",
+    ):
+        open_encoder(LITE0.name, "a" * 64)
 
 
 def test_cuda_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no CUDA device"):
-        open_encoder(BUNDLED_ENCODER, device="cuda")
-    assert isinstance(open_encoder(BUNDLED_ENCODER, device="auto"), OnnxEncoder)
+        open_encoder(LITE0.name, device="cuda")
+    assert isinstance(open_encoder(LITE0.name, device="auto"), OnnxEncoder)
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_an_exported_encoder_opens_without_its_weights(own_cache: Path, lite0: E
     """The query machine needs the export only, also of weights that were handed over."""
     sha256 = hashlib.sha256(b"handed over").hexdigest()
     shutil.copytree(lite0.onnx.folder, export_dir(LITE0, sha256))
-    opened = open_encoder(BUNDLED_ENCODER, sha256)
+    opened = open_encoder(LITE0.name, sha256)
     assert opened.sha256 == sha256
     assert np.array_equal(opened.encode(some_pictures(1)), lite0.onnx.encode(some_pictures(1)))
 
@@ -207,7 +208,7 @@ def test_a_damaged_export_says_what_to_remove(tmp_path: Path, lite0: Exported, d
     with pytest.raises(WeightsError, match="remove that folder, it is made again"):
         damaged.encode(some_pictures(1))
     with pytest.raises(WeightsError, match="remove its folder, it is made again"):
-        damaged.logits(np.zeros((1, 1280), np.float32))
+        _ = damaged.classifier
 
 
 def test_a_classifier_file_without_names_is_refused(tmp_path: Path) -> None:

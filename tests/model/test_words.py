@@ -15,9 +15,9 @@ import pytest
 
 from model.errors import WeightsError, WordsError
 from model.words import Words
-from model.words.glove import convert
+from model.words import vectors as layout
+from model.words.conversion import convert
 from model.words.vectors import SIF_A
-from model.words.vectors import vectors as layout
 
 FILES = (
     layout.METADATA_FILE,

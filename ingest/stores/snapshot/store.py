@@ -37,7 +37,7 @@ from ingest.stores.snapshot.annoy import METRIC, Forest, Space
 from ingest.stores.snapshot.checksums import check_file
 from model.encoders import Encoder, OnnxEncoder, encoder_spec
 from model.pictures import SNAPSHOT_FILES
-from model.words import Words
+from model.words import TextSpace, open_carried_words
 
 FORMAT = 1
 MANIFEST_FILE, PICTURES_FILE = SNAPSHOT_FILES
@@ -181,11 +181,11 @@ class SnapshotStore(Store):
     def drop(self, name: str) -> None:
         raise StoreError(READ_ONLY)
 
-    def words(self, metadata: CollectionMetadata) -> Words:
+    def words(self, metadata: CollectionMetadata) -> TextSpace:
         for name in self.manifest.files:
             if name.startswith(f"{WORDS_DIR}/"):
                 self.checked(name)
-        return Words(self.folder / WORDS_DIR)
+        return open_carried_words(metadata.words, self.folder / WORDS_DIR)
 
     def encoder(self, metadata: CollectionMetadata) -> Encoder:
         """The encoder in the snapshot, where it carries one; else the one in the cache, if it is the same."""

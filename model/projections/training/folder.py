@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.encoders import Embedded, Encoder, embed, open_encoder
+from model.encoders import Embedded, Encoder, embed, need_classifier, open_encoder
 from model.errors import DatasetError, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
 from model.projections import Header, Projection, is_projection_file
-from model.projections.training.lesson import AnyRecipe, Labelled, need_learnable, train
+from model.projections.training.lesson import AnyRecipe, BestRecipe, Labelled, need_learnable, train
 from model.system.events import note, progress
 from model.words import open_words
 
@@ -58,6 +58,8 @@ def train_folder(
     vectors = open_words(pair.words)
     labels = need_learnable(Counter(file.label for file in files if file.label and file.label not in hold_out), vectors)
     opened = open_encoder(pair.encoder, device=device, many=True)
+    if isinstance(recipe, BestRecipe):
+        need_classifier(opened)  # before a picture is encoded
     data = encode([file for file in files if file.label in labels], opened)
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:

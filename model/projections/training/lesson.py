@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model.encoders import Classifier, Features
+from model.encoders import Classifier, Features, require_classes
 from model.errors import DatasetError, UsageError
 from model.projections import HASH_DIGITS, Conse, Devise, Header, Joint, Projection, decorrelate
 from model.projections.training.held_back import duplicate_groups, split
 from model.system.clock import now
-from model.words import Words
+from model.words import TextSpace
 
 MIN_LABELS = 2
 MIN_PICTURES = 10
@@ -106,7 +106,7 @@ class Labelled:
     paths: Sequence[str] = ()
 
 
-def learnable_labels(counts: Counter[str], words: Words) -> dict[str, int]:
+def learnable_labels(counts: Counter[str], words: TextSpace) -> dict[str, int]:
     """The labels with enough pictures and a word vector, with their counts; fewer than two are none.
 
     Folders named by a number, such as a year, name no thing to be learnt.
@@ -119,7 +119,7 @@ def learnable_labels(counts: Counter[str], words: Words) -> dict[str, int]:
     return learnable if len(learnable) >= MIN_LABELS else {}
 
 
-def need_learnable(counts: Counter[str], words: Words) -> dict[str, int]:
+def need_learnable(counts: Counter[str], words: TextSpace) -> dict[str, int]:
     """`learnable_labels`, or the reason why there are none.
 
     Raises:
@@ -134,16 +134,16 @@ def need_learnable(counts: Counter[str], words: Words) -> dict[str, int]:
     return labels
 
 
-def _has_vector(label: str, words: Words) -> bool:
+def _has_vector(label: str, words: TextSpace) -> bool:
     found = words.find(label)
     return found is not None and not found.unknown
 
 
 def train(
     data: Labelled,
-    words: Words,
+    words: TextSpace,
     header: Header,
-    classifier: Classifier,
+    classifier: Classifier | None,
     *,
     recipe: AnyRecipe = BestRecipe(),
     advance: Callable[[str], None] = lambda _: None,
@@ -151,15 +151,17 @@ def train(
     """Train on four fifths of the pictures (`Recipe.test_share`) and measure hit@k on both parts.
 
     Args:
-        classifier: the encoder's last layer, for the best recipe.
+        classifier: the encoder's last layer, which the best recipe needs; None where it has none.
         advance: told the loss and more after each of ``recipe.steps(labels)`` steps.
 
     Raises:
         DatasetError: fewer than two labels with ten pictures and a word vector.
+        UsageError: no classifier, and a recipe that needs one.
     """
     lesson = Lesson.of(data, words, recipe)
     if isinstance(recipe, BestRecipe):
-        projection: Projection = _best(lesson, header, classifier, words, recipe, advance)
+        known = require_classes(header.encoder, classifier)
+        projection: Projection = _best(lesson, header, known, words, recipe, advance)
     else:
         projection = _document(lesson, header, recipe, advance)
     projection.header = replace(
@@ -190,7 +192,7 @@ class Lesson:
     held_back: list[str]
 
     @classmethod
-    def of(cls, data: Labelled, words: Words, recipe: AnyRecipe) -> Lesson:
+    def of(cls, data: Labelled, words: TextSpace, recipe: AnyRecipe) -> Lesson:
         """Split what can be learnt.
 
         Raises:
@@ -247,7 +249,7 @@ def _best(
     lesson: Lesson,
     header: Header,
     classifier: Classifier,
-    words: Words,
+    words: TextSpace,
     recipe: BestRecipe,
     advance: Callable[[str], None],
 ) -> Joint:
