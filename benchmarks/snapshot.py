@@ -26,7 +26,7 @@ from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point, Store, Vector
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore
-from ingest.stores.snapshot.annoy import Forest, exact_neighbours, recall, sample_rows
+from ingest.stores.snapshot.annoy import AnnoyIndexFile, exact_neighbours, recall, sample_rows
 from model.pair import STANDARD
 from model.projections import unit
 from model.words import open_words, words_dir
@@ -99,17 +99,17 @@ def tell_spaces(snapshot: SnapshotStore, raw: int, live_bytes: int) -> None:
     files = snapshot.manifest.files
     total = sum(file["bytes"] for file in files.values())
     print(f"size: snapshot {total >> 20} MB, live store {live_bytes >> 20} MB, raw vectors {raw >> 20} MB")
-    for name, space in snapshot.manifest.spaces.items():
-        over = files[space.file]["bytes"] / (4 * space.width * space.items)
-        forest = Forest(snapshot.checked(space.file), space)
-        others = sample_rows(space.items, space.seed + 1)
-        truth = exact_neighbours(forest.vectors, others)
-        fresh = recall(lambda vector, count: forest.nearest(vector, count)[0], forest.vectors, others, truth)  # noqa: B023
+    for name, info in snapshot.manifest.indexes.items():
+        over = files[info.file]["bytes"] / (4 * info.width * info.items)
+        index = AnnoyIndexFile(snapshot.checked(info.file), info)
+        others = sample_rows(info.items, info.seed + 1)
+        truth = exact_neighbours(index.vectors, others)
+        fresh = recall(lambda vector, count, index=index: index.nearest(vector, count)[0], index.vectors, others, truth)
         print(
-            f"  {name}: {space.items} x {space.width}, {space.trees} trees, search_k {space.search_k}, recall@10 "
-            f"{space.recall:.3f} ({fresh:.3f} on others than it was tuned to), file {over:.3f} of its raw vectors"
+            f"  {name}: {info.items} x {info.width}, {info.trees} trees, search_k {info.search_k}, recall@10 "
+            f"{info.recall:.3f} ({fresh:.3f} on others than it was tuned to), file {over:.3f} of its raw vectors"
         )
-        forest.close()
+        index.close()
 
 
 def tell_warm(stores: dict[str, Store], width: int) -> None:

@@ -11,7 +11,6 @@ import json
 import re
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pydantic import TypeAdapter
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from tests.local_qdrant import local_qdrant
 
 
 @dataclass
@@ -42,7 +44,7 @@ class QdrantHttp:
     """A server on a port of its own. ``fault`` may be set and taken away at any time."""
 
     def __init__(self) -> None:
-        self.local = QdrantClient(":memory:")
+        self.local = local_qdrant()
         self.lock = threading.Lock()
         self.fault: Fault | None = None
         self.writes = 0
@@ -56,12 +58,11 @@ class QdrantHttp:
         return self.local.count(name).count if self.local.collection_exists(name) else 0
 
     def answer(self, method: str, path: str, body: Any) -> Any:
-        """The ``result`` of a request; raises ValueError for one that local mode refuses."""
+        """The ``result`` of a request; raises UnexpectedResponse for one that is refused."""
         if path == "/collections":
             return self.local.get_collections().model_dump(mode="json")
         name, rest = re.fullmatch(r"/collections/([^/]+)(.*)", path).groups()  # type: ignore[union-attr]
-        with self.lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self.lock:
             return self._routes()[method, rest](name, body)
 
     def _routes(self) -> dict[tuple[str, str], Callable[[str, Any], Any]]:
@@ -148,8 +149,8 @@ class QdrantHttp:
                     return self.send(200, {"title": "qdrant - vector search engine", "version": version})
                 try:
                     result = server.answer(self.command, path, body)
-                except (ValueError, KeyError) as error:
-                    return self.send(404 if "not found" in str(error) else 400, {"status": {"error": str(error)}})
+                except UnexpectedResponse as error:
+                    return self.send(error.status_code or 400, error.content)
                 if fault and fault.drop == "after":
                     return self.hang_up()
                 time.sleep(fault.seconds if fault else 0)

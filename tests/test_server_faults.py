@@ -15,9 +15,7 @@ from ingest.collection import Options, ensure_tags, read_failures
 from ingest.errors import StoreError, StoreUnreachable
 from ingest.pipeline import run_folder
 from ingest.stores import SEMANTIC, VISUAL
-from ingest.stores.server import connect
-from ingest.stores.server import store as server_module
-from ingest.stores.server.store import ServerStore
+from ingest.stores.server import ServerStore, connect, connection, requests
 from model.encoders import Encoder
 from model.words import Words
 from tests.commands import command, refused
@@ -125,8 +123,8 @@ def test_faults_that_stay_end_the_run_and_the_next_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fault.seconds:
-        monkeypatch.setattr(server_module, "TIMEOUT_SECONDS", 2)
-        monkeypatch.setattr(server_module, "ATTEMPTS", 2)
+        monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 2)
+        monkeypatch.setattr(requests, "ATTEMPTS", 2)
     halting = connect(qdrant.url, None)
     fault.meets = lambda _: qdrant.pictures("photos") > 0  # from the second upsert on
     qdrant.fault = fault

@@ -201,11 +201,13 @@ def semantic_of(projection: Projection, features: Features, ids: list[UUID]) -> 
     """Project, and refuse what a store must never get.
 
     Raises:
-        ProjectionError: a number that is not finite came out.
+        ProjectionError: a vector came out that is zero or not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         semantic = projection.project(features)
-    bad = ~np.isfinite(semantic).all(axis=1)
+    bad = ~(np.isfinite(semantic).all(axis=1) & semantic.any(axis=1))
     if bad.any():
-        raise ProjectionError(f"the projection gives no finite vector for {ids[int(np.argmax(bad))]}: train it again")
+        raise ProjectionError(
+            f"the projection gives no vector with a direction for {ids[int(np.argmax(bad))]}: train it again"
+        )
     return semantic

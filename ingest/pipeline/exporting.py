@@ -27,9 +27,9 @@ from ingest.stores.snapshot import (
     TAGS_FILE,
     THUMBNAILS_DIR,
     WORDS_DIR,
+    IndexInfo,
     Manifest,
-    Space,
-    build_forest_in_child,
+    build_index_in_child_process,
 )
 from model import __version__
 from model.encoders import OnnxEncoder, open_encoder
@@ -84,7 +84,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
         carried[ENCODER_DIR] = _encoder_folder(metadata)
     _need_space(target, metadata, store.summary(name).points, carried, options)
     with _errors(target), replace_dir(target) as folder:
-        spaces = _write_collections(store, name, metadata, tags, folder, options)
+        indexes = _write_collections(store, name, metadata, tags, folder, options)
         for place, source in carried.items():
             _copy_files(source, folder / place)
         if options.with_thumbnails or options.with_pictures:
@@ -93,7 +93,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
             collection=name,
             metadata=metadata,
             tags=tags,
-            spaces=spaces,
+            indexes=indexes,
             files=_inventory(folder),
             created=now(),
             program=f"wordsight {__version__}",
@@ -139,7 +139,7 @@ def _tree_bytes(items: int, options: ExportOptions) -> int:
 
 def _write_collections(
     store: Store, name: str, metadata: CollectionMetadata, tags: str, folder: Path, options: ExportOptions
-) -> dict[str, Space]:
+) -> dict[str, IndexInfo]:
     """Tables, projection and indexes. Each collection is held open only while it is read."""
     with store.open(name) as collection:
         if not collection.count():
@@ -224,20 +224,20 @@ def _row(point: Point) -> dict[str, Any]:
     return {"id": point.id.bytes, **point.payload}
 
 
-def _index(folder: Path, space: str, width: int, options: ExportOptions) -> Space:
+def _index(folder: Path, space: str, width: int, options: ExportOptions) -> IndexInfo:
     spool = _spool_file(folder, space)
     size = spool.stat().st_size
     items = size // (4 * width)
     need_space(folder, size + _tree_bytes(items, options))
     with progress(f"indexing {space}", items, unit="vectors") as shown:
-        built = build_forest_in_child(
+        built = build_index_in_child_process(
             spool,
             folder / f"{space}.ann",
             width,
             seed=options.seed,
             target=options.target,
             trees=options.trees,
-            advance=shown.advance,
+            on_progress=shown.advance,
         )
     spool.unlink()
     if built.recall < options.target:
@@ -321,8 +321,8 @@ def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
 def tell_export(manifest: Manifest, target: Path) -> None:
     """What was exported and how good the indexes are, on stderr."""
     size = sum(file["bytes"] for file in manifest.files.values())
-    note(f"{manifest.collection}: {manifest.spaces[VISUAL].items} pictures in {target}, {in_mb(size)}")
-    for name, space in manifest.spaces.items():
+    note(f"{manifest.collection}: {manifest.indexes[VISUAL].items} pictures in {target}, {in_mb(size)}")
+    for name, space in manifest.indexes.items():
         note(
             f"{name}: {space.items} vectors, {space.trees} trees, search_k {space.search_k}, "
             f"recall@10 {space.recall:.3f} on {space.sample} of them"

@@ -13,6 +13,7 @@ from ingest.stores.base import (
     Filter,
     Hit,
     Point,
+    ReadOnlyCollection,
     Store,
     Summary,
     Vector,
@@ -20,7 +21,7 @@ from ingest.stores.base import (
     check_name,
     collection_name,
 )
-from ingest.stores.child_process import run_in_child
+from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
     BUILD_WIDTH,
@@ -32,7 +33,7 @@ from ingest.stores.hnsw import (
     wants_codes,
     wants_graph,
 )
-from ingest.stores.resident import ResidentStore
+from ingest.stores.pooled import PooledStore
 
 __all__ = [
     "BUILD_WIDTH",
@@ -48,7 +49,8 @@ __all__ = [
     "Filter",
     "Hit",
     "Point",
-    "ResidentStore",
+    "PooledStore",
+    "ReadOnlyCollection",
     "Store",
     "Summary",
     "Vector",
@@ -59,7 +61,7 @@ __all__ = [
     "is_for_graph",
     "none_yet",
     "open_store",
-    "run_in_child",
+    "run_in_child_process",
     "search_width",
     "wants_codes",
     "wants_graph",

@@ -38,7 +38,7 @@ TIE_MARGIN = 16
 """Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
 
 SCORE_DIGITS = 6
-"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): what is told is rounded to this."""
+"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
 
 Vector = NDArray[np.float32]
 Item = TypeVar("Item")
@@ -46,7 +46,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Something with vectors. ``payload``: JSON types only."""
+    """An id with named vectors and a payload. ``vectors``: name to (width,) float32. ``payload``: JSON types only."""
 
     id: UUID
     vectors: Mapping[str, Vector]
@@ -55,7 +55,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A point found. ``score``: cosine, 1 is the same direction, to six digits."""
+    """A point that a search found. ``score``: cosine, 1 is the same direction, to six digits."""
 
     id: UUID
     score: float
@@ -72,7 +72,7 @@ class Filter:
 
 
 class Collection(ABC):
-    """Points of one kind, and what is recorded of them. Close it, or use it in a ``with``."""
+    """Points with the same named vectors, and their metadata. Close it, or use it in a ``with``."""
 
     name: str
     metadata: CollectionMetadata
@@ -81,13 +81,14 @@ class Collection(ABC):
         """Add or replace whole points. When this returns they survive a kill and a power cut.
 
         Raises:
-            ValueError: a vector of the wrong width, not finite, or missing; nothing was written.
-            StoreError: the store cannot take them.
+            ValueError: a vector is missing, zero, not finite or of the wrong width, or a payload is not JSON;
+                nothing was written.
+            StoreError: the store cannot write them.
         """
         for point in points:
             if point.vectors.keys() != self.metadata.vectors.keys():
                 raise ValueError(
-                    f"a point with vectors {sorted(point.vectors)}: {sorted(self.metadata.vectors)} wanted"
+                    f"a point with vectors {sorted(point.vectors)}: {sorted(self.metadata.vectors)} expected"
                 )
             for name, vector in point.vectors.items():
                 self._check_vector(name, vector)
@@ -99,7 +100,7 @@ class Collection(ABC):
         """Replace one named vector of points that are there; ``matrix``: (ids, width).
 
         Raises:
-            ValueError: the wrong shape, or not finite; nothing was written.
+            ValueError: a vector is zero, not finite or of the wrong width; nothing was written.
         """
         if len(ids) != len(matrix):
             raise ValueError(f"{len(ids)} ids and {len(matrix)} vectors")
@@ -121,7 +122,7 @@ class Collection(ABC):
         """The nearest points by cosine, best first, equal scores in the order of ids.
 
         Args:
-            using: name of the vector. vector: (width,), of any length but 0.
+            using: name of the vector. vector: (width,), of any length but zero.
             min_score: leave out lower cosines; a score equal to it stays.
             exact: compare everything, also where a graph would miss little.
 
@@ -129,8 +130,6 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         self._check_vector(using, vector)
-        if not np.any(vector):
-            raise ValueError("a zero vector has no direction to search in")
         if limit < 1:
             return []
         wanted = limit + TIE_MARGIN
@@ -150,6 +149,8 @@ class Collection(ABC):
             raise ValueError(f"{name!r} is {width} wide, got {vector.shape}")
         if not np.isfinite(vector).all():
             raise ValueError(f"{name!r} holds numbers that are not finite")
+        if not vector.any():
+            raise ValueError(f"{name!r} is a zero vector, which has no direction: cosine needs one")
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None: ...
@@ -192,7 +193,7 @@ class Collection(ABC):
 
     @abstractmethod
     def save(self, metadata: CollectionMetadata) -> None:
-        """Record ``metadata`` in place of the old ones, whole or not at all."""
+        """Record ``metadata`` in place of the old metadata, whole or not at all."""
 
     @abstractmethod
     def write_file(self, name: str, data: bytes) -> None:
@@ -203,10 +204,10 @@ class Collection(ABC):
         """A file kept with the collection, or None."""
 
     def yield_lock(self) -> None:  # noqa: B027 - most keep nobody out
-        """Let others have it who wait, as a long reading must between two questions; it may have changed after."""
+        """Let others who wait have it, as a long reading must between two pages; it may have changed afterwards."""
 
-    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - a small one has nothing to do, nor a snapshot
-        """Build what makes a large collection quick to search, where it has grown; questions go on meanwhile.
+    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - not every store has one to build
+        """Build what makes a large collection quick to search, where it has grown; searches go on meanwhile.
 
         Args:
             quantize: keep int8 codes of the visual vectors beside them and follow the graph by those; None for
@@ -218,11 +219,11 @@ class Collection(ABC):
 
     @abstractmethod
     def remove_file(self, name: str) -> None:
-        """Forget a file kept with the collection; nothing happens where there is none."""
+        """Remove a file kept with the collection; nothing happens where there is none."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of it; safe to call twice."""
+        """Release everything that is open for it; safe to call twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -231,6 +232,30 @@ class Collection(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class ReadOnlyCollection(Collection):
+    """One that is not changed. ``read_only``: why, and what to do instead."""
+
+    read_only: str
+
+    def _upsert(self, points: Sequence[Point]) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def delete(self, ids: Sequence[UUID]) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def save(self, metadata: CollectionMetadata) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def write_file(self, name: str, data: bytes) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def remove_file(self, name: str) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +275,7 @@ class Summary:
 
 
 class Store(ABC):
-    """A place that holds collections. ``where``: what to tell the user of the place."""
+    """A place that holds collections. ``where``: its folder or address, for messages."""
 
     where: str
 
@@ -280,12 +305,12 @@ class Store(ABC):
         """
 
     def open_shared(self, name: str) -> Collection:
-        """Open a collection for long: to ask it now and then, and keep nobody from it meanwhile."""
+        """Open a collection to search it now and then for a long time, without keeping other processes from it."""
         return self.open(name)
 
     @contextmanager
     def asking(self, name: str) -> Iterator[Collection]:
-        """A collection to ask for as long as the ``with`` lasts."""
+        """A collection to search for as long as the ``with`` lasts."""
         with self.open(name) as collection:
             yield collection
 
@@ -294,7 +319,7 @@ class Store(ABC):
         return None
 
     def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
-        """Around a run that writes a collection: keeps other runs out, where `open` does not.
+        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not.
 
         Raises:
             StoreInUse: another run writes it.
@@ -326,7 +351,7 @@ class Store(ABC):
         return open_encoder(metadata.encoder, metadata.encoder_sha256)
 
     def collections(self) -> dict[str, CollectionMetadata]:
-        """Collections of pictures by name; one that cannot be read is told, and does not hide the others."""
+        """Collections of pictures by name; one that cannot be read is left out with a warning."""
         found: dict[str, CollectionMetadata] = {}
         for name in self.names():
             try:
@@ -345,7 +370,7 @@ class Store(ABC):
         return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
 
     def close(self) -> None:  # noqa: B027 - a store need not hold anything open
-        """Let go of what the store itself holds; safe to call twice."""
+        """Release what the store itself holds open; safe to call twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -360,7 +385,7 @@ def _check_payload(payload: Mapping[str, Any]) -> None:
     try:
         json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
-        raise ValueError(f"a payload that is no JSON: {error}") from error
+        raise ValueError(f"a payload that is not JSON: {error}") from error
 
 
 _NOT_IN_NAMES = re.compile(r"[^\w .()-]+")

@@ -20,13 +20,15 @@ Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1
 
 
-def run_in_child(what: str, work: Callable[..., Result], *args: Any, advance: Callable[[int], None]) -> Result:
-    """``work(*args, advance=...)`` in another process, which ends with this one however that ends.
+def run_in_child_process(
+    what: str, work: Callable[..., Result], *args: Any, on_progress: Callable[[int], None]
+) -> Result:
+    """``work(*args, on_progress=...)`` in another process, which ends with this one however that ends.
 
     Args:
-        what: is being made, for the message.
+        what: is being built, for the message.
         work: a function of a module; its result and arguments are pickled.
-        advance: told here what ``work`` tells its own ``advance``.
+        on_progress: called here with what ``work`` calls its own ``on_progress`` with.
 
     Raises:
         OSError, StoreError: raised there.
@@ -39,13 +41,13 @@ def run_in_child(what: str, work: Callable[..., Result], *args: Any, advance: Ca
     sender.close()
     try:
         while True:
-            kind, told = receiver.recv()
+            kind, content = receiver.recv()
             if kind == "done":
-                result: Result = told
+                result: Result = content
                 return result
             if kind == "failed":
-                raise told
-            advance(told)
+                raise content
+            on_progress(content)
     except EOFError:
         process.join()
         raise StoreError(
@@ -59,13 +61,13 @@ def run_in_child(what: str, work: Callable[..., Result], *args: Any, advance: Ca
 
 
 def _work(sender: Connection, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """In the other process: tells how far it is, then the result, or why there is none."""
+    """In the other process: sends how far it is, then the result, or the error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
     _end_with_parent()
     try:
-        sender.send(("done", work(*args, advance=lambda amount: sender.send(("more", amount)))))
+        sender.send(("done", work(*args, on_progress=lambda amount: sender.send(("more", amount)))))
     except OSError as error:
-        sender.send(("failed", OSError(str(error))))
+        sender.send(("failed", OSError(error.errno, error.strerror) if error.errno else OSError(str(error))))
     except (StoreError, DiskFull) as error:
         sender.send(("failed", error))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
-from ingest.stores import Collection, ResidentStore, Store, Summary
+from ingest.stores import Collection, PooledStore, Store, Summary
 from model.errors import WordsightError
 from query.asking import Search
 
@@ -34,7 +34,7 @@ class Library:
     """
 
     def __init__(self, store: Store, default: str, *, only: bool, max_megapixels: int) -> None:
-        self.store = ResidentStore(store)
+        self.store = PooledStore(store)
         self.default = default
         self.max_megapixels = max_megapixels
         self._only = only

@@ -10,15 +10,14 @@ import pytest
 
 from ingest.pipeline import run as run_module
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.snapshot import SnapshotStore
-from ingest.stores.snapshot import annoy as forest
+from ingest.stores.snapshot import SnapshotStore, annoy
 from tests.ingest.batches import BATCH, METADATA, points
 from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
 from tests.ingest.pictures import PICTURES, WIDTHS, make_points
 from tests.snapshots import SmallStore, make_facts, make_snapshot
 
 pytest.register_assert_rewrite("tests.ingest.reading_scenarios", "tests.ingest.writing_scenarios")
-"""So that what they assert is told as fully as what a test does."""
+"""So that their failed assertions are explained as those of a test."""
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQdrant]:
 
 @pytest.fixture
 def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forest, "EXACT_NUMBERS", 0)
+    monkeypatch.setattr(annoy, "EXACT_NUMBERS", 0)
 
 
 @pytest.fixture

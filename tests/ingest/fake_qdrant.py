@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from qdrant_client import QdrantClient
+from tests.local_qdrant import local_qdrant
 
 LOST = 0
 """In place of a status: the connection is closed without an answer."""
@@ -24,8 +24,8 @@ class Request(NamedTuple):
 
 
 def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What a server tells of a collection, as the client's local mode makes it up."""
-    local = QdrantClient(":memory:")
+    """What a server says of a collection, as the client's local mode makes it up."""
+    local = local_qdrant()
     local.create_collection("x", vectors_config={}, metadata=metadata)
     info: dict[str, Any] = local.get_collection("x").model_dump(mode="json")
     local.close()

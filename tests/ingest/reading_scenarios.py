@@ -71,6 +71,17 @@ def equal_scores_are_in_the_order_of_ids(world: World) -> Result:
 
 
 @reading
+def more_equal_scores_at_the_cut_than_any_margin(world: World) -> Result:
+    same = make_vectors(1)
+    twins = [dataclasses.replace(point, vectors=same) for point in make_points(100)]
+    collection = world.holding([*twins, Point(make_id(100), make_vectors(2), make_points(101)[100].payload)])
+    ids = sorted(make_id(number) for number in range(100))
+    found = [[hit.id for hit in collection.search(SEMANTIC, same[SEMANTIC], limit)] for limit in (1, 5, 90, 101)]
+    assert found == [ids[:1], ids[:5], ids[:90], [*ids, make_id(100)]]
+    return found
+
+
+@reading
 def the_edge_of_a_threshold(world: World) -> Result:
     collection = world.filled(30)
     query = make_vectors(100)[SEMANTIC]
@@ -84,13 +95,13 @@ def the_edge_of_a_threshold(world: World) -> Result:
 
 
 @reading
-def opposite_and_zero_vectors(world: World) -> Result:
+def opposite_and_orthogonal_vectors(world: World) -> Result:
     vectors = make_vectors(1)
     opposite = {name: -vector for name, vector in vectors.items()}
-    zero = {name: np.zeros_like(vector) for name, vector in vectors.items()}
+    orthogonal = {name: vector[::-1] * ([1, -1] * (len(vector) // 2)) for name, vector in vectors.items()}
     payloads = [point.payload for point in make_points(3)]
-    points = [Point(make_id(i), v, payloads[i]) for i, v in enumerate((vectors, opposite, zero))]
-    collection = world.holding(points)
+    three = (vectors, opposite, {name: vector.astype(np.float32) for name, vector in orthogonal.items()})
+    collection = world.holding([Point(make_id(i), v, payloads[i]) for i, v in enumerate(three)])
     found = [collection.search(name, vectors[name], 10, min_score=-1.0) for name in WIDTHS]
     assert [round(hit.score, 5) for hit in found[0]] == [1.0, 0.0, -1.0]
     return found, collection.retrieve([make_id(2)], [VISUAL])
@@ -194,6 +205,6 @@ def bad_queries_are_refused(world: World) -> Result:
         "zero": lambda: collection.search(SEMANTIC, np.zeros(8, np.float32), 3),
         "unknown name": lambda: collection.search("smell", np.ones(8, np.float32), 3),
     }
-    told = {title: outcome(call) for title, call in calls.items()}
-    assert set(told.values()) == {"ValueError"}
-    return told
+    outcomes = {title: outcome(call) for title, call in calls.items()}
+    assert set(outcomes.values()) == {"ValueError"}
+    return outcomes

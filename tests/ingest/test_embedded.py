@@ -16,10 +16,11 @@ import pytest
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL, Point
+from ingest.stores import VISUAL, Collection, Point
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded.collection import METADATA_FILE, SHARD, EmbeddedCollection
 from ingest.stores.embedded.engine import edge_errors
+from ingest.stores.embedded.record import METADATA_FILE
+from ingest.stores.embedded.shard import SHARD
 from model.errors import DiskFull
 from model.system.disk import folder_bytes
 from tests.ingest.batches import METADATA, WIDTH, points
@@ -257,7 +258,7 @@ def test_closing_twice_and_after_an_error(store: EmbeddedStore) -> None:
     store.open("a", write=True).close()
 
 
-CALLS: dict[str, Callable[[EmbeddedCollection], object]] = {
+CALLS: dict[str, Callable[[Collection], object]] = {
     "upsert": lambda collection: collection.upsert(points(100, 1)),
     "save": lambda collection: collection.save(METADATA),
     "write_file": lambda collection: collection.write_file("projection", b"x"),

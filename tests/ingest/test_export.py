@@ -20,8 +20,7 @@ from ingest.pipeline import ExportOptions, export_collection, exporting
 from ingest.records import Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Point
 from ingest.stores.embedded.collection import EmbeddedCollection
-from ingest.stores.snapshot import Manifest, SnapshotStore, verify
-from ingest.stores.snapshot import annoy as forest
+from ingest.stores.snapshot import Manifest, SnapshotStore, annoy, verify
 from model.encoders import Encoder
 from model.errors import DiskFull, PictureError, UsageError
 from model.system import cache
@@ -86,7 +85,7 @@ def test_a_seed_gives_the_same_files(source: SmallStore, tmp_path: Path) -> None
 def test_an_older_snapshot_is_replaced(source: SmallStore, tmp_path: Path) -> None:
     for trees in (1, 2):
         export_collection(source, "pictures", tmp_path / "s", ExportOptions(trees=trees))
-        assert Manifest.read(tmp_path / "s").spaces[VISUAL].trees == trees
+        assert Manifest.read(tmp_path / "s").indexes[VISUAL].trees == trees
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "store"]
 
 
@@ -110,7 +109,7 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
             (self.folder / PROJECTION_FILE).write_bytes(b"another")
 
     before = (source.root / "collections" / "pictures" / PROJECTION_FILE).read_bytes()
-    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
+    monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     try:
         with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
             export_collection(source, "pictures", tmp_path / "out", ExportOptions())
@@ -128,7 +127,7 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
         if self.name == "pictures":
             self.save(replace(self.metadata, pending=Pending.SWITCHING))
 
-    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
+    monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
         export_collection(source, "pictures", tmp_path / "out", ExportOptions())
 
@@ -178,13 +177,13 @@ def test_a_few_pictures_make_a_snapshot_too(items: int, trees: int | None, tmp_p
 def test_a_target_that_was_not_met_is_said(
     source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(exporting, "build_forest_apart", lambda *args, **options: _poor(*args, **options))
+    monkeypatch.setattr(exporting, "build_index_in_child_process", lambda *args, **options: _poor(*args, **options))
     export_collection(source, "pictures", tmp_path / "s", ExportOptions(target=0.9))
     assert "visual: only 0.500 recall@10 with 1 trees, 0.9 was the target" in capsys.readouterr().err
 
 
-def _poor(*args: Any, **options: Any) -> forest.Space:
-    return replace(forest.build_forest_in_child(*args, **options), recall=0.5)
+def _poor(*args: Any, **options: Any) -> annoy.IndexInfo:
+    return replace(annoy.build_index_in_child_process(*args, **options), recall=0.5)
 
 
 def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

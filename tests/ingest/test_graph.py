@@ -14,9 +14,10 @@ import pytest
 
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Collection, Filter, Point, hnsw
-from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded import collection as shard
+from ingest.stores.embedded import EmbeddedStore, graph
+from ingest.stores.embedded.shard import SHARD
 from model.projections import unit
+from tests.local_qdrant import local_qdrant
 
 WIDTHS = {VISUAL: 256, SEMANTIC: 50}
 COUNT = 3000
@@ -115,10 +116,10 @@ def test_the_graph_is_built_anew_where_much_was_written_or_deleted(tmp_path: Pat
         collection.index()
     with store.open("many", write=True) as collection:
         assert store.summary("many").graph == COUNT
-        before = (store.root / "collections/many" / shard.SHARD).stat().st_ino
+        before = (store.root / "collections/many" / SHARD).stat().st_ino
         collection.delete([point.id for point in points(range(1000))])
         collection.index()
-        assert (store.root / "collections/many" / shard.SHARD).stat().st_ino != before
+        assert (store.root / "collections/many" / SHARD).stat().st_ino != before
         assert collection.count() == COUNT - 1000
     assert store.summary("many").graph == COUNT - 1000
     with store.open("many") as collection:
@@ -126,7 +127,7 @@ def test_the_graph_is_built_anew_where_much_was_written_or_deleted(tmp_path: Pat
 
 
 def codes(store: EmbeddedStore) -> list[Path]:
-    return list((store.root / "collections/many" / shard.SHARD).rglob("*quantized*"))
+    return list((store.root / "collections/many" / SHARD).rglob("*quantized*"))
 
 
 def test_codes_are_followed_where_said_and_neither_answers_nor_scores_change(tmp_path: Path) -> None:
@@ -193,15 +194,15 @@ def test_asked_while_it_is_built_and_killed_then_whole_and_built_by_the_next_run
     assert not left_over(store)
 
 
-@pytest.mark.filterwarnings("ignore:Local mode performs exact")
 def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    from qdrant_client import QdrantClient, models
+    from qdrant_client import models
 
-    from ingest.stores.server import store as server
+    from ingest.stores.server import collection as server
+    from ingest.stores.server.store import ServerStore
 
     told: list[dict[str, models.VectorParamsDiff]] = []
     asked: list[models.SearchParams] = []
-    client = QdrantClient(":memory:")
+    client = local_qdrant()
     update, query = client.update_collection, client.query_points
 
     def watch_update(name: str, **options: object) -> bool:
@@ -217,7 +218,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     monkeypatch.setattr(client, "query_points", watch_query)
     monkeypatch.setattr(server, "GRAPH_FROM", 100)
     monkeypatch.setattr(server, "has_graph", lambda _: bool(told))  # which local mode never has
-    store = server.ServerStore(client, "memory")
+    store = ServerStore(client, "memory")
     with store.create("many", METADATA) as collection:
         collection.upsert(points(range(100)))
         collection.index()
@@ -249,10 +250,10 @@ def test_a_build_that_dies_leaves_the_collection_as_it_was(tmp_path: Path, monke
     store = EmbeddedStore(tmp_path)
     make(store)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise StoreError("it was killed")
 
-    monkeypatch.setattr(shard, "build_graph_apart", die)
+    monkeypatch.setattr(graph, "run_in_child_process", die)
     with store.open("many", write=True) as collection:
         with pytest.raises(StoreError, match="killed"):
             collection.index()

@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from qdrant_client import QdrantClient
 
 from ingest.errors import StoreInUse
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
 from ingest.stores.server.lease import lease
 from ingest.stores.server.store import WRITER_KEY, ServerStore
+from tests.local_qdrant import local_qdrant
 
 
 @pytest.fixture
 def store() -> Iterator[ServerStore]:
-    store = ServerStore(QdrantClient(":memory:"), "memory")
+    store = ServerStore(local_qdrant(), "memory")
     store.create("a", CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00"))
     yield store
     store.close()
@@ -115,16 +115,16 @@ def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch
     with store.writing("a"):
         mark(store, host="elsewhere", pid=1)
         time.sleep(0.1)
-        assert store.raw_metadata("a")[WRITER_KEY]["host"] == "elsewhere"
-    assert store.raw_metadata("a")[WRITER_KEY]["host"] == "elsewhere"
+        assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
+    assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
 
 
 def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
-        first = store.raw_metadata("a")[WRITER_KEY]["at"]
+        first = store._requests.metadata("a")[WRITER_KEY]["at"]
         deadline = time.monotonic() + 10
-        while store.raw_metadata("a")[WRITER_KEY]["at"] == first:
+        while store._requests.metadata("a")[WRITER_KEY]["at"] == first:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    assert not store.raw_metadata("a").get(WRITER_KEY)
+    assert not store._requests.metadata("a").get(WRITER_KEY)

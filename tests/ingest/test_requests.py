@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 from qdrant_client import models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point
-from ingest.stores.server import connect, fault
-from ingest.stores.server import store as server
-from ingest.stores.server.store import ServerStore
+from ingest.stores.server import ServerStore, connect, connection, fault, requests
 from tests.ingest.fake_qdrant import LOST, FakeQdrant, Request, collection_info, refusal
 
 METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
@@ -88,7 +86,7 @@ def test_attempts_are_bounded(fake: FakeQdrant, store: ServerStore, waits: list[
     fake.always["PUT", PATH] = 503, refusal("no leader")
     with pytest.raises(StoreUnreachable, match="what it acknowledged stays, run the same command again") as raised:
         collection.upsert(points(3))
-    assert len(fake.asked("PUT", PATH)) == server.ATTEMPTS == 5
+    assert len(fake.asked("PUT", PATH)) == 5
     assert waits == sorted(waits)
     assert len(waits) == 4
     assert max(waits) <= 10
@@ -105,8 +103,8 @@ def test_a_server_that_goes_away(fake: FakeQdrant, store: ServerStore, waits: li
 
 
 def test_a_server_that_takes_too_long(fake: FakeQdrant, monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    monkeypatch.setattr(server, "TIMEOUT_SECONDS", 1)
-    monkeypatch.setattr(server, "ATTEMPTS", 1)
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(requests, "ATTEMPTS", 1)
     answered = threading.Event()
     usual = fake.answer
 
@@ -145,8 +143,8 @@ def test_requests_stay_small(fake: FakeQdrant, store: ServerStore) -> None:
     every = points(150, 4096)
     collection.upsert(every)
     sent = fake.asked("PUT", PATH)
-    assert 150 * 4096 * 15 / server.MESSAGE_BYTES < len(sent) < 10
-    assert max(len(request.body) for request in sent) <= server.MESSAGE_BYTES
+    assert 3 <= len(sent) < 10
+    assert max(len(request.body) for request in sent) <= 4 * 2**20
     arrived = [point for request in sent for point in json.loads(request.body)["points"]]
     assert [point["id"] for point in arrived] == [str(point.id) for point in every]
     np.testing.assert_array_equal(np.float32(arrived[99]["vector"][VISUAL]), every[99].vectors[VISUAL])
@@ -158,18 +156,18 @@ def test_payloads_count_too(fake: FakeQdrant, store: ServerStore) -> None:
     huge = Point(UUID(int=99), long[0].vectors, {"path": "x" * 5_000_000})
     collection.upsert([*long, huge])
     sizes = [len(request.body) for request in fake.asked("PUT", PATH)]
-    assert [size > server.MESSAGE_BYTES for size in sizes] == [False, False, False, True], "one point cannot be split"
+    assert [size > 4 * 2**20 for size in sizes] == [False, False, False, True], "one point cannot be split"
 
 
 def test_a_create_whose_answer_was_lost(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
     path = "/collections/a"
     taken = 409, refusal("Wrong input: Collection `a` already exists!")
     fake.answers["PUT", path] = [(LOST, None), taken]
-    fake.always["GET", path] = 200, collection_info({server.METADATA_KEY: METADATA.to_json()})
+    fake.always["GET", path] = 200, collection_info({"wordsight": METADATA.to_json()})
     assert store.create("a", METADATA).metadata == METADATA
     assert len(fake.asked("PUT", path)) == 2
     fake.answers["PUT", path] = [taken]
-    fake.always["GET", path] = 200, collection_info({server.METADATA_KEY: {**METADATA.to_json(), "created": "before"}})
+    fake.always["GET", path] = 200, collection_info({"wordsight": {**METADATA.to_json(), "created": "before"}})
     with pytest.raises(StoreError, match="already exists"):
         store.create("a", METADATA)
 
@@ -185,6 +183,10 @@ class GrpcError(grpc.RpcError):  # type: ignore[misc]
         return self._said[1]
 
 
+def answer(status: int, message: str) -> UnexpectedResponse:
+    return UnexpectedResponse(status, "phrase", json.dumps(refusal(message)).encode(), httpx.Headers())
+
+
 @pytest.mark.parametrize(
     ("error", "passing", "kind", "told"),
     [
@@ -193,14 +195,16 @@ class GrpcError(grpc.RpcError):  # type: ignore[misc]
         (GrpcError(grpc.StatusCode.UNAUTHENTICATED, "no key"), False, StoreUnreachable, "refuses the API key"),
         (GrpcError(grpc.StatusCode.PERMISSION_DENIED, "no"), False, StoreUnreachable, "refuses the API key"),
         (GrpcError(grpc.StatusCode.NOT_FOUND, "Collection a"), False, CollectionNotFound, "no longer"),
-        (GrpcError(grpc.StatusCode.NOT_FOUND, "No point with id"), False, StoreError, "No point with id"),
         (GrpcError(grpc.StatusCode.INVALID_ARGUMENT, "bad"), False, StoreError, "failed: bad"),
         (ResponseHandlingException(httpx.ReadTimeout("")), True, StoreUnreachable, "ReadTimeout"),
         (ResponseHandlingException(httpx.ConnectError("refused")), True, StoreUnreachable, "refused"),
         (ResponseHandlingException(ValueError("pydantic")), False, StoreError, "none of Qdrant's"),
         (httpx.RemoteProtocolError("hung up"), True, StoreUnreachable, "hung up"),
-        (ValueError("Collection a not found"), False, CollectionNotFound, "no longer"),
-        (KeyError("No point with id 1 found"), False, StoreError, "No point"),
+        (answer(404, "Collection `a` doesn't exist!"), False, CollectionNotFound, "doesn't exist"),
+        (answer(404, "nothing said of what"), False, CollectionNotFound, "nothing said of what"),
+        (answer(400, "Collection `a` not found"), False, StoreError, "failed: Collection `a` not found"),
+        (answer(409, "already"), False, StoreError, "failed: already"),
+        (answer(413, "too large"), False, StoreError, "client_max_body_size"),
     ],
 )
 def test_errors_are_translated(error: Exception, passing: bool, kind: type, told: str) -> None:

@@ -12,24 +12,23 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from ingest.errors import StoreDamaged, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
-from ingest.stores.server import connect
-from ingest.stores.server import store as server
-from ingest.stores.server.store import ServerStore
+from ingest.stores.server import ServerStore, connect, requests
 from model.errors import UsageError
 from tests.ingest.fake_qdrant import FakeQdrant
+from tests.local_qdrant import local_qdrant
 
 METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
 
 
 @pytest.fixture
 def memory() -> Iterator[ServerStore]:
-    store = ServerStore(QdrantClient(":memory:"), "memory")
+    store = ServerStore(local_qdrant(), "memory")
     yield store
     store.close()
 
@@ -103,14 +102,14 @@ def test_versions_far_apart_are_told_once(
 @pytest.mark.parametrize("answer", [b"<html>It works!</html>", {"message": "hello"}, {"title": "x", "version": "v?"}])
 def test_a_server_that_is_no_qdrant(fake: FakeQdrant, answer: object) -> None:
     fake.always["GET", "/"] = 200, answer
-    with pytest.raises(StoreError, match=r"is no Qdrant server|none of Qdrant's") as raised:
+    with pytest.raises(StoreError, match=r"is not a Qdrant server|none of Qdrant's") as raised:
         connect(fake.url, None)
     assert fake.url in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["ftp://localhost", "http://[::1", "http://localhost:port"])
 def test_no_address(url: str) -> None:
-    with pytest.raises(UsageError, match="no address of a Qdrant server"):
+    with pytest.raises(UsageError, match="is not the address of a Qdrant server"):
         connect(url, None)
 
 
@@ -122,7 +121,7 @@ def test_our_own_mistakes_are_no_store_errors(memory: ServerStore) -> None:
         raise TypeError("a bug")
 
     with pytest.raises(TypeError):
-        memory.ask(mistake)
+        memory._requests.ask(mistake)
 
 
 def test_collections_of_others_are_left_alone(memory: ServerStore) -> None:
@@ -178,7 +177,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch
             raise ResponseHandlingException(httpx.UnsupportedProtocol("gone"))
         return usual(*args, **kwargs)
 
-    monkeypatch.setattr(server, "ATTEMPTS", 1)
+    monkeypatch.setattr(requests, "ATTEMPTS", 1)
     monkeypatch.setattr(memory.client, "upsert", once)
     with pytest.raises(StoreUnreachable):
         collection.write_file("big", new)
@@ -186,12 +185,12 @@ def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch
     monkeypatch.undo()
     collection.write_file("big", new)
     assert collection.read_file("big") == new
-    assert memory.client.count("a--files").count == -(-len(new) // server.PART_BYTES), "the old parts are gone"
+    assert memory.client.count("a--files").count == -(-len(new) // 2**18), "the old parts are gone"
 
 
 def test_a_damaged_file_is_told(memory: ServerStore) -> None:
     collection = memory.create("a", METADATA)
-    collection.write_file("f", b"x" * (2 * server.PART_BYTES))
+    collection.write_file("f", b"x" * (2 * 2**18))
     parts, _ = memory.client.scroll("a--files")
     memory.client.delete("a--files", [parts[0].id])
     with pytest.raises(StoreDamaged, match="'f' of collection 'a' on memory is damaged"):
@@ -201,13 +200,13 @@ def test_a_damaged_file_is_told(memory: ServerStore) -> None:
 def test_a_file_replaced_while_it_is_read(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = memory.create("a", METADATA), memory.open("a", write=True)
     writer.write_file("f", b"old")
-    usual = reader._read_parts
+    usual = reader._files._read_parts
 
     def late(ids: list[str]) -> bytes:
         writer.write_file("f", b"new")
         return usual(ids)
 
-    monkeypatch.setattr(reader, "_read_parts", late)
+    monkeypatch.setattr(reader._files, "_read_parts", late)
     assert reader.read_file("f") == b"new"
 
 

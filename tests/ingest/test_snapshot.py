@@ -16,7 +16,7 @@ from ingest.errors import CollectionNotFound, StoreDamaged, StoreError
 from ingest.pipeline import ExportOptions, export_collection
 from ingest.stores import SEMANTIC, VISUAL, Filter
 from ingest.stores.snapshot import SnapshotStore, verify
-from ingest.stores.snapshot import annoy as forest
+from ingest.stores.snapshot.annoy import AnnoyIndexFile
 from ingest.stores.snapshot.checksums import check_file
 from model.errors import UsageError, WordsightError
 from model.system.atomic import sha256_file
@@ -61,12 +61,12 @@ def test_filters_ask_on_until_enough_pass_or_all_were_seen(tmp_path: Path, monke
     widths = {VISUAL: 32, SEMANTIC: 12}
     points = make_points(1500, widths)
     store = make_snapshot(tmp_path, make_facts(32, 12), points, target=0.6)
-    space = store.manifest.spaces[VISUAL]
-    assert space.trees * space.items > 4 * space.search_k
+    info = store.manifest.indexes[VISUAL]
+    assert info.trees * info.items > 4 * info.search_k
     counts: list[int] = []
-    nearest = forest.Forest.nearest
+    nearest = AnnoyIndexFile.nearest
     monkeypatch.setattr(
-        forest.Forest, "nearest", lambda self, vector, count: counts.append(count) or nearest(self, vector, count)
+        AnnoyIndexFile, "nearest", lambda self, vector, count: counts.append(count) or nearest(self, vector, count)
     )
     query = make_points(1, widths, seed=9)[0].vectors[VISUAL]
     scores = {point.id: _cosine(point.vectors[VISUAL], query) for point in points}

@@ -14,16 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from ingest.stores import Hit, Point, Store
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.server import connect
-from ingest.stores.server.store import ServerStore
-from ingest.stores.snapshot import annoy as forest
+from ingest.stores.server import ServerStore, connect
+from ingest.stores.snapshot import annoy
 from tests.ingest.reading_scenarios import READING
 from tests.ingest.worlds import SCORE_TOLERANCE, SERVER_KEY, SERVER_URL, WIDTHS, Result, Scenario, SnapshotWorld, World
 from tests.ingest.writing_scenarios import WRITING
+from tests.local_qdrant import local_qdrant
 
 SCENARIOS = [*READING, *WRITING]
 
@@ -65,7 +64,7 @@ def world_of(store: Store) -> Iterator[World]:
 def worlds(tmp_path: Path) -> Iterator[dict[str, World]]:
     stores: dict[str, Store] = {
         "embedded": EmbeddedStore(tmp_path / "s"),
-        "memory": ServerStore(QdrantClient(":memory:"), "memory"),
+        "memory": ServerStore(local_qdrant(), "memory"),
     }
     if SERVER_URL:
         stores["server"] = connect(SERVER_URL, SERVER_KEY)
@@ -87,12 +86,12 @@ def test_a_snapshot_agrees(run: Scenario, search: str, tmp_path: Path, monkeypat
     if run not in READING:
         pytest.skip("it writes, and a snapshot is read-only")
     if search == "approximate":
-        monkeypatch.setattr(forest, "EXACT_NUMBERS", 0)
+        monkeypatch.setattr(annoy, "EXACT_NUMBERS", 0)
     with world_of(EmbeddedStore(tmp_path / "s")) as live:
         expected = run(live)
     carried = SnapshotWorld(tmp_path / "snapshots")
     result = run(carried)
-    trees = [store.manifest.spaces[name].trees for store in carried.made for name in WIDTHS]
+    trees = [store.manifest.indexes[name].trees for store in carried.made for name in WIDTHS]
     assert trees
     assert all((count > 1) == (search == "approximate") for count in trees)
     assert_congruent(expected, result, f"snapshot, {search}")

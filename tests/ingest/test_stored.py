@@ -13,7 +13,7 @@ import pytest
 from ingest.collection import Options
 from ingest.pipeline import run_folder
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded.collection import METADATA_FILE
+from ingest.stores.embedded.record import METADATA_FILE
 from model.encoders import Encoder
 from model.pictures import LeftOut, dataset_root, scan
 from model.projections.training import Labelled, encode

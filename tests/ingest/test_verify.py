@@ -75,4 +75,4 @@ def test_verify_measures_recall_with_other_pictures(tmp_path: Path) -> None:
     store = make_snapshot(tmp_path, make_facts(32, 12), make_points(1500, {VISUAL: 32, SEMANTIC: 12}), target=0.7)
     found = verify(store).recall
     assert 0.6 < found[VISUAL] < 0.95
-    assert found[VISUAL] != store.manifest.spaces[VISUAL].recall
+    assert found[VISUAL] != store.manifest.indexes[VISUAL].recall

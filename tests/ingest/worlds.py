@@ -39,11 +39,12 @@ class World:
     def name(self, name: str) -> str:
         return name + self._suffix
 
-    def told(self, text: str) -> str:
+    def neutral(self, text: str) -> str:
+        """A message without what differs between worlds."""
         return text.replace(self._suffix, "").replace(self.store.where, "STORE")
 
     def names(self) -> list[str]:
-        return [self.told(name) for name in self.store.names() if self._suffix in name]
+        return [self.neutral(name) for name in self.store.names() if self._suffix in name]
 
     def collection(self, name: str = "a", **metadata: Any) -> Collection:
         self._open.append(self.store.create(self.name(name), make_facts(**metadata)))

@@ -95,6 +95,7 @@ def bad_points() -> Mapping[str, Point]:
     return {
         "nan": Point(make_id(90), {**good, VISUAL: np.full(24, np.nan, np.float32)}, {}),
         "infinite": Point(make_id(90), {**good, SEMANTIC: np.full(8, np.inf, np.float32)}, {}),
+        "zero": Point(make_id(90), {**good, SEMANTIC: np.zeros(8, np.float32)}, {}),
         "too narrow": Point(make_id(90), {**good, SEMANTIC: np.ones(7, np.float32)}, {}),
         "too deep": Point(make_id(90), {**good, SEMANTIC: np.ones((1, 8), np.float32)}, {}),
         "a vector missing": Point(make_id(90), {VISUAL: good[VISUAL]}, {}),
@@ -106,13 +107,13 @@ def bad_points() -> Mapping[str, Point]:
 @writing
 def bad_points_are_refused_whole(world: World) -> Result:
     collection = world.filled(5)
-    told = {}
+    outcomes = {}
     for title, bad in bad_points().items():
         fresh = Point(make_id(91), make_vectors(1), {})
-        told[title] = outcome(lambda bad=bad, fresh=fresh: collection.upsert([fresh, bad, fresh]))
-    assert set(told.values()) == {"ValueError"}
+        outcomes[title] = outcome(lambda bad=bad, fresh=fresh: collection.upsert([fresh, bad, fresh]))
+    assert set(outcomes.values()) == {"ValueError"}
     assert collection.count() == 5
-    return told, list(collection.scroll((VISUAL, SEMANTIC)))
+    return outcomes, list(collection.scroll((VISUAL, SEMANTIC)))
 
 
 @writing
@@ -122,15 +123,18 @@ def bad_new_vectors_are_refused_whole(world: World) -> Result:
     good = np.ones((2, 8), np.float32)
     nan = good.copy()
     nan[1, 3] = np.nan
+    zero = good.copy()
+    zero[1] = 0
     calls = {
         "nan": lambda: collection.set_vectors(SEMANTIC, ids, nan),
+        "zero": lambda: collection.set_vectors(SEMANTIC, ids, zero),
         "too wide": lambda: collection.set_vectors(SEMANTIC, ids, np.ones((2, 9), np.float32)),
         "too few": lambda: collection.set_vectors(SEMANTIC, ids, good[:1]),
         "unknown name": lambda: collection.set_vectors("smell", ids, good),
     }
-    told = {title: outcome(call) for title, call in calls.items()}
-    assert set(told.values()) == {"ValueError"}
-    return told, collection.retrieve(ids, [SEMANTIC])
+    outcomes = {title: outcome(call) for title, call in calls.items()}
+    assert set(outcomes.values()) == {"ValueError"}
+    return outcomes, collection.retrieve(ids, [SEMANTIC])
 
 
 @writing
@@ -225,7 +229,7 @@ def making_opening_and_dropping(world: World) -> Result:
     world.collection("w", kind="words").close()
     summary = store.summary(world.name("b"))
     assert (summary.name, summary.points, summary.metadata) == (world.name("b"), 3, make_facts())
-    names, pictures = world.names(), [world.told(name) for name in store.collections() if "test-" in name]
+    names, pictures = world.names(), [world.neutral(name) for name in store.collections() if "test-" in name]
     with store.open(world.name("b"), write=True) as collection:
         collection.upsert(make_points(4))
     with store.open(world.name("b")) as collection:
@@ -247,7 +251,7 @@ def a_name_nothing_has(world: World) -> Result:
     world.collection("a").close()
     world.collection("b").close()
     missing = world.name("c")
-    told = {}
+    outcomes = {}
     for title, call in {
         "open": lambda: world.store.open(missing),
         "write": lambda: world.store.open(missing, write=True),
@@ -257,10 +261,10 @@ def a_name_nothing_has(world: World) -> Result:
     }.items():
         with pytest.raises(CollectionNotFound) as raised:
             call()
-        told[title] = world.told(str(raised.value))
+        outcomes[title] = world.neutral(str(raised.value))
         assert world.name("a") in str(raised.value)
         assert world.name("b") in str(raised.value)
-    return told if not SERVER_URL else None  # a real server may hold others, and names them
+    return outcomes if not SERVER_URL else None  # a real server may hold others, and names them
 
 
 @writing

@@ -8,16 +8,16 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from ingest.collection.tags import tags_name
 from ingest.records import stable_id
 from ingest.stores import SEMANTIC, VISUAL, WORD, Point, Store
-from ingest.stores.server.store import ServerStore
+from ingest.stores.server import ServerStore
 from model.words import Words
 from query.asking import Cutoff, ImageQuery, Search, Space, combine, ranking
 from query.asking.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Sample, floor
 from query.asking.query_vectors import QueryVector
+from tests.local_qdrant import local_qdrant
 from tests.snapshots import fill, make_facts, make_payload, make_snapshot
 
 WIDTHS = {VISUAL: 32, SEMANTIC: 16}
@@ -76,7 +76,7 @@ def points(count: int) -> list[Point]:
 
 def on_a_server(source: Store) -> ServerStore:
     """The same collections behind a client's local mode."""
-    server = ServerStore(QdrantClient(":memory:"), "memory")
+    server = ServerStore(local_qdrant(), "memory")
     for name in source.names():
         with source.open(name) as collection, server.create(name, collection.metadata) as copy:
             for page in collection.scroll(list(collection.metadata.vectors)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +16,20 @@ import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
-from ingest.stores import Filter, Point
+from ingest.stores import OVERSAMPLED, Filter, Point, is_for_graph, search_width
 from model.errors import DiskFull
 from model.system.atomic import remove
 
-LIMITS = {
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+_REMEDIES = {
     errno.EFBIG: "its files are larger than this process may write: raise `ulimit -f`",
     errno.EMFILE: "it has more files than this process may open: raise `ulimit -n`",
     errno.ENFILE: "the system has too many files open: close other programs",
     errno.ENOMEM: "not enough memory: close other programs, or raise `ulimit -v`",
+    errno.EIO: "the disk does not read or write: see the system's log, and try again",
 }
-"""What a process, not a disk, is short of."""
 
 
 def _os_error(message: str) -> int | None:
@@ -36,10 +40,10 @@ def _os_error(message: str) -> int | None:
 
 @contextmanager
 def edge_errors(folder: Path, name: str) -> Iterator[None]:
-    """Translate what the engine raises.
+    """Translate what the engine raises. Only what no passing failure of the system explains is damage.
 
     Raises:
-        StoreInUse: somebody who takes no turns has the shard.
+        StoreInUse: another program has the shard loaded.
         DiskFull, StoreDamaged, StoreError: with what to do.
     """
     try:
@@ -47,27 +51,37 @@ def edge_errors(folder: Path, name: str) -> Iterator[None]:
     except (StoreError, DiskFull, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
         raise
     except BaseException as error:
-        message = " ".join(str(error).split())
-        if "WouldBlock" in message:
-            raise StoreInUse(f"collection {name!r} in {folder} is in use by another program") from error
-        number = _os_error(message)
-        if number in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"no space left on the disk of {folder}: make room and run again") from error
-        if number in LIMITS:
-            raise StoreError(f"cannot open collection {name!r} in {folder}: {LIMITS[number]}") from error
-        if number in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StoreError(
-                f"cannot open collection {name!r} in {folder}: {message.rpartition(': ')[2]}; "
-                "the engine needs to write there even to read: copy the store to a disk you may write to"
-            ) from error
-        if "No point with id" in message:
-            raise StoreError(f"collection {name!r} has lost a point while it was changed: run again") from error
-        if type(error) is Exception or type(error).__name__ == "PanicException":
-            raise StoreDamaged(
-                f"collection {name!r} in {folder} is damaged ({message[:160]}): remove that folder and run "
-                "`ingest run` again; the pictures themselves are not touched"
-            ) from error
-        raise
+        translated = _translated(error, f"collection {name!r} in {folder}", folder)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translated(error: BaseException, which: str, folder: Path) -> StoreError | DiskFull | None:
+    """Ours for an error of the engine, None where it is not the engine's."""
+    if type(error) is not Exception and type(error).__name__ != "PanicException" and not isinstance(error, OSError):
+        return None
+    cause = " ".join(str(error).split())
+    number = error.errno if isinstance(error, OSError) else _os_error(cause)
+    if "WouldBlock" in cause:
+        return StoreInUse(f"{which} is in use by another program")
+    if number in _FULL:
+        return DiskFull(f"no space left on the disk of {folder}: make room and run again")
+    if number in _REMEDIES:
+        return StoreError(f"cannot open {which}: {_REMEDIES[number]} ({cause})")
+    if number in _FORBIDDEN:
+        return StoreError(
+            f"cannot open {which}: the engine needs to write there even to read: copy the store to a disk you may "
+            f"write to ({cause})"
+        )
+    if "No point with id" in cause:
+        return StoreError(f"{which} has lost a point while it was changed: run again")
+    if isinstance(error, OSError) or (number is not None and number not in _MISSING):
+        return StoreError(f"cannot open {which}: {os.strerror(number or 0)}: try again ({cause})")
+    return StoreDamaged(
+        f"{which} is damaged ({cause}): remove that folder and run `ingest run` again; the pictures themselves are "
+        "not touched"
+    )
 
 
 def shard_config(metadata: CollectionMetadata) -> edge.EdgeConfig:
@@ -81,9 +95,17 @@ def shard_config(metadata: CollectionMetadata) -> edge.EdgeConfig:
     )
 
 
-def sweep_log(shard: Path) -> None:
+def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
+    """Without a graph every search is exact; without codes there is nothing to look up again."""
+    if not is_for_graph(limit, exact=exact):
+        return edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
+    codes = edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
+    return edge.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
+
+
+def sweep_engine_files(shard: Path) -> None:
     """Remove what a killed process left of the engine's own atomic writes, which it never looks at again."""
-    for left in (shard / "wal").glob(".atomicwrites*"):
+    for left in [*shard.rglob(".atomicwrite*")]:
         remove(left)
 
 
@@ -103,8 +125,8 @@ def edge_filter(filter: Filter) -> edge.Filter | None:
     return edge.Filter(must=must, must_not=without) if must or without else None
 
 
-def count_points(shard: edge.EdgeShard) -> int:
-    return int(shard.count(edge.CountRequest(exact=True)))
+def count_points(shard: edge.EdgeShard, filter: Filter = Filter()) -> int:
+    return int(shard.count(edge.CountRequest(exact=True, filter=edge_filter(filter))))
 
 
 def point_uuid(id: Any) -> UUID:

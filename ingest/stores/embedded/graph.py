@@ -12,17 +12,20 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from ingest.stores import BUILD_WIDTH, LINKS, OVERSAMPLED, VISUAL, is_for_graph, search_width
+from ingest.errors import StoreError
+from ingest.stores import BUILD_WIDTH, LINKS, VISUAL, run_in_child_process
 from ingest.stores.embedded.engine import edge_errors
+from ingest.stores.embedded.shard import Shard
 
 INDEXING_KB = 1000
 """Of vectors without a graph that are worth one to the engine: any that a build is begun for."""
 
 FULL_SCAN_KB = 10_000
-"""Of vectors that the engine rather compares all than follows a graph to; its own default."""
+"""Of vectors that the engine compares all rather than follow a graph to them; its own default."""
 
 
 def graph_config(vectors: Mapping[str, int], quantize: bool) -> edge.EdgeConfig:
+    """A graph of each vector; with ``quantize``, int8 codes of the visual one."""
     cold = edge.Memory.Cold
     codes = {VISUAL: edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=cold)} if quantize else {}
     graph = edge.HnswIndexConfig(m=LINKS, ef_construct=BUILD_WIDTH, full_scan_threshold=FULL_SCAN_KB, memory=cold)
@@ -41,23 +44,19 @@ def graph_config(vectors: Mapping[str, int], quantize: bool) -> edge.EdgeConfig:
     )
 
 
-def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
-    """Without a graph every search is exact; without codes there is nothing to look up again."""
-    if not is_for_graph(limit, exact=exact):
-        return edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
-    codes = edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
-    return edge.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
-
-
-def build_graph_in_child(shard: Path, name: str, vectors: Mapping[str, int], quantize: bool) -> None:
-    """Build the graph of a closed shard that nobody else opens, and int8 codes if so ``quantize`` says.
+def build_graph(shard: Shard, name: str, vectors: Mapping[str, int], quantize: bool) -> None:
+    """Build the graph of a shard that only this process writes, and int8 codes if ``quantize`` says so.
 
     Raises:
-        StoreError: it was killed, or the shard is damaged.
+        StoreError: the building process was killed, or the shard is damaged; the shard is as it was.
     """
-    from ingest.stores import run_in_child
-
-    run_in_child(f"the graph of {name!r}", _build, shard, name, dict(vectors), quantize, advance=lambda _: None)
+    try:
+        with shard.replaced() as copy:
+            run_in_child_process(
+                f"the graph of {name!r}", _build, copy, name, dict(vectors), quantize, on_progress=lambda _: None
+            )
+    except OSError as error:
+        raise StoreError(f"cannot copy {shard.path}: {error.strerror or error}") from error
 
 
 def _build(
@@ -66,7 +65,7 @@ def _build(
     vectors: Mapping[str, int],
     quantize: bool,
     *,
-    advance: Callable[[int], None],  # noqa: ARG001
+    on_progress: Callable[[int], None],  # noqa: ARG001
 ) -> None:
     with edge_errors(path.parent, name):
         shard = edge.EdgeShard.load(str(path), graph_config(vectors, quantize))

@@ -5,25 +5,24 @@ A collection is a folder::
     collection.json          `CollectionMetadata`, the number of points, whether the last writer ended well
     shard/                   qdrant-edge's files
     projection.safetensors   and other files kept with it
-    shard.lock, turn.lock, writer.lock   see `ingest.stores.embedded.shard_lock`
+    shard.lock, queue.lock, writer.lock   see `ingest.stores.embedded.shard_lock`
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import StoreDamaged, StoreError
+from ingest.errors import StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores import Store, Summary
-from ingest.stores.embedded.collection import METADATA_FILE, EmbeddedCollection
-from ingest.stores.embedded.shard_lock import (
-    WRITER_WAIT_SECONDS,
-    become_writer,
-    take_turn,
-)
-from model.system.atomic import remove_at_once, sweep
+from ingest.stores import Collection, Store, Summary
+from ingest.stores.embedded.collection import EmbeddedCollection
+from ingest.stores.embedded.record import METADATA_FILE, Record, read_record
+from ingest.stores.embedded.shard import WRITER_WAIT_SECONDS, Access
+from ingest.stores.embedded.shard_lock import lock_shard, lock_writer
+from ingest.stores.embedded.writer import EmbeddedWriter
+from model.system.atomic import fsync_dir, remove_at_once, sweep
 from model.system.disk import folder_bytes, need_space
 
 
@@ -48,48 +47,39 @@ class EmbeddedStore(Store):
     def metadata(self, name: str) -> CollectionMetadata:
         return CollectionMetadata.from_json(self._record(name), name)
 
-    def _record(self, name: str) -> dict[str, Any]:
-        path = self._folder(name) / METADATA_FILE
+    def _record(self, name: str) -> Mapping[str, Any]:
         try:
-            record = json.loads(path.read_bytes())
+            return read_record(self._folder(name))
         except FileNotFoundError:
             raise self.not_found(name) from None
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise StoreDamaged(f"{path} is no JSON: remove its folder and run `ingest run` again") from error
-        if not isinstance(record, dict):
-            raise StoreDamaged(f"{path} holds no record: remove its folder and run `ingest run` again")
-        return record
 
     def summary(self, name: str) -> Summary:
-        record = self._record(name)
+        record = Record.from_json(self._record(name), name)
         size = folder_bytes(self._folder(name))
-        graph, quantized = int(record.get("graph", 0)), bool(record.get("quantized", False))
-        return Summary(
-            name, CollectionMetadata.from_json(record, name), int(record.get("points", 0)), size, graph, quantized
-        )
+        return Summary(name, record.metadata, record.points, size, record.graph, record.quantized)
 
-    def open(self, name: str, *, write: bool = False) -> EmbeddedCollection:
-        return EmbeddedCollection(self._folder(name), name, self._record(name), write=write)
+    def open(self, name: str, *, write: bool = False) -> Collection:
+        folder, record = self._folder(name), self._record(name)
+        return EmbeddedWriter(folder, name, record) if write else EmbeddedCollection(folder, name, record)
 
-    def open_shared(self, name: str) -> EmbeddedCollection:
-        return EmbeddedCollection(self._folder(name), name, self._record(name), shared=True)
+    def open_shared(self, name: str) -> Collection:
+        return EmbeddedCollection(self._folder(name), name, self._record(name), Access.SHARED)
 
-    def create(self, name: str, metadata: CollectionMetadata) -> EmbeddedCollection:
+    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
         folder = self._folder(name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder.parent)  # what a killed `drop` left
             need_space(folder, 0)
-            record = {**metadata.to_json(), "points": 0, "clean": False}
-            return EmbeddedCollection(folder, name, record, write=True, new=True)
+            return EmbeddedWriter(folder, name, metadata.to_json(), new=True)
         except OSError as error:
             raise StoreError(f"cannot make {folder}: {error.strerror}; choose another with --store") from error
 
     def drop(self, name: str) -> None:
         self._record(name)
         folder = self._folder(name)
-        with become_writer(folder, name), take_turn(folder, name, WRITER_WAIT_SECONDS):
+        with lock_writer(folder, name), lock_shard(folder, name, WRITER_WAIT_SECONDS):
             (folder / METADATA_FILE).unlink()  # first: from here on the collection is gone as a whole
+            fsync_dir(folder)
             remove_at_once(folder)
+            fsync_dir(folder.parent)

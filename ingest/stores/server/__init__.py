@@ -1,5 +1,6 @@
 """The server store: collections on a Qdrant server."""
 
-from ingest.stores.server.store import connect
+from ingest.stores.server.connection import connect
+from ingest.stores.server.store import ServerStore
 
-__all__ = ["connect"]
+__all__ = ["ServerStore", "connect"]

@@ -1,4 +1,4 @@
-"""What goes to a Qdrant server and comes back: its types and ours."""
+"""Conversion between the types of a Qdrant server and ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, m
 
 
 def graph_params(vectors: Mapping[str, int], quantize: bool | None) -> dict[str, models.VectorParamsDiff]:
-    """A graph of each vector, which the server builds by and by; int8 codes of the visual one, or none, where said."""
+    """A graph of each vector, which the server builds in the background; int8 codes of the visual one, or none, where
+    ``quantize`` says."""
     graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH)
     params = {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
     if quantize is not None:
@@ -63,6 +64,11 @@ def to_filter(filter: Filter) -> models.Filter | None:
     ids: list[Any] = [str(id) for id in filter.without]
     must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
     return models.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def to_struct(point: Point) -> models.PointStruct:
+    vectors: Any = {name: vector.tolist() for name, vector in point.vectors.items()}
+    return models.PointStruct(id=str(point.id), vector=vectors, payload=dict(point.payload))
 
 
 def to_point(record: models.Record) -> Point:

@@ -1,4 +1,5 @@
-"""What a Qdrant server answers, or its network, when it does not do as asked; and our errors for it."""
+"""What a Qdrant server or its network answers when it does not do as asked, judged by status and code, and our errors
+for it."""
 
 from __future__ import annotations
 
@@ -11,19 +12,23 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 
+NOT_FOUND = 404
+CONFLICT = 409
+"""The HTTP status of making what is there already."""
+
 TOO_LARGE = 413
 """The HTTP status of a request that is larger than the server, or a proxy before it, takes."""
 
-FOREIGN = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError, ValueError, KeyError, RuntimeError)
-"""What a client raises; the last three are of its local mode, which stands for a server in tests."""
-_GRPC_REFUSALS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ALREADY_EXISTS": 409}
+CLIENT_ERRORS = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError)
+"""What the client raises for an answer that is an error, or none."""
+
+_GRPC_REFUSALS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": NOT_FOUND, "ALREADY_EXISTS": CONFLICT}
 _GRPC_PASSING = ("ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
 
 
 def status_of(error: BaseException) -> int:
     """The HTTP status an error amounts to, whichever way it came."""
     source = error.source if isinstance(error, ResponseHandlingException) else error
-    text = str(source)
     if isinstance(source, httpx.TransportError):
         return 503
     if isinstance(source, ResourceExhaustedResponse):
@@ -32,35 +37,35 @@ def status_of(error: BaseException) -> int:
         name = source.code().name
         return 503 if name in _GRPC_PASSING else _GRPC_REFUSALS.get(name, 400)
     status = source.status_code if isinstance(source, UnexpectedResponse) else None
-    if status is None or status == 400:
-        return 409 if "already exists" in text else 404 if "not found" in text else 400
-    return status
+    return 400 if status is None else status
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may well succeed a little later."""
-    return isinstance(error, FOREIGN) and (status_of(error) == 429 or status_of(error) >= 500)
+    return isinstance(error, CLIENT_ERRORS) and (status_of(error) == 429 or status_of(error) >= 500)
 
 
 def reason_of(error: BaseException) -> str:
+    """What the server or the network says of it, on one line."""
     source = error.source if isinstance(error, ResponseHandlingException) else error
-    said = str(source) or type(source).__name__
+    reason = str(source) or type(source).__name__
     if isinstance(source, grpc.RpcError):
-        said = str(source.details())
+        reason = str(source.details())
     elif isinstance(source, UnexpectedResponse):
-        said = f"{source.status_code} {source.reason_phrase}"
+        reason = f"{source.status_code} {source.reason_phrase}"
         with suppress(ValueError, KeyError, TypeError):
-            said = str(source.structured()["status"]["error"])
+            reason = str(source.structured()["status"]["error"])
     elif source is not error and not isinstance(source, httpx.TransportError):
-        said = "its answer is none of Qdrant's"
-    return " ".join(said.split())[:160]
+        reason = "its answer is none of Qdrant's"
+    return " ".join(reason.split())
 
 
 def translated(error: BaseException, where: str) -> StoreError:
+    """Ours for an error of the client, with what to do."""
     status, reason, server = status_of(error), reason_of(error), f"the Qdrant server at {where}"
     if status in (401, 403):
         return StoreUnreachable(f"{server} refuses the API key ({reason}): set QDRANT_API_KEY")
-    if status == 404 and "ollection" in reason:
+    if status == NOT_FOUND:
         return CollectionNotFound(f"the collection is no longer on {server} ({reason})")
     if is_passing(error):
         again = "what it acknowledged stays, run the same command again when it is back"

@@ -65,7 +65,7 @@ def _renew(
     write: Callable[[object], object],
 ) -> None:
     while not ended.wait(RENEW_SECONDS):
-        with suppress(StoreError):  # whoever writes next tells of it
+        with suppress(StoreError):  # the next write meets it too, and raises it
             if not _is(read(), mine):  # this machine slept, and another run has it now
                 log.warning("another run has taken over this collection: end this one, and run it again later")
                 return

@@ -1,7 +1,7 @@
 """The snapshot store: a collection carried away as files, read-only, searched by Annoy."""
 
-from ingest.stores.snapshot.annoy import DEFAULT_TARGET, MOST_TREES, Space, build_forest_in_child
-from ingest.stores.snapshot.store import (
+from ingest.stores.snapshot.annoy import DEFAULT_TARGET, MOST_TREES, IndexInfo, build_index_in_child_process
+from ingest.stores.snapshot.manifest import (
     ENCODER_DIR,
     MANIFEST_FILE,
     PICTURES_DIR,
@@ -10,8 +10,8 @@ from ingest.stores.snapshot.store import (
     THUMBNAILS_DIR,
     WORDS_DIR,
     Manifest,
-    SnapshotStore,
 )
+from ingest.stores.snapshot.store import SnapshotStore
 from ingest.stores.snapshot.verification import Verified, verify
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
     "TAGS_FILE",
     "THUMBNAILS_DIR",
     "WORDS_DIR",
+    "IndexInfo",
     "Manifest",
     "SnapshotStore",
-    "Space",
     "Verified",
-    "build_forest_in_child",
+    "build_index_in_child_process",
     "verify",
 ]

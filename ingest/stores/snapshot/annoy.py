@@ -1,8 +1,8 @@
-"""Annoy indexes: a forest of random projection trees over one vector space, in a file.
+"""Annoy indexes: random projection trees over the vectors of one name, in a file.
 
 The file format is Annoy's (github.com/spotify/annoy): nodes of ``12 + 4 * width`` bytes, the items first. It
-says neither its width nor its metric, and read with the wrong ones it can crash the process, so a `Forest` is
-opened only with what a manifest says, after its size was checked. The metric is ``angular``: distances are
+says neither its width nor its metric, and read with the wrong ones it can crash the process, so an `AnnoyIndexFile`
+is opened only with what a manifest says, after its size was checked. The metric is ``angular``: distances are
 ``sqrt(2 - 2 cos)``.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import StoreDamaged
-from ingest.stores import run_in_child
+from ingest.stores import run_in_child_process
 
 METRIC: Literal["angular"] = "angular"
 NODE_HEAD_BYTES = 12
@@ -53,8 +53,8 @@ Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """What must be known to read one index, and how good it is.
+class IndexInfo:
+    """What must be known to read one index file, and how good it is.
 
     ``search_k``: nodes to inspect for ten answers. ``recall``: share of the ten nearest it then finds, the
     mean over ``sample`` stored vectors, each left out of its own answer.
@@ -80,54 +80,54 @@ class Space:
         return NODE_HEAD_BYTES + 4 * self.width
 
 
-class Forest:
-    """An index opened for asking.
+class AnnoyIndexFile:
+    """An index opened for searching.
 
     Raises:
-        StoreDamaged: the file has not the size or the number of items that ``space`` says.
+        StoreDamaged: the file has not the size or the number of items that ``info`` says.
     """
 
-    def __init__(self, path: Path, space: Space) -> None:
+    def __init__(self, path: Path, info: IndexInfo) -> None:
         from annoy import AnnoyIndex
 
-        self.space = space
+        self.info = info
         self._path = path
         try:
             size = path.stat().st_size
         except OSError as error:
             raise StoreDamaged(f"cannot read {path}: {error.strerror}; export the snapshot again") from error
-        if space.metric != METRIC or size % space.node_bytes or size < space.items * space.node_bytes:
-            raise StoreDamaged(f"{path} is no {METRIC} index {space.width} wide: export the snapshot again")
-        self._index = AnnoyIndex(space.width, METRIC)
+        if info.metric != METRIC or size % info.node_bytes or size < info.items * info.node_bytes:
+            raise StoreDamaged(f"{path} is no {METRIC} index {info.width} wide: export the snapshot again")
+        self._index = AnnoyIndex(info.width, METRIC)
         try:
             self._index.load(str(path))
         except OSError as error:
             raise StoreDamaged(f"cannot open {path}: {error}; export the snapshot again") from error
         # Of trees that are one leaf each, Annoy counts some twice (its load takes their copies for roots too).
-        if self._index.get_n_items() != space.items or self._index.get_n_trees() < space.trees:
+        if self._index.get_n_items() != info.items or self._index.get_n_trees() < info.trees:
             raise StoreDamaged(f"{path} holds other items than its manifest says: export the snapshot again")
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[list[int], list[float]]:
         """Rows and cosines of up to ``count`` items, the nearest first; all items where ``count`` is that many."""
-        count = min(count, self.space.items)
-        trees, items = self.space.trees, self.space.items
-        wide = trees * items if count == items else max(trees * count, self.space.search_k * count // USUAL_COUNT)
-        search_k = min(max(self.space.search_k, wide), MOST_SEARCH)
+        count = min(count, self.info.items)
+        trees, items = self.info.trees, self.info.items
+        wide = trees * items if count == items else max(trees * count, self.info.search_k * count // USUAL_COUNT)
+        search_k = min(max(self.info.search_k, wide), MOST_SEARCH)
         rows, distances = self._index.get_nns_by_vector(vector.tolist(), count, search_k, include_distances=True)
         return rows, [1 - distance * distance / 2 for distance in distances]
 
     @cached_property
     def vectors(self) -> Matrix:
         """All items, (n, width), read from the file as they are used."""
-        node = np.dtype([("head", f"V{NODE_HEAD_BYTES}"), ("vector", np.float32, (self.space.width,))])
-        nodes: Any = np.memmap(self._path, node, mode="r", shape=(self.space.items,))
+        node = np.dtype([("head", f"V{NODE_HEAD_BYTES}"), ("vector", np.float32, (self.info.width,))])
+        nodes: Any = np.memmap(self._path, node, mode="r", shape=(self.info.items,))
         return np.asarray(nodes["vector"])
 
     def close(self) -> None:
         self._index.unload()
 
 
-def build_forest(
+def build_index(
     matrix: Matrix,
     path: Path,
     *,
@@ -135,8 +135,8 @@ def build_forest(
     target: float,
     trees: int | None = None,
     in_file: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Space:
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> IndexInfo:
     """Index the rows of ``matrix`` (n, width), unit vectors, adding trees until ``target`` recall is met.
 
     The same rows and seed give the same file. One thread builds: with several, trees end in any order.
@@ -144,7 +144,7 @@ def build_forest(
     Args:
         trees: exactly so many instead.
         in_file: build in the mapped file, not in memory.
-        advance: told how many more rows were added.
+        on_progress: called with how many more rows were added.
     """
     from annoy import AnnoyIndex
 
@@ -157,7 +157,7 @@ def build_forest(
         block = matrix[start : start + BLOCK_ROWS]
         for row, vector in enumerate(block, start):
             index.add_item(row, vector.tolist())
-        advance(len(block))
+        on_progress(len(block))
     sample = sample_rows(items, seed)
     truth = exact_neighbours(matrix, sample)
     exact = matrix.size <= EXACT_NUMBERS
@@ -175,10 +175,10 @@ def build_forest(
     if not in_file:
         index.save(str(path))
     index.unload()
-    return Space(path.name, width, items, count, search_k, seed, round(recall, 4), len(sample))
+    return IndexInfo(path.name, width, items, count, search_k, seed, round(recall, 4), len(sample))
 
 
-def build_forest_in_child(
+def build_index_in_child_process(
     spool: Path,
     path: Path,
     width: int,
@@ -186,9 +186,9 @@ def build_forest_in_child(
     seed: int,
     target: float,
     trees: int | None = None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Space:
-    """`build_forest` over a file of float32 rows; a large index in a process of its own.
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> IndexInfo:
+    """`build_index` over a file of float32 rows; a large index in a process of its own.
 
     Annoy builds those in a mapped file, and a disk that gets full then kills the process (SIGBUS), which
     cannot be caught.
@@ -198,14 +198,14 @@ def build_forest_in_child(
     """
     options: dict[str, Any] = {"seed": seed, "target": target, "trees": trees}
     if spool.stat().st_size <= ON_DISK_BYTES:
-        return build_forest(_mapped(spool, width), path, **options, advance=advance)
-    return run_in_child(path.name, _build_in_file, spool, path, width, options, advance=advance)
+        return build_index(_mapped(spool, width), path, **options, on_progress=on_progress)
+    return run_in_child_process(path.name, _build_in_file, spool, path, width, options, on_progress=on_progress)
 
 
 def _build_in_file(
-    spool: Path, path: Path, width: int, options: dict[str, Any], *, advance: Callable[[int], None]
-) -> Space:
-    return build_forest(_mapped(spool, width), path, **options, in_file=True, advance=advance)
+    spool: Path, path: Path, width: int, options: dict[str, Any], *, on_progress: Callable[[int], None]
+) -> IndexInfo:
+    return build_index(_mapped(spool, width), path, **options, in_file=True, on_progress=on_progress)
 
 
 def _mapped(spool: Path, width: int) -> Matrix:

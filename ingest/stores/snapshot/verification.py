@@ -8,9 +8,10 @@ from typing import Any
 
 from ingest.errors import CollectionMismatch, StoreDamaged
 from ingest.stores import SEMANTIC, VISUAL, Collection, Hit, Store
-from ingest.stores.snapshot.annoy import TIE, Forest, Space, exact_neighbours, recall, sample_rows
+from ingest.stores.snapshot.annoy import TIE, AnnoyIndexFile, IndexInfo, exact_neighbours, recall, sample_rows
 from ingest.stores.snapshot.checksums import check_file
-from ingest.stores.snapshot.store import MANIFEST_FILE, SnapshotStore
+from ingest.stores.snapshot.manifest import MANIFEST_FILE
+from ingest.stores.snapshot.store import SnapshotStore
 from model.system.events import progress
 
 ANSWERS = 10
@@ -20,8 +21,8 @@ ANSWERS = 10
 class Verified:
     """What verifying found.
 
-    ``recall``: by space. ``compared``: answers, with those of a live collection. ``agreement``: by space, the
-    share of its hits that the snapshot has too. ``differences``: from it, a sentence each.
+    ``recall``: by vector name. ``compared``: answers, with those of a live collection. ``agreement``: by vector name,
+    the share of its hits that the snapshot has too. ``differences``: from it, a sentence each.
     """
 
     files: int
@@ -41,13 +42,13 @@ def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "")
         StoreDamaged: a file is missing, changed or not listed.
     """
     _check_files(store)
-    recalls = {space: _recall(store, space) for space in store.manifest.spaces}
+    recalls = {using: _recall(store, using) for using in store.manifest.indexes}
     verified = Verified(len(store.manifest.files), recalls)
     if live:
         name = live_name or store.manifest.collection
         with live.open(name) as left, store.open(store.manifest.collection) as right:
             _check_comparable(left, right)
-            return _compare(left, right, store.manifest.spaces, verified)
+            return _compare(left, right, store.manifest.indexes, verified)
     return verified
 
 
@@ -65,23 +66,23 @@ def _check_files(store: SnapshotStore) -> None:
 
 
 def _recall(store: SnapshotStore, name: str) -> float:
-    space = store.manifest.spaces[name]
-    forest = Forest(store.checked(space.file), space)
+    info = store.manifest.indexes[name]
+    index = AnnoyIndexFile(store.checked(info.file), info)
     try:
-        sample = sample_rows(space.items, space.seed + 1)  # not the pictures that the export tuned itself to
+        sample = sample_rows(info.items, info.seed + 1)  # not the pictures that the export tuned itself to
         with progress(f"measuring {name}", len(sample), unit="queries") as shown:
             found = recall(
-                _counted(forest, shown.advance), forest.vectors, sample, exact_neighbours(forest.vectors, sample)
+                _counted(index, shown.advance), index.vectors, sample, exact_neighbours(index.vectors, sample)
             )
     finally:
-        forest.close()
+        index.close()
     return found
 
 
-def _counted(forest: Forest, advance: Callable[[], None]) -> Callable[[Any, int], list[int]]:
+def _counted(index: AnnoyIndexFile, on_query: Callable[[], None]) -> Callable[[Any, int], list[int]]:
     def nearest(vector: Any, count: int) -> list[int]:
-        advance()
-        return forest.nearest(vector, count)[0]
+        on_query()
+        return index.nearest(vector, count)[0]
 
     return nearest
 
@@ -99,14 +100,14 @@ def _check_comparable(live: Collection, snapshot: Collection) -> None:
         )
 
 
-def _compare(live: Collection, snapshot: Collection, spaces: Mapping[str, Space], verified: Verified) -> Verified:
-    """Counts, contents, and the answers to a sample of stored vectors in both spaces."""
+def _compare(live: Collection, snapshot: Collection, indexes: Mapping[str, IndexInfo], verified: Verified) -> Verified:
+    """Counts, contents, and the answers to a sample of stored vectors of both names."""
     differences = list(_content_differences(live, snapshot))
     ids = [point.id for page in live.scroll() for point in page]
     chosen = live.retrieve([ids[row] for row in sample_rows(len(ids), seed=0)], [VISUAL, SEMANTIC]).values()
     agreement = {}
     for using in (VISUAL, SEMANTIC):
-        agree = same_answers if spaces[using].is_exact else no_contradiction
+        agree = same_answers if indexes[using].is_exact else no_contradiction
         hits = shared = 0
         for point in chosen:
             left, right = (c.search(using, point.vectors[using], ANSWERS, exact=c is live) for c in (live, snapshot))

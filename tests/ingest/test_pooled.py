@@ -14,10 +14,9 @@ import pytest
 
 from ingest.errors import CollectionNotFound, StoreInUse
 from ingest.records import CollectionMetadata, stable_id
-from ingest.stores import SEMANTIC, VISUAL, Point, ResidentStore, resident
-from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded import collection as shard
-from ingest.stores.embedded.collection import EmbeddedCollection
+from ingest.stores import SEMANTIC, VISUAL, Point, PooledStore, pooled
+from ingest.stores.embedded import EmbeddedStore, shard
+from ingest.stores.embedded.shard import Access, Shard
 from tests.snapshots import make_facts, make_payload
 
 METADATA = make_facts(8, 4)
@@ -44,14 +43,14 @@ def store(tmp_path: Path) -> EmbeddedStore:
 
 
 @pytest.fixture
-def kept(store: EmbeddedStore) -> Iterator[ResidentStore]:
+def kept(store: EmbeddedStore) -> Iterator[PooledStore]:
     """The same folder, as the server's process has it open."""
-    kept = ResidentStore(EmbeddedStore(store.root))
+    kept = PooledStore(EmbeddedStore(store.root))
     yield kept
     kept.close()
 
 
-def count(kept: ResidentStore) -> int:
+def count(kept: PooledStore) -> int:
     with kept.asking("a") as collection:
         return len(collection.search(VISUAL, np.ones(8, np.float32), 100))
 
@@ -83,7 +82,7 @@ def asking_all_the_time(ask: Callable[[], Any], threads: int = 4) -> Iterator[li
     assert not errors, errors
 
 
-def test_a_collection_stays_open_and_is_given_up_when_somebody_waits(store: EmbeddedStore, kept: ResidentStore) -> None:
+def test_a_collection_stays_open_and_is_given_up_when_somebody_waits(store: EmbeddedStore, kept: PooledStore) -> None:
     assert count(kept) == 10
     with kept.asking("a") as first, kept.asking("a") as second:
         assert first is second
@@ -98,11 +97,11 @@ def test_a_collection_stays_open_and_is_given_up_when_somebody_waits(store: Embe
 
 @pytest.mark.parametrize("door", [True, False], ids=["with the door", "where it never finds a pause"])
 def test_a_writer_is_not_starved_by_questions_nor_they_by_it(
-    store: EmbeddedStore, kept: ResidentStore, door: bool, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, kept: PooledStore, door: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_door = EmbeddedCollection._keep_door
+    keep_yielding = Shard._keep_yielding
     if not door:
-        monkeypatch.setattr(EmbeddedCollection, "_keep_door", lambda one: one._writer and keep_door(one))
+        monkeypatch.setattr(Shard, "_keep_yielding", lambda one: one._access is Access.WRITE and keep_yielding(one))
     with asking_all_the_time(lambda: count(kept)) as times, store.open("a", write=True) as writer:
         for number in range(10, 15):
             before = len(times)
@@ -115,7 +114,7 @@ def test_a_writer_is_not_starved_by_questions_nor_they_by_it(
 
 
 def test_questions_that_wait_together_give_up_together(
-    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, kept: PooledStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not one after the other, each after a wait of its own."""
     monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 1.0)
@@ -140,9 +139,9 @@ def test_questions_that_wait_together_give_up_together(
 
 
 def test_a_collection_dropped_or_made_anew_is_noticed(
-    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, kept: PooledStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resident, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(pooled, "FRESH_SECONDS", 0.0)
     assert count(kept) == 10
     store.drop("a")
     with pytest.raises(CollectionNotFound):
@@ -154,17 +153,17 @@ def test_a_collection_dropped_or_made_anew_is_noticed(
         assert collection.metadata.root == "elsewhere"
 
 
-def test_names_that_nothing_has_take_no_memory(kept: ResidentStore) -> None:
+def test_names_that_nothing_has_take_no_memory(kept: PooledStore) -> None:
     for number in range(10):
         with pytest.raises(CollectionNotFound), kept.asking(f"no {number}"):
             pass
-    assert not kept._places
+    assert not kept._slots
 
 
 def test_a_collection_in_use_is_closed_after_its_last_user(
-    store: EmbeddedStore, kept: ResidentStore, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, kept: PooledStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resident, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(pooled, "FRESH_SECONDS", 0.0)
     with kept.asking("a") as old:
         with store.open("a", write=True) as writer:
             writer.save(make_facts(8, 4, updated="later"))
@@ -176,7 +175,7 @@ def test_a_collection_in_use_is_closed_after_its_last_user(
         old.count()
 
 
-def test_models_are_loaded_once_whatever_the_number_of_threads(kept: ResidentStore) -> None:
+def test_models_are_loaded_once_whatever_the_number_of_threads(kept: PooledStore) -> None:
     loaded: list[str] = []
 
     class Loading(EmbeddedStore):
@@ -185,7 +184,7 @@ def test_models_are_loaded_once_whatever_the_number_of_threads(kept: ResidentSto
             time.sleep(0.1)
             return object()
 
-    slow = ResidentStore(Loading(Path(kept.where)))
+    slow = PooledStore(Loading(Path(kept.where)))
     got: list[object] = []
     threads = [threading.Thread(target=lambda: got.append(slow.words(METADATA))) for _ in range(8)]
     for thread in threads:

@@ -1,8 +1,8 @@
-"""A store for a process that lives long: what was opened once stays open, and threads share it.
+"""A pool of open collections for a process that lives long: what was opened once stays open, and threads share it.
 
-An embedded collection is kept open between questions, since opening costs a hundred times what a question
-does, and given up when another process waits for it
-(`ingest.stores.embedded.shard_lock`), so that an ingest goes on beside a server.
+An embedded collection stays open between searches, since opening costs a hundred times what a search does; its shard
+is released when another process waits for it (`ingest.stores.embedded.shard`), so that an ingest goes on beside a
+server. It must not know which store is behind it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,31 +24,31 @@ from model.encoders import Classifier, Encoder, Features
 from model.words import TextSpace
 
 FRESH_SECONDS = 1.0
-"""What a store says of a collection is asked for again after this long: on a server that is a call."""
+"""The metadata of a pooled collection is read again after this long: on a server that is a call."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """An open collection. ``users``: threads that ask it now. ``retired``: closed when the last has gone."""
+class _Pooled:
+    """An open collection. ``users``: threads that have it now. ``retired``: closed when the last has returned it."""
 
     collection: Collection
-    checked: float
+    checked_at: float
     users: int = 0
     retired: bool = False
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where one collection is kept. ``lock``: one thread opens it, the others wait for that."""
+class _Slot:
+    """The slot of one collection in the pool. ``lock``: one thread opens it, the others wait for that."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    kept: _Kept | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    pooled: _Pooled | None = None
 
 
-class _InTurn:
+class _SerialEncoder:
     """An encoder that threads share, one picture after the other.
 
-    It uses every core for each: of 50 threads at once 6 a second were served, and 12 in turn.
+    It uses every core for each: of 50 threads at once 6 a second were served, and 12 one after the other.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -67,14 +67,14 @@ class _InTurn:
             return self._encoder.encode(pictures)
 
 
-class ResidentStore(Store):
+class PooledStore(Store):
     """Another store, whose collections, word vectors and encoders are opened once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.where = store.where
         self._lock = threading.Lock()
-        self._places: dict[str, _Place] = {}
+        self._slots: dict[str, _Slot] = {}
         self._words: dict[str, TextSpace] = {}
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._models = threading.Lock()
@@ -97,6 +97,9 @@ class ResidentStore(Store):
     def drop(self, name: str) -> None:
         self._store.drop(name)
 
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        return self._store.writing(name)
+
     @contextmanager
     def asking(self, name: str) -> Iterator[Collection]:
         """The collection as it is now, which stays open after the ``with``.
@@ -105,50 +108,52 @@ class ResidentStore(Store):
             CollectionNotFound: there is none of that name, or no longer.
             StoreInUse: another process has it, and for long.
         """
-        kept = self._borrow(name)
+        pooled = self._borrow(name)
         try:
-            yield kept.collection
+            yield pooled.collection
         finally:
             with self._lock:
-                kept.users -= 1
-                unused = kept.retired and not kept.users
+                pooled.users -= 1
+                unused = pooled.retired and not pooled.users
             if unused:
-                kept.collection.close()
+                pooled.collection.close()
 
-    def _borrow(self, name: str) -> _Kept:
-        if name not in self._places:
-            self._store.metadata(name)  # there must be one, or any name asked for would take memory
+    def _borrow(self, name: str) -> _Pooled:
+        if name not in self._slots:
+            self._store.metadata(name)  # there must be one, or any name in a request would take memory
         with self._lock:
-            place = self._places.setdefault(name, _Place())
-        with place.lock:
-            if place.kept is not None and not self._is_current(place.kept, name):
-                self._retire(place)
-            if place.kept is None:
-                place.kept = _Kept(self._store.open_shared(name), time.monotonic())
+            slot = self._slots.setdefault(name, _Slot())
+        with slot.lock:
+            if slot.pooled is not None and not self._is_current(slot.pooled, name):
+                self._retire(slot)
+            if slot.pooled is None:
+                slot.pooled = _Pooled(self._store.open_shared(name), time.monotonic())
             with self._lock:
-                place.kept.users += 1
-            return place.kept
+                slot.pooled.users += 1
+            return slot.pooled
 
-    def _is_current(self, kept: _Kept, name: str) -> bool:
-        """Whether it still is the collection of that name, and not one dropped, made anew, or changed."""
+    def _is_current(self, pooled: _Pooled, name: str) -> bool:
+        """Whether it is still the collection of that name: not dropped, made anew or changed."""
         now = time.monotonic()
-        if now - kept.checked < FRESH_SECONDS:
+        if now - pooled.checked_at < FRESH_SECONDS:
             return True
-        kept.checked = now
+        pooled.checked_at = now
         try:
-            return self._store.metadata(name) == kept.collection.metadata
+            return self._store.metadata(name) == pooled.collection.metadata
         except CollectionNotFound:
             return False
 
-    def _retire(self, place: _Place) -> None:
-        kept, place.kept = place.kept, None
-        if kept is None:
+    def _retire(self, slot: _Slot) -> None:
+        """Take its collection out of the pool, and close it as soon as no thread has it."""
+        with slot.lock:
+            pooled, slot.pooled = slot.pooled, None
+        if pooled is None:
             return
         with self._lock:
-            kept.retired = True
-            unused = not kept.users
+            pooled.retired = True
+            unused = not pooled.users
         if unused:
-            kept.collection.close()
+            pooled.collection.close()
 
     def thumbnail(self, id: UUID) -> bytes | None:
         return self._store.thumbnail(id)
@@ -165,12 +170,13 @@ class ResidentStore(Store):
             if key not in self._encoders:
                 encoder = self._store.encoder(metadata)
                 side = encoder.spec.framing.crop
-                encoder.encode(np.zeros((1, side, side, 3), np.uint8))  # loads it, before threads would, each its own
-                self._encoders[key] = _InTurn(encoder)
+                encoder.encode(np.zeros((1, side, side, 3), np.uint8))  # loads it once, before several threads do
+                self._encoders[key] = _SerialEncoder(encoder)
             return self._encoders[key]
 
     def close(self) -> None:
-        for place in self._places.values():
-            with place.lock:
-                self._retire(place)
-        self._store.close()
+        """Close every collection that no thread has now, each other one when it is returned, and the store itself."""
+        with ExitStack() as closing:  # all of them, also where one raises
+            closing.callback(self._store.close)
+            for slot in self._slots.values():
+                closing.callback(self._retire, slot)

@@ -21,9 +21,9 @@ import pytest
 from ingest.errors import CollectionNotFound, StoreInUse
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Filter, Point
-from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.embedded import collection as shard
-from ingest.stores.embedded.collection import METADATA_FILE, EmbeddedCollection
+from ingest.stores.embedded import EmbeddedStore, shard
+from ingest.stores.embedded.record import METADATA_FILE
+from ingest.stores.embedded.shard import Shard
 from tests.ingest.batches import BATCH, METADATA, WIDTH, points, vector
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,10 +35,8 @@ import sys, time
 from pathlib import Path
 from uuid import UUID
 import numpy as np
-from ingest.stores.embedded.store import EmbeddedStore
-from ingest.records.metadata import Facts
-from ingest.stores.base import VISUAL, Point
-from model.system.cache import folder_bytes
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores import VISUAL, Point
 
 WIDTH, BATCH = {WIDTH}, {BATCH}
 store = EmbeddedStore(Path(sys.argv[1]))
@@ -237,14 +235,14 @@ def test_a_shard_held_for_too_long(store: EmbeddedStore, start: Start, monkeypat
     monkeypatch.setattr(shard, "WRITER_WAIT_SECONDS", 0.3)
     reader = start(READ_AND_HOLD)
     assert reader.line() == "open"
-    usual = EmbeddedCollection._load
+    usual = Shard._engine_shard
     in_vain = "a load that is refused breaks the files of whoever has the shard"
-    monkeypatch.setattr(EmbeddedCollection, "_load", lambda *_: pytest.fail(in_vain))
+    monkeypatch.setattr(Shard, "_engine_shard", lambda *_: pytest.fail(in_vain))
     for write in (False, True):
         with pytest.raises(StoreInUse, match="'a' is in use by another process, for over 0 s: try again later"):
             store.open("a", write=write)
     reader.kill()
-    monkeypatch.setattr(EmbeddedCollection, "_load", usual)
+    monkeypatch.setattr(Shard, "_engine_shard", usual)
     store.open("a", write=True).close()  # the failed attempt holds nothing
 
 

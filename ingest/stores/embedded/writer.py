@@ -1,0 +1,166 @@
+"""A collection of the embedded store as its one writer has it.
+
+The engine's habits this file is written around (DESIGN.md, "The store"): it holds the GIL for the whole of each call,
+applies half of a batch that fails, takes NaN silently, and dies of SIGBUS on a full disk.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import qdrant_edge as edge
+
+from ingest.errors import StoreError
+from ingest.records import CollectionMetadata
+from ingest.stores import VISUAL, Point, Vector, wants_codes, wants_graph
+from ingest.stores.embedded.collection import EmbeddedCollection
+from ingest.stores.embedded.engine import count_points, make_indexes, shard_config
+from ingest.stores.embedded.files import KeptFiles
+from ingest.stores.embedded.graph import build_graph
+from ingest.stores.embedded.record import METADATA_FILE
+from ingest.stores.embedded.shard import Access
+from ingest.stores.embedded.shard_lock import lock_writer
+from model.errors import DiskFull
+from model.system.atomic import sweep
+from model.system.disk import folder_bytes, need_space
+from model.system.events import note
+
+log = logging.getLogger("wordsight")
+
+PAYLOAD_BYTES = 1024
+"""What a payload takes at most, for foreseeing a full disk."""
+
+
+class EmbeddedWriter(EmbeddedCollection):
+    """The only writer of a collection, which releases the shard between calls for readers who wait.
+
+    Args:
+        new: make the collection, with the metadata in ``record``.
+
+    Raises:
+        StoreInUse: another process writes it.
+    """
+
+    def __init__(self, folder: Path, name: str, record: Mapping[str, Any], *, new: bool = False) -> None:
+        self._new = new
+        self._is_closed = False
+        self._writer_lock = lock_writer(folder, name)
+        try:
+            super().__init__(folder, name, record, Access.WRITE)
+        except BaseException:
+            self._writer_lock.close()
+            raise
+
+    def _start(self) -> None:
+        self._files = KeptFiles(self.folder, self.name, self._writer_lock)
+        if self._new and (self.folder / METADATA_FILE).exists():
+            raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
+        sweep(self.folder)
+        try:
+            with self._shard.opened(shard_config(self.metadata) if self._new else None) as shard:
+                lost = self._record.missing(count_points(shard))
+                make_indexes(shard)
+                self._save_record(clean=False, points=count_points(shard))
+        except BaseException:
+            self._shard.close()
+            raise
+        if lost:
+            log.warning("collection %r has lost %d points; what is missing is added again", self.name, lost)
+
+    def _on_load(self, shard: edge.EdgeShard) -> None:
+        """What is recorded is this writer's own."""
+
+    def _upsert(self, points: Sequence[Point]) -> None:
+        self._need_space(len(points))
+        batch = [
+            edge.Point(str(p.id), {name: v.tolist() for name, v in p.vectors.items()}, dict(p.payload)) for p in points
+        ]
+        with self._shard.opened() as shard:
+            shard.update(edge.UpdateOperation.upsert_points(batch))
+            shard.flush()
+        self._record.written += len(points)  # a point that is written leaves the graph, also where it was in it
+
+    def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
+        self._need_space(len(ids))
+        batch = [edge.PointVectors(str(id), {name: row.tolist()}) for id, row in zip(ids, matrix, strict=True)]
+        with self._shard.opened() as shard:
+            shard.update(edge.UpdateOperation.update_vectors(batch))
+            shard.flush()
+        self._record.written += len(ids)
+
+    def delete(self, ids: Sequence[UUID]) -> None:
+        if ids:
+            with self._shard.opened() as shard:
+                before = count_points(shard)
+                shard.update(edge.UpdateOperation.delete_points([str(id) for id in ids]))
+                shard.flush()
+                self._record.deleted += before - count_points(shard)
+
+    def _need_space(self, points: int) -> None:
+        width = sum(self.metadata.vectors.values())
+        need_space(self.folder, 2 * points * (4 * width + PAYLOAD_BYTES))
+
+    def save(self, metadata: CollectionMetadata) -> None:
+        self.metadata = metadata
+        self._save_record()
+
+    def _save_record(self, **changes: Any) -> None:
+        self._record.metadata = self.metadata
+        for name, value in changes.items():
+            setattr(self._record, name, value)
+        self._files.replace(METADATA_FILE, json.dumps(self._record.to_json(), indent=1).encode())
+
+    def write_file(self, name: str, data: bytes) -> None:
+        need_space(self.folder, len(data))
+        self._files.replace(name, data)
+
+    def remove_file(self, name: str) -> None:
+        self._files.remove(name)
+
+    def index(self, quantize: bool | None = None) -> None:
+        """Build the graph over a copy of the shard, which then takes its place in one step."""
+        if self.metadata.kind != "pictures":
+            return
+        with self._shard.opened() as shard:
+            points, indexed = count_points(shard), int(shard.info().indexed_vectors_count) // len(self.metadata.vectors)
+        record = self._record
+        is_new = wants_graph(points, max(points - indexed, record.written))
+        is_other = quantize not in (None, record.quantized)
+        if not is_new and not (record.graph and (record.is_loose(points) or is_other)):
+            return
+        if quantize is None:
+            quantize = record.quantized or wants_codes(points, self.metadata.vectors[VISUAL])
+        need_space(self.folder, 3 * folder_bytes(self._shard.path))  # the copy, and what the engine makes of it
+        note(f"building the search graph of {points} pictures; questions are answered meanwhile")
+        build_graph(self._shard, self.name, self.metadata.vectors, quantize)
+        self._save_record(graph=points, quantized=quantize, written=0, deleted=0)
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._end()
+        finally:
+            try:
+                super().close()
+            finally:
+                self._writer_lock.close()
+
+    def _end(self) -> None:
+        """Record how many points there are, once the shard is closed: from then on a missing one is noticed."""
+        with self._shard.opened() as shard:
+            points = count_points(shard)
+            if self._record.is_loose(points) and not self._record.graph:
+                with suppress(DiskFull):  # it wants room for a copy, and the next run may have it
+                    need_space(self.folder, folder_bytes(self._shard.path))
+                    shard.optimize()
+                    self._record.deleted = 0
+            self._shard.release()
+        self._save_record(clean=True, points=points)

@@ -1,0 +1,141 @@
+"""One collection of a snapshot: a Parquet table and the Annoy indexes of its rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from ingest.errors import StoreDamaged
+from ingest.records import CollectionMetadata
+from ingest.stores import SCROLL_PAGE, VISUAL, WORD, Filter, Hit, Point, ReadOnlyCollection, Vector
+from ingest.stores.snapshot.annoy import AnnoyIndexFile
+from ingest.stores.snapshot.manifest import PICTURES_FILE, TAGS_FILE, Manifest
+
+READ_ONLY = "a snapshot is read-only: change the collection and export it again"
+
+
+class SnapshotCollection(ReadOnlyCollection):
+    """One table and its indexes.
+
+    Args:
+        checked: gives the path of a file of the snapshot, once its checksum was found right.
+    """
+
+    read_only = READ_ONLY
+
+    def __init__(
+        self, name: str, metadata: CollectionMetadata, manifest: Manifest, checked: Callable[[str], Path]
+    ) -> None:
+        self.name = name
+        self.metadata = metadata
+        self._manifest = manifest
+        self._checked = checked
+        self._indexes: dict[str, AnnoyIndexFile] = {}
+
+    @cached_property
+    def _table(self) -> Any:
+        from pyarrow import ArrowException, parquet
+
+        name, vector = (TAGS_FILE, WORD) if self.metadata.kind == "words" else (PICTURES_FILE, VISUAL)
+        path = self._checked(name)
+        try:
+            table = parquet.read_table(path)
+        except (ArrowException, OSError) as error:
+            raise StoreDamaged(f"cannot read {path}: export the snapshot again") from error
+        if len(table) != self._manifest.indexes[vector].items:
+            raise StoreDamaged(f"{path} has other rows than its manifest says: export the snapshot again")
+        return table
+
+    def _index(self, using: str) -> AnnoyIndexFile:
+        if using not in self._indexes:
+            info = self._manifest.indexes[using]
+            self._indexes[using] = AnnoyIndexFile(self._checked(info.file), info)
+        return self._indexes[using]
+
+    def _payload(self, row: int) -> dict[str, Any]:
+        record: dict[str, Any] = self._table.slice(row, 1).to_pylist()[0]
+        del record["id"]
+        return {name: value for name, value in record.items() if name != "path_base64" or value}
+
+    def _id(self, row: int) -> UUID:
+        return UUID(bytes=self._table.column("id")[row].as_py())
+
+    def _row(self, id: UUID) -> int | None:
+        ids = self._table.column("id")
+        low, high = 0, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            if ids[middle].as_py() < id.bytes:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(ids) and ids[low].as_py() == id.bytes else None
+
+    def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
+        """Ask for more until enough pass the filter, or every item was looked at."""
+        index = self._index(using)
+        passing = self._passing(filter)
+        unit = vector / np.linalg.norm(vector.astype(np.float64))  # a float32 sum of squares could be 0
+        count = limit + len(filter.without)
+        while True:
+            rows, cosines = index.nearest(unit, count)
+            kept = [(row, cosine) for row, cosine in zip(rows, cosines, strict=True) if passing is None or passing[row]]
+            if len(kept) >= limit or count >= index.info.items:
+                return [Hit(self._id(row), cosine, self._payload(row)) for row, cosine in kept[:limit]]
+            count *= 4
+
+    def _passing(self, filter: Filter) -> np.ndarray[Any, Any] | None:
+        """(n,) bool: which rows the filter lets through; None for all."""
+        if not (filter.labels or filter.under or filter.without):
+            return None
+        passing = np.ones(len(self._table), bool)
+        if filter.labels:
+            labels = self._table.column("label").to_pylist()
+            passing &= np.array([label in filter.labels for label in labels], bool)
+        if filter.under:
+            folders = self._table.column("folders").to_pylist()
+            passing &= np.array([filter.under in above for above in folders], bool)
+        for id in filter.without:
+            if (row := self._row(id)) is not None:
+                passing[row] = False
+        return passing
+
+    def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
+        rows = {id: row for id in ids if (row := self._row(id)) is not None}
+        return {id: self._point(row, vectors) for id, row in rows.items()}
+
+    def _point(self, row: int, vectors: Sequence[str]) -> Point:
+        return Point(
+            self._id(row), {name: np.array(self._index(name).vectors[row]) for name in vectors}, self._payload(row)
+        )
+
+    def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        passing = self._passing(filter)
+        rows = range(len(self._table)) if passing is None else np.flatnonzero(passing).tolist()
+        for start in range(0, len(rows), page):
+            yield [self._point(row, vectors) for row in rows[start : start + page]]
+
+    def count(self, filter: Filter = Filter()) -> int:
+        passing = self._passing(filter)
+        return len(self._table) if passing is None else int(passing.sum())
+
+    def _facet(self, field: str) -> dict[str, int]:
+        column = self._table.column(field).to_pylist()
+        values = itertools.chain.from_iterable(column) if field == "folders" else column
+        return Counter(value for value in values if value is not None)
+
+    def read_file(self, name: str) -> bytes | None:
+        return self._checked(name).read_bytes() if name in self._manifest.files else None
+
+    def close(self) -> None:
+        while self._indexes:
+            self._indexes.popitem()[1].close()

@@ -1,0 +1,116 @@
+"""``manifest.json`` of a snapshot, and the names of the files beside it. It must not know how they are searched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import StoreDamaged, StoreError
+from ingest.records import CollectionMetadata
+from ingest.stores import SEMANTIC, VISUAL, WORD
+from ingest.stores.snapshot.annoy import METRIC, IndexInfo
+
+FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+PICTURES_FILE = "pictures.parquet"
+TAGS_FILE = "tags.parquet"
+WORDS_DIR = "words"
+ENCODER_DIR = "encoder"
+PICTURES_DIR = "pictures"
+THUMBNAILS_DIR = "thumbnails"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot says of itself.
+
+    ``indexes``: vector name to its index, ``spaces`` in the file. ``files``: path inside the snapshot to its bytes
+    and SHA-256. ``tags``: name of the vocabulary's collection. In the file, ``metadata`` is called ``facts``, and
+    ``sha256`` is of all the other fields, as JSON with sorted keys and no spaces.
+    """
+
+    collection: str
+    metadata: CollectionMetadata
+    tags: str
+    indexes: Mapping[str, IndexInfo]
+    files: Mapping[str, Mapping[str, Any]]
+    created: str
+    program: str
+
+    def to_json(self) -> bytes:
+        record = {
+            "format": FORMAT,
+            "collection": self.collection,
+            "created": self.created,
+            "program": self.program,
+            "facts": self.metadata.to_json(),
+            "tags": self.tags,
+            "spaces": {name: asdict(index) for name, index in self.indexes.items()},
+            "files": dict(sorted(self.files.items())),
+        }
+        return json.dumps({**record, "sha256": _digest(record)}, indent=1).encode()
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Raises StoreError where the folder holds no snapshot, or one of a format that is not known."""
+        path = folder / MANIFEST_FILE
+        try:
+            record = json.loads(path.read_bytes())
+            if record["format"] != FORMAT:
+                raise StoreError(
+                    f"{folder} is of snapshot format {record['format']}, this version reads {FORMAT}: upgrade"
+                )
+            if record.pop("sha256") != _digest(record):
+                raise ValueError("its own checksum is another")
+            manifest = cls(
+                collection=str(record["collection"]),
+                metadata=CollectionMetadata.from_json(record["facts"], str(record["collection"])),
+                tags=str(record["tags"]),
+                indexes={name: IndexInfo(**index) for name, index in record["spaces"].items()},
+                files={
+                    name: {"bytes": int(f["bytes"]), "sha256": str(f["sha256"])} for name, f in record["files"].items()
+                },
+                created=str(record["created"]),
+                program=str(record["program"]),
+            )
+            manifest._check()
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(f"{folder} is no snapshot: name the folder that `ingest export` wrote") from None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise StoreDamaged(f"{path} is broken: export the snapshot again") from error
+        return manifest
+
+    def _check(self) -> None:
+        """Raises ValueError where its parts contradict each other, or name files outside the folder."""
+        indexes, vectors = self.indexes, self.metadata.vectors
+        widths = {VISUAL: vectors[VISUAL], SEMANTIC: vectors[SEMANTIC], WORD: vectors[SEMANTIC]}
+        texts = [
+            getattr(self.metadata, name) for name in ("root", "encoder", "encoder_sha256", "words", "words_sha256")
+        ]
+        numbers = [
+            number for index in indexes.values() for number in (index.width, index.items, index.trees, index.search_k)
+        ]
+        paths = [Path(name) for name in self.files]
+        sound = (
+            self.metadata.kind == "pictures"
+            and self.tags != self.collection
+            and all(isinstance(text, str) for text in texts)
+            and all(type(number) is int and number > 0 for number in numbers)
+            and {name: index.width for name, index in indexes.items()} == widths
+            and indexes[VISUAL].items == indexes[SEMANTIC].items
+            and all(index.metric == METRIC and index.file in self.files for index in indexes.values())
+            and not any(path.anchor or ".." in path.parts for path in paths)
+        )
+        if not sound:
+            raise ValueError("it contradicts itself")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's other fields, so that it vouches for itself as it does for the files."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
