@@ -1,4 +1,7 @@
-"""The one place that opens image files."""
+"""The one place that opens image files: within limits, decoded right or refused with the reason.
+
+What is in the samples, colours, frames and bytes of a format is known to the files beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import PurePath
 
-import numpy as np
 import PIL
-from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image, ImageFile
 
 from model.errors import PictureError, PictureTooLarge, PictureTooSlow
+from model.pictures.c_messages import Heard, listening
+from model.pictures.colours import in_srgb, is_profiled
+from model.pictures.frames import FORMATS_OF_FRAMES, choose_frame
 from model.pictures.framing import Framed, Framing, frame
+from model.pictures.mending import LEAST_SHARE, Mended, mended
+from model.pictures.modes import as_seen, raw_mode
+from model.pictures.orientation import QUARTER_TURNS, turn_of
+from model.pictures.structure import missing, why_unknown
+from model.pictures.tiff import BIG_ENDIAN_BIGTIFF, Layout, layout
 
 # Only formats whose decoders run inside Pillow: EPS, for one, would start another program.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
@@ -43,21 +53,6 @@ DRAFT_MARGIN = 4
 as long as an encoder wants it: from 2048 pixels on. A 12 MP photo then takes 0.4 of the time, and its vector turns
 no further (cosine 0.9996 in the median) than it does where the file is saved again at quality 80."""
 
-ADDRESSABLE_16_BIT = 65_535
-
-# Not ImageOps.exif_transpose: it writes the EXIF anew besides, and fails where another tag is broken.
-TURNS: dict[object, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation to what makes the picture upright."""
-QUARTER_TURNS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}
-
 # Pillow's own limit warns at half of where it refuses and cannot be set for one call; ours is checked
 # from the header, before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -65,6 +60,9 @@ _one_large_at_a_time = threading.Lock()
 
 LARGE_WAIT_SECONDS = 30.0
 """A large picture waits so long for another; one that never ends must not stop all others."""
+
+READER = 2
+"""Raised where files that were refused may be read: they are then tried again."""
 
 
 def is_picture_name(name: str | PurePath) -> bool:
@@ -83,10 +81,13 @@ def heic_available() -> bool:
     return True
 
 
-def reader_version(max_megapixels: int, max_seconds: int) -> str:
+def reader_version(max_megapixels: int, max_seconds: int, *, strict: bool = False) -> str:
     """What decides whether a file can be read; a file refused under another version is tried again."""
     heic = "+heic" if heic_available() else ""
-    return f"pillow-{PIL.__version__}{heic}/draft-{DRAFT_MARGIN}/{max_megapixels}MP/{max_seconds}s"
+    whole = "/strict" if strict else ""
+    return (
+        f"pillow-{PIL.__version__}{heic}/reader-{READER}/draft-{DRAFT_MARGIN}/{max_megapixels}MP/{max_seconds}s{whole}"
+    )
 
 
 PIECE_BYTES = 4096
@@ -109,38 +110,63 @@ class _TimedBytes(io.BytesIO):
         return super().read(size)
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How a file may be read, and for what.
+
+    ``deadline``: by `time.monotonic`. ``side``: pixels; a JPEG may be decoded at a half, a quarter or an eighth of its
+    size as long as its shorter side has that; 0: at its full size. ``shown_at``: as `open_picture`; 0: not to be shown.
+    """
+
+    name: str
+    max_megapixels: int
+    deadline: float
+    strict: bool
+    side: int = 0
+    shown_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """``image``: upright, its colours not in sRGB yet. ``width``, ``height``: of the whole, upright."""
+
+    image: Image.Image
+    width: int
+    height: int
+    frame: int
+    damaged: str = ""
+
+
 def open_picture(
     data: bytes,
     *,
     name: str = "picture",
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
-    shown_at: int | None = None,
+    shown_at: int = 0,
     deadline: float = math.inf,
+    strict: bool = False,
 ) -> Image.Image:
-    """Decode the first frame of an image file, upright, as RGB.
+    """Decode the frame that stands for an image file, upright, as RGB in sRGB.
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit and float samples are scaled to 8 bits.
+    EXIF orientation and colour profiles are applied, transparency is laid on white, or on black where white would hide
+    what is drawn; samples of other depths are scaled to 8 bits. Of a damaged JPEG or PNG the rows that are left are
+    shown, where most are.
 
     Args:
         data: the whole file.
         name: the file's name, only to tell HEIC from rubbish where HEIC is not installed.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
-        shown_at: the longer side it is going to be shrunk to, pixels: a large JPEG is then decoded at a half,
-            a quarter or an eighth of its size, at least twice this. Not for an encoder, whose vectors would change.
+        shown_at: the longer side it is going to be shrunk to, pixels: a large picture is then decoded at a part
+            of its size, at least twice this. Not for an encoder, whose vectors would change. 0: at its full size.
         deadline: by `time.monotonic`; a single call of a decoder is not interrupted by it.
+        strict: refuse damaged pictures, however much of them is left.
 
     Raises:
         PictureTooLarge: more pixels than the limit.
         PictureTooSlow: the deadline is over.
-        PictureError: empty, truncated or no picture.
+        PictureError: empty, damaged or no picture.
     """
-    with _opened(data, name, deadline) as image:
-        return _decode(image, max_megapixels, _shown_size(image, shown_at) if shown_at else None)
-
-
-def _shown_size(image: Image.Image, longest: int) -> tuple[int, int]:
-    share = 2 * longest / max(1, *image.size)
-    return math.ceil(image.width * share), math.ceil(image.height * share)
+    return in_srgb(_read(data, _Limits(name, max_megapixels, deadline, strict, shown_at=shown_at)).image)
 
 
 def open_framed(
@@ -150,38 +176,148 @@ def open_framed(
     name: str = "picture",
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
     deadline: float = math.inf,
+    strict: bool = False,
 ) -> Framed:
     """Decode as `open_picture` does and frame, large JPEGs at reduced size: so every stored vector is made.
 
-    ``deadline``, errors: as `open_picture`.
+    ``deadline``, ``strict``, errors: as `open_picture`.
     """
-    with _opened(data, name, deadline) as image:
+    side = DRAFT_MARGIN * framing.resize
+    picture = _read(data, _Limits(name, max_megapixels, deadline, strict, side=side))
+    pixels = frame(picture.image, framing)
+    return Framed(pixels, picture.width, picture.height, picture.damaged, picture.frame)
+
+
+def _read(data: bytes, limits: _Limits) -> _Picture:
+    """The picture, or as much of a damaged one as viewers show."""
+    try:
+        return _read_file(data, limits)
+    except (PictureTooLarge, PictureTooSlow):
+        raise
+    except PictureError as error:
+        reason = error
+    whole = mended(data)
+    if whole and whole.fault:
+        reason = PictureError(f"{BROKEN}{whole.fault}")
+    if whole is None or limits.strict:
+        raise reason
+    try:
+        picture = _read_file(whole.data, limits, whole)
+    except (PictureTooSlow, _TooLittleError):
+        raise
+    except PictureError:
+        raise reason from None
+    return replace(picture, damaged=str(reason).removeprefix(BROKEN))
+
+
+class _TooLittleError(PictureError):
+    """Of a damaged picture too few rows are left."""
+
+
+BROKEN = "broken picture: "
+
+
+def _read_file(data: bytes, limits: _Limits, repaired: Mended | None = None) -> _Picture:
+    with listening() as heard, _opened(data, limits, heard) as image:
+        _check_size(image, limits.max_megapixels)
+        kind = layout(data) if image.format == "TIFF" else None
+        frame = _frame_of(image, data, limits)
         width, height = image.size
-        side = DRAFT_MARGIN * framing.resize
-        pixels = frame(_decode(image, max_megapixels, (side, side)), framing)
-        return Framed(pixels, height, width) if _turn(image) in QUARTER_TURNS else Framed(pixels, width, height)
+        with _room_for(image, limits):
+            raw = raw_mode(image)
+            image.load()  # a truncated file is refused here
+            if repaired:
+                _check_share(repaired.share(image))
+            turn = turn_of(image)
+            seen = as_seen(image, data, raw, kind if frame == 0 else None)
+            upright = seen if turn is None else seen.transpose(turn)
+        if turn in QUARTER_TURNS:
+            width, height = height, width
+        damaged = _remark(heard, height, limits) if heard.errors else ""
+        return _Picture(_shrunk(upright, limits.shown_at), width, height, frame, damaged)
+
+
+def _frame_of(image: Image.Image, data: bytes, limits: _Limits) -> int:
+    """Go to the frame that stands for the file; its number."""
+    if image.format not in FORMATS_OF_FRAMES or isinstance(image, _StandIn):
+        return 0
+    with Image.open(_TimedBytes(data, limits.deadline), formats=[image.format]) as again:
+        number = choose_frame(again, limits.max_megapixels * 1_000_000)
+    if number:
+        image.seek(number)
+    return number
+
+
+def _check_share(share: float) -> None:
+    if share < LEAST_SHARE:
+        raise _TooLittleError(f"{BROKEN}only {share:.0%} of its rows can be decoded")
+
+
+def _remark(heard: Heard, rows: int, limits: _Limits) -> str:
+    """What is wrong with a TIFF that was decoded in spite of errors."""
+    if limits.strict:
+        raise PictureError(f"{BROKEN}{heard.first}")
+    _check_share(1 - heard.errors / max(1, rows))
+    return heard.first
+
+
+def _shrunk(image: Image.Image, shown_at: int) -> Image.Image:
+    """Before its colours are brought to sRGB, at a cost per pixel."""
+    factor = max(image.size) // (2 * shown_at) if shown_at else 1
+    return image.reduce(factor) if factor > 1 and is_profiled(image) else image
 
 
 @contextmanager
-def _opened(data: bytes, name: str, deadline: float) -> Iterator[Image.Image]:
+def _opened(data: bytes, limits: _Limits, heard: Heard) -> Iterator[Image.Image]:
     """The picture, its pixels not decoded yet; whatever goes wrong inside becomes a PictureError."""
     if not data:
         raise PictureError("empty file")
     heic = heic_available()
     try:
-        with Image.open(_TimedBytes(data, deadline), formats=_installed_formats()) as image:
-            image.decodermaxblock = PIECE_BYTES
+        with _identified(data, limits.deadline) as image:
+            if isinstance(image, ImageFile.ImageFile):
+                image.decodermaxblock = PIECE_BYTES
+            if said := missing(data, image):
+                raise PictureError(f"{BROKEN}{said}")
             yield image
     except PictureError:
         raise
     except MemoryError:
         raise PictureTooLarge("not enough memory to decode it") from None
     except PIL.UnidentifiedImageError:
-        if PurePath(name).suffix.lower() in HEIC_ENDINGS and not heic:
+        if PurePath(limits.name).suffix.lower() in HEIC_ENDINGS and not heic:
             raise PictureError("HEIC needs another package: pip install pillow-heif") from None
-        raise PictureError("not a picture of a known format") from None
+        said = why_unknown(data)
+        raise PictureError(f"{BROKEN}{said}" if said else "not a picture of a known format") from None
     except Exception as error:  # decoders meet hostile bytes with every exception there is
-        raise PictureError(f"broken picture: {_one_line(error)}") from error
+        reason = heard.first or _one_line(error)
+        kind = layout(data)
+        if kind and reason.startswith("decoder error"):
+            reason = f"{kind}, which cannot be read here"
+        raise PictureError(f"{BROKEN}{reason}") from error
+
+
+def _identified(data: bytes, deadline: float) -> Image.Image:
+    """Pillow's; of a TIFF that it does not know, a stand-in of that size, whose samples `as_seen` reads."""
+    try:
+        if data[:4] == BIG_ENDIAN_BIGTIFF:  # Pillow warns of it on standard error, and gives up
+            raise PIL.UnidentifiedImageError
+        return Image.open(_TimedBytes(data, deadline), formats=_installed_formats())
+    except PIL.UnidentifiedImageError:
+        kind = layout(data)
+        if kind is None or not kind.extents or why_unknown(data):
+            raise
+        return _StandIn(kind)
+
+
+class _StandIn(Image.Image):
+    """A TIFF that Pillow does not know: its size, and nothing in it."""
+
+    format = "TIFF"
+
+    def __init__(self, kind: Layout) -> None:
+        super().__init__()
+        self._size = (kind.width, kind.height)
 
 
 @cache
@@ -195,8 +331,8 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _decode(image: Image.Image, max_megapixels: int, draft: tuple[int, int] | None = None) -> Image.Image:
-    """``draft``: a JPEG may be decoded at a half, a quarter or an eighth, as long as it has that size."""
+def _check_size(image: Image.Image, max_megapixels: int) -> None:
+    """Raises where it has no pixels, or too many."""
     pixels = image.width * image.height
     if pixels == 0:
         raise PictureError("a picture of no pixels")
@@ -205,65 +341,30 @@ def _decode(image: Image.Image, max_megapixels: int, draft: tuple[int, int] | No
             f"{image.width} x {image.height} pixels, over the limit of {max_megapixels} megapixels: "
             "--max-megapixels lifts it"
         )
-    if draft:
+
+
+@contextmanager
+def _room_for(image: Image.Image, limits: _Limits) -> Iterator[None]:
+    """A JPEG is set to be decoded small where that is enough; while a large picture is decoded, no other one is."""
+    pixels = image.width * image.height
+    if draft := _draft(image, limits):
         image.draft(None, draft)
         if "progressive" not in image.info:  # of those, the decoder holds all coefficients
             pixels = image.width * image.height
     if pixels <= LARGE_PIXELS:
-        return _to_rgb(_upright(image))
+        yield
+        return
     alone = _one_large_at_a_time.acquire(timeout=LARGE_WAIT_SECONDS)
     try:
-        return _to_rgb(_upright(image))
+        yield
     finally:
         if alone:
             _one_large_at_a_time.release()
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()  # a truncated file is refused here
-    turn = _turn(image)
-    return image if turn is None else image.transpose(turn)
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    try:
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # noqa: BLE001 - broken EXIF spoils the orientation, not the picture
-        return None
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    # 16-bit grey; of PGM files Pillow gives it as 32-bit
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        samples = np.array(image, np.float32)
-        samples *= 255 / ADDRESSABLE_16_BIT
-        return _grey(samples)
-    if image.mode in ("I", "F"):
-        return _grey(_stretched(np.array(image, np.float32)))
-    if image.has_transparency_data:
-        layer = image if image.mode == "RGBA" else image.convert("RGBA")
-        white = Image.new("RGB", layer.size, "white")
-        white.info["icc_profile"] = layer.info.get("icc_profile")
-        white.paste(layer, mask=layer.getchannel("A"))  # half the memory of a composite of two RGBA pictures
-        return white
-    return image.convert("RGB")
-
-
-def _stretched(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """32-bit and float samples have no fixed range: the lowest becomes black, the highest white.
-
-    In place, since they may take a gigabyte.
-    """
-    np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(samples.min()), float(samples.max())
-    if high > low:
-        samples -= low
-        samples *= 255 / (high - low)
-        return samples
-    return np.clip(samples, 0, 255, out=samples)
-
-
-def _grey(samples: NDArray[np.float32]) -> Image.Image:
-    return Image.fromarray(np.rint(samples, out=samples).astype(np.uint8)).convert("RGB")
+def _draft(image: Image.Image, limits: _Limits) -> tuple[int, int] | None:
+    """The least size to decode at."""
+    if limits.shown_at:
+        share = 2 * limits.shown_at / max(1, *image.size)
+        return math.ceil(image.width * share), math.ceil(image.height * share)
+    return (limits.side, limits.side) if limits.side else None

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.pictures.colours import in_srgb
+
 Pixels = NDArray[np.uint8]
 """An upright RGB picture: (height, width, 3) uint8."""
 
@@ -29,11 +31,17 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class Framed:
-    """A picture as an encoder sees it. ``pixels``: (crop, crop, 3). ``width``, ``height``: of the whole, upright."""
+    """A picture as an encoder sees it.
+
+    ``pixels``: (crop, crop, 3), in sRGB. ``width``, ``height``: of the whole, upright. ``damaged``: what is wrong with
+    a file that is shown all the same; empty for nearly all. ``frame``: number of the frame or page that stands for it.
+    """
 
     pixels: Pixels
     width: int
     height: int
+    damaged: str = ""
+    frame: int = 0
 
 
 def frame(image: Image.Image, framing: Framing) -> Pixels:
@@ -51,7 +59,7 @@ def frame(image: Image.Image, framing: Framing) -> Pixels:
         image = image.resize(size, framing.resample)
     left = round((size[0] - framing.crop) / 2)
     top = round((size[1] - framing.crop) / 2)
-    return np.asarray(image.crop((left, top, left + framing.crop, top + framing.crop)))
+    return np.asarray(in_srgb(image.crop((left, top, left + framing.crop, top + framing.crop))))
 
 
 MAX_ASPECT = 32

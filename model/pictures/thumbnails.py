@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 
-from PIL import Image, ImageCms
+from PIL import Image
 
+from model.pictures.colours import in_srgb
 from model.pictures.decode import DEFAULT_MAX_MEGAPIXELS, open_picture
 
 LONGEST = 256
@@ -33,7 +33,7 @@ def thumbnail(
     """
     if isinstance(picture, bytes):
         picture = open_picture(picture, max_megapixels=max_megapixels, shown_at=longest)
-    small = _in_srgb(_shrunk(picture, longest))
+    small = in_srgb(_shrunk(picture, longest))
     small.info = {}  # Pillow writes a comment found there
     file = io.BytesIO()
     small.save(file, "JPEG", quality=QUALITY, optimize=True)
@@ -46,22 +46,3 @@ def _shrunk(image: Image.Image, longest: int) -> Image.Image:
         return image.copy()
     size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """By the profile that came with the picture; a broken one, or one of other channels, is passed over."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() != "RGB":
-            return image
-        return ImageCms.profileToProfile(image, source, _srgb()) or image
-    except Exception:  # noqa: BLE001 - a profile is hostile bytes too, and spoils the colours, not the picture
-        return image
-
-
-@cache
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

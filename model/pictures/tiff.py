@@ -1,0 +1,149 @@
+"""TIFF: what a file says of its samples, where they lie in it, and reading those kinds that Pillow cannot.
+
+TIFF 6.0 (Adobe 1992) and BigTIFF. Only the first directory is read; it must not know what becomes of the samples.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import PictureError
+
+HEADERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+"""The first four bytes: byte order, and whether offsets have 8 bytes (BigTIFF)."""
+
+BIG_ENDIAN_BIGTIFF = b"MM\0+"
+
+TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+"""TIFF's whole-number types, as `struct` calls them; no others are needed here."""
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES = 256, 257, 258, 259, 262, 273, 277
+BYTE_COUNTS, PLANAR, TILE_OFFSETS, TILE_COUNTS, FORMAT = 279, 284, 324, 325, 339
+
+UNSIGNED, SIGNED, FLOAT, COMPLEX_INT, COMPLEX = 1, 2, 3, 5, 6
+KINDS = {SIGNED: " signed", FLOAT: " floating-point", COMPLEX_INT: " complex", COMPLEX: " complex"}
+WHITE_IS_ZERO, LAB = 0, 8
+SEPARATE = 2
+NONE = 1
+COMPRESSIONS = {
+    2: "CCITT RLE", 3: "CCITT fax 3", 4: "CCITT fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate",
+    32773: "PackBits", 32946: "Deflate", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard",
+    50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+}  # fmt: skip
+
+MOST_VALUES = 1 << 20
+"""Of one tag: a gigapixel picture has some thousand tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a TIFF's first directory says. ``extents``: offset and length, in bytes, of its strips or tiles."""
+
+    width: int
+    height: int
+    bits: int
+    samples: int
+    kind: int
+    compression: int
+    photometric: int
+    planar: int
+    byte_order: str
+    is_big: bool
+    extents: tuple[tuple[int, int], ...]
+
+    def __str__(self) -> str:
+        """As "a TIFF of 64-bit floating-point samples, compressed by LZW"."""
+        packed = COMPRESSIONS.get(self.compression, f"method {self.compression}")
+        how = "" if self.compression == NONE else f", compressed by {packed}"
+        return f"a TIFF of {self.bits}-bit{KINDS.get(self.kind, '')} samples{how}"
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether Pillow takes its samples for others: noise for 16-bit planes, unsigned for signed bytes."""
+        return (
+            (self.planar == SEPARATE and self.samples > 1 and self.bits > 8)
+            or (self.kind == SIGNED and self.bits == 8)
+            or (self.photometric == LAB and self.bits != 8)
+        )
+
+
+def is_tiff(data: bytes) -> bool:
+    return data[:4] in HEADERS
+
+
+def layout(data: bytes) -> Layout | None:
+    """What the first directory says; None where it is broken or lies beyond the end of the file."""
+    if not is_tiff(data):
+        return None
+    try:
+        tags = _directory(data)
+    except (struct.error, MemoryError, OverflowError):
+        return None
+
+    def first(tag: int, default: int) -> int:
+        return tags[tag][0] if tags.get(tag) else default
+
+    offsets = tags.get(TILE_OFFSETS) or tags.get(OFFSETS) or ()
+    counts = tags.get(TILE_COUNTS) or tags.get(BYTE_COUNTS) or ()
+    return Layout(
+        width=first(WIDTH, 0),
+        height=first(HEIGHT, 0),
+        bits=max(tags.get(BITS) or (1,)),
+        samples=first(SAMPLES, 1),
+        kind=first(FORMAT, UNSIGNED),
+        compression=first(COMPRESSION, NONE),
+        photometric=first(PHOTOMETRIC, 1),
+        planar=first(PLANAR, 1),
+        byte_order=HEADERS[data[:4]][0],
+        is_big=HEADERS[data[:4]][1],
+        extents=tuple(zip(offsets, counts, strict=False)),
+    )
+
+
+def _directory(data: bytes) -> dict[int, tuple[int, ...]]:
+    """Tags to their values, of the tags that hold whole numbers. Raises struct.error where bytes are missing."""
+    order, big = HEADERS[data[:4]]
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
+    at += 8 if big else 2
+    tags: dict[int, tuple[int, ...]] = {}
+    for _ in range(min(entries, 4096)):
+        tag, type_ = struct.unpack_from(order + "HH", data, at)
+        (count,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + 4)
+        inline = at + (12 if big else 8)
+        at += 20 if big else 12
+        if type_ not in TYPES or not 0 < count <= MOST_VALUES:
+            continue
+        form = f"{order}{count}{TYPES[type_]}"
+        where = inline
+        if struct.calcsize(form) > (8 if big else 4):
+            (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, inline)
+        tags[tag] = struct.unpack_from(form, data, where)
+    return tags
+
+
+def read_samples(data: bytes, kind: Layout) -> NDArray[np.generic]:
+    """The samples as they are, through tifffile: (height, width) or (height, width, samples).
+
+    Raises:
+        PictureError: they cannot be read here; it says what they are.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page: Any = file.pages[0]
+            samples = np.asarray(page.asarray(maxworkers=1))
+            if str(page.axes).startswith("S"):
+                samples = np.moveaxis(samples, 0, -1)
+    except Exception as error:  # it meets hostile bytes with every exception there is
+        raise PictureError(f"{kind}, which cannot be read here") from error
+    if samples.dtype.kind not in "uif" or samples.ndim not in (2, 3) or samples.shape[:2] != (kind.height, kind.width):
+        raise PictureError(f"{kind}, which cannot be read here")
+    return samples
