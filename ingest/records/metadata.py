@@ -59,7 +59,9 @@ class CollectionMetadata:
         try:
             if metadata["format"] != FORMAT:
                 raise StoreError(
-                    f"collection {name!r} is of format {metadata['format']}, this version reads {FORMAT}: upgrade"
+                    f"collection {name!r} is of format {metadata['format']}, and this version reads format {FORMAT}: "
+                    "install the version that made it or a newer one (pip install --upgrade wordsight), or drop it "
+                    f"(ingest drop {name}) and run `ingest run` on its folder again"
                 )
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
             typed = {"trained": tuple(known.get("trained", ())), "pending": Pending(known.get("pending", ""))}

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
@@ -64,19 +65,19 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"format": 99}, "is of format 99, this version reads 1: upgrade"),
+        ({"format": 99}, "is of format 99, and this version reads format 1: "),
         ({"format": None}, "is of format None"),
         ({"vectors": None}, "was not made by this program"),
         ({"kind": None}, "was not made by this program"),
     ],
 )
-def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], told: str) -> None:
+def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], message: str) -> None:
     record = {**json.loads((folder / METADATA_FILE).read_bytes()), **changes}
     kept = {key: value for key, value in record.items() if value is not None or key == "format"}
     (folder / METADATA_FILE).write_text(json.dumps(kept))
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         store.open("a")
 
 
@@ -92,6 +93,47 @@ def test_a_segment_cut_short(store: EmbeddedStore, folder: Path) -> None:
     (segment / "segment.json").write_bytes(b"{")
     with pytest.raises(StoreDamaged, match=r"'a' in .* is damaged"):
         store.open("a")
+
+
+# What is acknowledged
+
+
+def reopened_without_its_log(folder: Path, copy: Path) -> edge.EdgeShard:
+    """The shard as a power cut may leave it: what was not flushed was in the log, which is lost."""
+    shutil.copytree(folder / SHARD, copy)
+    shutil.rmtree(copy / "wal")
+    return edge.EdgeShard.load(str(copy))
+
+
+def test_what_is_acknowledged_is_on_the_disk(store: EmbeddedStore, folder: Path, tmp_path: Path) -> None:
+    new = np.full(WIDTH, 1.0, np.float32)
+    with store.open("a", write=True) as collection:
+        collection.upsert(points(100, 3))
+        after_upsert = reopened_without_its_log(folder, tmp_path / "upsert")
+        collection.set_vectors(VISUAL, [UUID(int=100)], new[None])
+        after_vectors = reopened_without_its_log(folder, tmp_path / "vectors")
+        collection.delete([UUID(int=101)])
+        after_delete = reopened_without_its_log(folder, tmp_path / "delete")
+    ids = [str(UUID(int=number)) for number in (100, 101, 102)]
+    assert [len(shard.retrieve(ids, True, True)) for shard in (after_upsert, after_vectors, after_delete)] == [3, 3, 2]
+    vectors = [
+        np.array(shard.retrieve(ids[:1], True, True)[0].vector[VISUAL]) for shard in (after_upsert, after_vectors)
+    ]
+    np.testing.assert_allclose(vectors[1], new / np.sqrt(WIDTH), atol=1e-6)
+    assert not np.allclose(vectors[0], vectors[1])
+
+
+def test_a_reader_writes_nothing(store: EmbeddedStore) -> None:
+    with store.open("a") as reader:
+        for call in (
+            lambda: reader.upsert(points(100, 1)),
+            lambda: reader.delete([UUID(int=0)]),
+            lambda: reader.save(METADATA),
+            lambda: reader.write_file("f", b""),
+        ):
+            with pytest.raises(StoreError, match="open for reading: open it with write=True"):
+                call()
+        assert reader.count() == 64
 
 
 # Places that do not work
@@ -130,11 +172,11 @@ def test_a_read_only_folder(store: EmbeddedStore, folder: Path) -> None:
 
 
 class PanicException(BaseException):
-    """As the engine raises where Rust panicked: no `Exception`, told by its name only."""
+    """As the engine raises where Rust panicked: no `Exception`, known by its name only."""
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "told"),
+    ("error", "kind", "message"),
     [
         (Exception("open failed: Read-only file system (os error 30)"), StoreError, "copy the store to a disk"),
         (Exception("open failed: Permission denied (os error 13)"), StoreError, "Permission denied"),
@@ -142,18 +184,27 @@ class PanicException(BaseException):
         (Exception("Can't init WAL: Os { code: 28, kind: StorageFull }"), DiskFull, "make room and run again"),
         (Exception("Can't init WAL: Os { code: 27, kind: FileTooLarge }"), StoreError, "raise `ulimit -f`"),
         (Exception("open failed: Too many open files (os error 24)"), StoreError, "raise `ulimit -n`"),
+        (Exception("mmap: Cannot allocate memory (os error 12)"), StoreError, "close other programs"),
+        (Exception("read: Input/output error (os error 5)"), StoreError, "the disk does not read or write"),
+        (Exception("read: Stale file handle (os error 116)"), StoreError, "Stale file handle: try again"),
+        (PanicException("called unwrap on: Input/output error (os error 5)"), StoreError, "see the system's log"),
+        (OSError(5, "Input/output error"), StoreError, "the disk does not read or write"),
+        (FileNotFoundError(2, "No such file or directory"), StoreError, "No such file or directory: try again"),
+        (Exception("open: No such file or directory (os error 2)"), StoreDamaged, "run `ingest run` again"),
+        (Exception("long " * 100 + "end"), StoreDamaged, "long end)"),
         (Exception("Can't init WAL: Kind(WouldBlock)"), StoreInUse, "in use by another program"),
         (Exception("something\n  else"), StoreDamaged, "(something else)"),
         (PanicException("index out of bounds"), StoreDamaged, "index out of bounds"),
         (StoreInUse("as it was"), StoreInUse, "as it was"),
     ],
 )
-def test_errors_of_the_engine_are_translated(tmp_path: Path, error: BaseException, kind: type, told: str) -> None:
+def test_errors_of_the_engine_are_translated(tmp_path: Path, error: BaseException, kind: type, message: str) -> None:
     with pytest.raises(kind) as raised, edge_errors(tmp_path, "a"):
         raise error
     assert type(raised.value) is kind
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert ("remove" in str(raised.value)) == (kind is StoreDamaged)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), MemoryError(), BaseException("unknown")])

@@ -62,7 +62,9 @@ class Manifest:
             record = json.loads(path.read_bytes())
             if record["format"] != FORMAT:
                 raise StoreError(
-                    f"{folder} is of snapshot format {record['format']}, this version reads {FORMAT}: upgrade"
+                    f"{folder} is of snapshot format {record['format']}, and this version reads format {FORMAT}: "
+                    "install the version that exported it or a newer one (pip install --upgrade wordsight), or export "
+                    "the collection again (ingest export)"
                 )
             if record.pop("sha256") != _digest(record):
                 raise ValueError("its own checksum is another")
