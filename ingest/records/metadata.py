@@ -16,14 +16,14 @@ class Pending(StrEnum):
     """What a run that ended early left to be done; kept as text with the collection.
 
     ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
-    ``SWITCHING``: its semantic vectors are being projected anew. ``FILLING``: a vocabulary is not complete.
+    ``SWITCHING``: its semantic vectors are being projected anew. ``INCOMPLETE``: words of a vocabulary are missing.
     """
 
     NOTHING = ""
     CREATING = "creating"
     UNDECIDED = "auto"
     SWITCHING = "switching"
-    FILLING = "filling"
+    INCOMPLETE = "filling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,7 @@ class CollectionMetadata:
         try:
             if metadata["format"] != FORMAT:
                 raise StoreError(
-                    f"collection {name!r} is of format {metadata['format']}, and this version reads format {FORMAT}: "
-                    "install the version that made it or a newer one (pip install --upgrade wordsight), or drop it "
-                    f"(ingest drop {name}) and run `ingest run` on its folder again"
+                    f"collection {name!r} is of format {metadata['format']}, this version reads {FORMAT}: upgrade"
                 )
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
             typed = {"trained": tuple(known.get("trained", ())), "pending": Pending(known.get("pending", ""))}

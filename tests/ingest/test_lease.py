@@ -98,6 +98,14 @@ def test_a_run_of_the_same_name_and_number_before_a_restart_is_in_nobodys_way(st
         pass
 
 
+def test_a_run_in_another_container_of_the_same_name_counts(store: ServerStore) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mark(store, host=socket.gethostname(), scope="0badcafe", pid=dead.pid)
+    with pytest.raises(StoreInUse, match="wait until that ends"):
+        store.writing("a").__enter__()
+
+
 @pytest.mark.parametrize("away", [-1000, 1000])
 def test_a_mark_of_a_wrong_clock_or_a_number_used_again_lapses(store: ServerStore, away: int) -> None:
     mark(store, host=socket.gethostname(), pid=os.getppid(), at=time.time() + away)

@@ -6,8 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from ingest.errors import StoreError
-from ingest.records import CollectionMetadata, Picture, stable_id
+from ingest.records import Picture, stable_id
 
 
 @pytest.mark.parametrize(
@@ -51,13 +50,3 @@ def test_a_name_that_is_no_utf8_comes_back_byte_for_byte() -> None:
         "cmF3/y94LmpwZw==",
     )
     assert Picture.from_payload(payload) == picture
-
-
-def test_metadata_of_a_format_that_is_not_known_says_what_to_do() -> None:
-    record = {**CollectionMetadata("pictures", {"visual": 4}, "glove", "00").to_json(), "format": 99}
-    with pytest.raises(StoreError) as raised:
-        CollectionMetadata.from_json(record, "photos")
-    message = str(raised.value)
-    assert "collection 'photos' is of format 99" in message
-    assert "pip install --upgrade wordsight" in message
-    assert "ingest drop photos" in message

@@ -252,10 +252,7 @@ def test_a_manifest_with_other_numbers_for_both_spaces_is_refused(copied: Path) 
         (b"\xff\xfe", "is broken"),
         (b"[" * 100_000, "is broken"),
         (b'{"format": 1}', "is broken"),
-        (
-            b'{"format": 2}',
-            r"is of snapshot format 2, and this version reads format 1: .*pip install --upgrade .*ingest export",
-        ),
+        (b'{"format": 2}', "is of snapshot format 2, this version reads 1: upgrade"),
         (b'{"format": "x"}', "is of snapshot format x"),
     ],
 )

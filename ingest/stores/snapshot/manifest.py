@@ -62,9 +62,7 @@ class Manifest:
             record = json.loads(path.read_bytes())
             if record["format"] != FORMAT:
                 raise StoreError(
-                    f"{folder} is of snapshot format {record['format']}, and this version reads format {FORMAT}: "
-                    "install the version that exported it or a newer one (pip install --upgrade wordsight), or export "
-                    "the collection again (ingest export)"
+                    f"{folder} is of snapshot format {record['format']}, this version reads {FORMAT}: upgrade"
                 )
             if record.pop("sha256") != _digest(record):
                 raise ValueError("its own checksum is another")
