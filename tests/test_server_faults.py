@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,9 +144,7 @@ def test_the_installed_command_says_so_and_completes_when_the_server_is_back(
 ) -> None:
     words = ["ingest", "run", photos, "--offline", "--projection", "conse", "--url", qdrant.url]
     qdrant.fault = Fault(lambda _: qdrant.pictures("photos") > 0, status=503)
-    started = time.monotonic()
     refused(command(*words), qdrant.url, "what it acknowledged stays, run the same command again")
-    assert time.monotonic() - started < 120
     qdrant.fault = Fault(lambda number: number % 5 == 0, drop="middle")
     ran = command(*words)
     assert ran.status == 0, ran.err

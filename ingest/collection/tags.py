@@ -32,7 +32,7 @@ def need_tags(store: Store, words: str, words_sha256: str) -> str:
 
 
 def _is_whole(store: Store, name: str) -> bool:
-    return name in store.names() and store.metadata(name).pending != Pending.FILLING
+    return name in store.names() and store.metadata(name).pending != Pending.INCOMPLETE
 
 
 def ensure_tags(store: Store, words: TextSpace, class_names: Iterable[str]) -> str:
@@ -41,7 +41,11 @@ def ensure_tags(store: Store, words: TextSpace, class_names: Iterable[str]) -> s
     if _is_whole(store, name):
         return name
     metadata = CollectionMetadata(
-        kind="words", vectors={WORD: words.width}, words=words.name, words_sha256=words.sha256, pending=Pending.FILLING
+        kind="words",
+        vectors={WORD: words.width},
+        words=words.name,
+        words_sha256=words.sha256,
+        pending=Pending.INCOMPLETE,
     )
     try:
         collection = store.create(name, metadata) if name not in store.names() else store.open(name, write=True)

@@ -16,14 +16,14 @@ class Pending(StrEnum):
     """What a run that ended early left to be done; kept as text with the collection.
 
     ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
-    ``SWITCHING``: its semantic vectors are being projected anew. ``FILLING``: a vocabulary is not complete.
+    ``SWITCHING``: its semantic vectors are being projected anew. ``INCOMPLETE``: words of a vocabulary are missing.
     """
 
     NOTHING = ""
     CREATING = "creating"
     UNDECIDED = "auto"
     SWITCHING = "switching"
-    FILLING = "filling"
+    INCOMPLETE = "filling"
 
 
 @dataclass(frozen=True, slots=True)

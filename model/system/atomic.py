@@ -10,11 +10,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import IO
 
-from model.system.process import is_running, new_token
+from model.system.process import is_running, new_token, pid_scope
 
 
 def fsync_dir(folder: Path) -> None:
@@ -42,15 +41,7 @@ def _fsync_files(folder: Path) -> None:
 
 _TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-([0-9a-f]+)\.tmp", re.DOTALL)
 FORGOTTEN_SECONDS = 86_400.0
-"""What another machine wrote is left alone for so long: whether that still runs is not known here."""
-
-
-@cache
-def host() -> str:
-    """Whose process a number is: a folder may be shared between machines, or containers, which number theirs alike."""
-    import socket  # a query writes nothing, and need not wait for it
-
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+"""What another machine or container wrote is left alone for so long: whether it still runs is not known here."""
 
 
 def sweep(folder: Path, name: str = "") -> None:
@@ -58,7 +49,7 @@ def sweep(folder: Path, name: str = "") -> None:
     for sibling in folder.iterdir():
         left = _TEMPORARY.fullmatch(sibling.name)
         if left and name in ("", left[1]):
-            is_in_use = is_running(int(left[3]), left[4]) if left[2] == host() else _is_young(sibling)
+            is_in_use = is_running(int(left[3]), left[4]) if left[2] == pid_scope() else _is_young(sibling)
             if not is_in_use:
                 remove(sibling)
 
@@ -66,7 +57,7 @@ def sweep(folder: Path, name: str = "") -> None:
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
     sweep(path.parent, path.name)
-    return path.with_name(f".{path.name}.{host()}-{os.getpid()}-{new_token()}.tmp")
+    return path.with_name(f".{path.name}.{pid_scope()}-{os.getpid()}-{new_token()}.tmp")
 
 
 def _is_young(path: Path) -> bool:
@@ -84,14 +75,21 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_at_once(path: Path) -> None:
-    """Delete a folder that is gone under its name before its files go, so that another may be made there meanwhile."""
+def remove_at_once(path: Path, marker: str = "") -> None:
+    """Delete a folder in one step, which a power cut does not undo: it is gone under its name before its files go.
+
+    Args:
+        marker: a file without which the folder is nothing. It goes first where the folder cannot be renamed.
+    """
     temporary = _temporary(path)
     try:
         path.replace(temporary)
     except OSError:  # Windows, while a file in it is open
         temporary = path
+        remove(path / marker)
+    fsync_dir(path.parent)
     remove(temporary)
+    fsync_dir(path.parent)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
@@ -64,7 +67,7 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"format": 99}, "is of format 99, this version reads 1: upgrade"),
         ({"format": None}, "is of format None"),
@@ -72,11 +75,11 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
         ({"kind": None}, "was not made by this program"),
     ],
 )
-def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], told: str) -> None:
+def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], message: str) -> None:
     record = {**json.loads((folder / METADATA_FILE).read_bytes()), **changes}
     kept = {key: value for key, value in record.items() if value is not None or key == "format"}
     (folder / METADATA_FILE).write_text(json.dumps(kept))
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         store.open("a")
 
 
@@ -92,6 +95,44 @@ def test_a_segment_cut_short(store: EmbeddedStore, folder: Path) -> None:
     (segment / "segment.json").write_bytes(b"{")
     with pytest.raises(StoreDamaged, match=r"'a' in .* is damaged"):
         store.open("a")
+
+
+# What is acknowledged
+
+
+def flushed_operations(folder: Path) -> int:
+    """How many operations of its log the engine has brought to the disk."""
+    return int(json.loads((folder / SHARD / "wal/first-index").read_bytes())["ack_index"])
+
+
+def test_what_is_acknowledged_survives_a_power_cut(store: EmbeddedStore, folder: Path, tmp_path: Path) -> None:
+    """Each call is flushed; a cut loses what is only in the log, so here all of the log is lost."""
+    with store.open("a", write=True) as collection:
+        before = flushed_operations(folder)
+        collection.upsert(points(100, 3))
+        assert flushed_operations(folder) == before + 1
+        collection.set_vectors(VISUAL, [UUID(int=100)], np.ones((1, WIDTH), np.float32))
+        assert flushed_operations(folder) == before + 2
+        collection.delete([UUID(int=101)])
+        assert flushed_operations(folder) == before + 3
+        shutil.copytree(folder / SHARD, tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "wal")
+    cut = edge.EdgeShard.load(str(tmp_path / "cut"))
+    found = cut.retrieve([str(UUID(int=number)) for number in (100, 101, 102)], True, True)
+    assert sorted(record.payload["i"] for record in found) == [100, 102]
+
+
+def test_a_reader_writes_nothing(store: EmbeddedStore) -> None:
+    with store.open("a") as reader:
+        for call in (
+            lambda: reader.upsert(points(100, 1)),
+            lambda: reader.delete([UUID(int=0)]),
+            lambda: reader.save(METADATA),
+            lambda: reader.write_file("f", b""),
+        ):
+            with pytest.raises(StoreError, match="open for reading: open it with write=True"):
+                call()
+        assert reader.count() == 64
 
 
 # Places that do not work
@@ -130,11 +171,11 @@ def test_a_read_only_folder(store: EmbeddedStore, folder: Path) -> None:
 
 
 class PanicException(BaseException):
-    """As the engine raises where Rust panicked: no `Exception`, told by its name only."""
+    """As the engine raises where Rust panicked: no `Exception`, known by its name only."""
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "told"),
+    ("error", "kind", "message"),
     [
         (Exception("open failed: Read-only file system (os error 30)"), StoreError, "copy the store to a disk"),
         (Exception("open failed: Permission denied (os error 13)"), StoreError, "Permission denied"),
@@ -142,18 +183,27 @@ class PanicException(BaseException):
         (Exception("Can't init WAL: Os { code: 28, kind: StorageFull }"), DiskFull, "make room and run again"),
         (Exception("Can't init WAL: Os { code: 27, kind: FileTooLarge }"), StoreError, "raise `ulimit -f`"),
         (Exception("open failed: Too many open files (os error 24)"), StoreError, "raise `ulimit -n`"),
+        (Exception("mmap: Cannot allocate memory (os error 12)"), StoreError, "close other programs"),
+        (Exception("read: Input/output error (os error 5)"), StoreError, "the disk does not read or write"),
+        (Exception("read: Stale file handle (os error 116)"), StoreError, "Stale file handle: try again"),
+        (PanicException("called unwrap on: Input/output error (os error 5)"), StoreError, "see the system's log"),
+        (OSError(5, "Input/output error"), StoreError, "the disk does not read or write"),
+        (FileNotFoundError(2, "No such file or directory"), StoreError, "No such file or directory: try again"),
+        (Exception("open: No such file or directory (os error 2)"), StoreDamaged, "run `ingest run` again"),
+        (Exception("long " * 100 + "end"), StoreDamaged, "long end)"),
         (Exception("Can't init WAL: Kind(WouldBlock)"), StoreInUse, "in use by another program"),
         (Exception("something\n  else"), StoreDamaged, "(something else)"),
         (PanicException("index out of bounds"), StoreDamaged, "index out of bounds"),
         (StoreInUse("as it was"), StoreInUse, "as it was"),
     ],
 )
-def test_errors_of_the_engine_are_translated(tmp_path: Path, error: BaseException, kind: type, told: str) -> None:
+def test_errors_of_the_engine_are_translated(tmp_path: Path, error: BaseException, kind: type, message: str) -> None:
     with pytest.raises(kind) as raised, edge_errors(tmp_path, "a"):
         raise error
     assert type(raised.value) is kind
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert ("remove" in str(raised.value)) == (kind is StoreDamaged)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), MemoryError(), BaseException("unknown")])
@@ -282,6 +332,23 @@ def test_a_store_moved_away_under_its_writer(store: EmbeddedStore, root: Path, f
     assert not root.exists()
     with EmbeddedStore(root.with_name("elsewhere")).open("a", write=True) as found:
         assert found.count() == there
+
+
+def test_a_drop_that_was_killed_shows_nothing_and_is_swept_by_the_next(
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.system.atomic.shutil.rmtree", lambda *_, **__: None)  # killed before a file went
+    store.drop("a")
+    monkeypatch.undo()
+    (left,) = folder.parent.iterdir()
+    assert (left / METADATA_FILE).exists()
+    assert store.names() == []
+    scope, _, token = left.name.split(".")[-2].split("-")
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    left.rename(left.with_name(f".a.{scope}-{dead.pid}-{token}.tmp"))
+    store.create("b", METADATA).close()
+    assert [path.name for path in folder.parent.iterdir()] == ["b"]
 
 
 def test_dropping_leaves_nothing(store: EmbeddedStore, folder: Path) -> None:

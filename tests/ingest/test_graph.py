@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from ingest.stores.embedded import EmbeddedStore, graph
 from ingest.stores.embedded.shard import SHARD
 from model.projections import unit
 from tests.local_qdrant import local_qdrant
+from tests.waiting import wait_until
 
 WIDTHS = {VISUAL: 256, SEMANTIC: 50}
 COUNT = 3000
@@ -162,8 +162,8 @@ def test_codes_come_by_size_where_the_vectors_would_fill_half_of_the_memory(
     assert not hnsw.wants_codes(10_000, 4096)
     assert hnsw.wants_codes(10**10, 4096)
     bytes_of_vectors = 4 * WIDTHS[VISUAL] * COUNT
-    told = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 2 * bytes_of_vectors - 2}
-    monkeypatch.setattr(hnsw.os, "sysconf", told.__getitem__, raising=False)
+    system = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 2 * bytes_of_vectors - 2}
+    monkeypatch.setattr(hnsw.os, "sysconf", system.__getitem__, raising=False)
     store = EmbeddedStore(tmp_path)
     make(store)
     with store.open("many", write=True) as collection:
@@ -175,11 +175,9 @@ def test_asked_while_it_is_built_and_killed_then_whole_and_built_by_the_next_run
     store = EmbeddedStore(tmp_path)
     make(store)
     building = subprocess.Popen([sys.executable, "-c", BUILD, tmp_path])
-    deadline = time.monotonic() + 60
-    while not any(path.name.startswith(".shard.") for path in (tmp_path / "collections/many").iterdir()):
-        assert building.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    folder = tmp_path / "collections/many"
+    wait_until(lambda: building.poll() is not None or any(folder.glob(".shard.*")))
+    assert building.poll() is None
     point = points(range(1))[0]
     with store.open("many") as collection:
         assert collection.search(VISUAL, point.vectors[VISUAL], 1)[0].id == point.id
@@ -200,14 +198,14 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     from ingest.stores.server import collection as server
     from ingest.stores.server.store import ServerStore
 
-    told: list[dict[str, models.VectorParamsDiff]] = []
+    changes: list[dict[str, models.VectorParamsDiff]] = []
     asked: list[models.SearchParams] = []
     client = local_qdrant()
     update, query = client.update_collection, client.query_points
 
     def watch_update(name: str, **options: object) -> bool:
         if "vectors_config" in options:
-            told.append(options["vectors_config"])  # type: ignore[arg-type]
+            changes.append(options["vectors_config"])  # type: ignore[arg-type]
         return update(name, **options)  # type: ignore[arg-type]
 
     def watch_query(*args: object, **options: object) -> object:
@@ -217,21 +215,21 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     monkeypatch.setattr(client, "update_collection", watch_update)
     monkeypatch.setattr(client, "query_points", watch_query)
     monkeypatch.setattr(server, "GRAPH_FROM", 100)
-    monkeypatch.setattr(server, "has_graph", lambda _: bool(told))  # which local mode never has
+    monkeypatch.setattr(server, "has_graph", lambda _: bool(changes))  # which local mode never has
     store = ServerStore(client, "memory")
     with store.create("many", METADATA) as collection:
         collection.upsert(points(range(100)))
         collection.index()
-        assert told == []
+        assert changes == []
         collection.upsert(points(range(100, 120)))
         collection.index()
-        assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in told] == [
+        assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in changes] == [
             {VISUAL: 16, SEMANTIC: 16}
         ]
-        assert told[0][VISUAL].quantization_config is None
+        assert changes[0][VISUAL].quantization_config is None
         collection.index(True)
-        assert told[1][VISUAL].quantization_config.scalar.type == "int8"  # type: ignore[union-attr]
-        assert told[1][SEMANTIC].quantization_config is None
+        assert changes[1][VISUAL].quantization_config.scalar.type == "int8"  # type: ignore[union-attr]
+        assert changes[1][SEMANTIC].quantization_config is None
         row = points(range(1))[0].vectors[VISUAL]
         collection.search(VISUAL, row, 10)
         collection.search(VISUAL, row, 10, Filter(labels=("even",)))

@@ -8,17 +8,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ingest.collection import Options
 from ingest.errors import StoreInUse
+from ingest.pipeline import reproject, retry_failures, run_folder
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
 from ingest.stores.server.lease import lease
 from ingest.stores.server.store import WRITER_KEY, ServerStore
 from tests.local_qdrant import local_qdrant
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -33,9 +38,36 @@ def mark(store: ServerStore, **held: Any) -> None:
     store.client.update_collection("a", metadata={WRITER_KEY: {"token": "other", "at": time.time(), **held}})
 
 
-def test_a_second_run_is_told_who_writes_and_comes_next(store: ServerStore) -> None:
-    told = f"'a' is being written by another process, {os.getpid()} on "
-    with store.writing("a"), pytest.raises(StoreInUse, match=told):
+def folder_of_a_collection(store: ServerStore, place: Path) -> Path:
+    """A folder with a picture, and its collection "photos"."""
+    photos = place / "photos"
+    photos.mkdir()
+    (photos / "1.png").write_bytes(b"not looked at")
+    made_of = {"words": "glove", "words_sha256": "00", "encoder": "vgg16", "root": str(photos.resolve())}
+    store.create("photos", CollectionMetadata("pictures", {VISUAL: 4}, **made_of)).close()
+    return photos
+
+
+RUNS: dict[str, Callable[[ServerStore, Path], object]] = {
+    "run": lambda store, photos: run_folder(store, photos, "photos", Options()),
+    "retry": lambda store, photos: retry_failures(store, "photos", Options()),
+    "reproject": lambda store, photos: reproject(store, "photos", "conse"),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_run_on_a_server_takes_the_lease(store: ServerStore, tmp_path: Path, run: str) -> None:
+    photos = folder_of_a_collection(store, tmp_path)
+    held = {"token": "other", "at": time.time(), "host": "elsewhere", "pid": 1}
+    store.client.update_collection("photos", metadata={"wordsight-writer": held})
+    with pytest.raises(StoreInUse, match="'photos' is being written by another process, 1 on elsewhere"):
+        RUNS[run](store, photos)
+    assert store.client.count("photos").count == 0
+
+
+def test_a_second_run_is_refused_and_comes_next(store: ServerStore) -> None:
+    message = f"'a' is being written by another process, {os.getpid()} on "
+    with store.writing("a"), pytest.raises(StoreInUse, match=message):
         store.writing("a").__enter__()
     with store.writing("a"):
         pass
@@ -66,6 +98,14 @@ def test_a_run_of_the_same_name_and_number_before_a_restart_is_in_nobodys_way(st
         pass
 
 
+def test_a_run_in_another_container_of_the_same_name_counts(store: ServerStore) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mark(store, host=socket.gethostname(), scope="0badcafe", pid=dead.pid)
+    with pytest.raises(StoreInUse, match="wait until that ends"):
+        store.writing("a").__enter__()
+
+
 @pytest.mark.parametrize("away", [-1000, 1000])
 def test_a_mark_of_a_wrong_clock_or_a_number_used_again_lapses(store: ServerStore, away: int) -> None:
     mark(store, host=socket.gethostname(), pid=os.getppid(), at=time.time() + away)
@@ -73,10 +113,13 @@ def test_a_mark_of_a_wrong_clock_or_a_number_used_again_lapses(store: ServerStor
         pass
 
 
-def test_of_two_that_come_at_once_one_has_it() -> None:
+def test_of_two_that_come_at_once_one_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = [None]
-    both_looked = threading.Barrier(2)
+    both_looked, both_wrote = threading.Barrier(2), threading.Barrier(2)
+    early_wrote, early_refused = threading.Event(), threading.Event()
     had: list[str] = []
+    settle = SimpleNamespace(time=time.time, sleep=lambda _: both_wrote.wait(60))
+    monkeypatch.setattr("ingest.stores.server.lease.time", settle)
 
     def run(name: str) -> None:
         looks = 0
@@ -86,20 +129,22 @@ def test_of_two_that_come_at_once_one_has_it() -> None:
             looks += 1
             held = kept[0]
             if looks == 1:
-                both_looked.wait(10)
+                both_looked.wait(60)
             return held
 
         def write(mark: object) -> None:
-            if name == "late" and mark and looks == 1:
-                time.sleep(0.05)
+            if name == "late" and looks == 1:
+                early_wrote.wait(60)
             kept[0] = mark
+            if name == "early":
+                early_wrote.set()
 
         try:
             with lease("a", read, write):
                 had.append(name)
-                time.sleep(0.5)
+                early_refused.wait(60)
         except StoreInUse:
-            pass
+            early_refused.set()
 
     threads = [threading.Thread(target=run, args=(name,)) for name in ("early", "late")]
     for thread in threads:
@@ -110,11 +155,13 @@ def test_of_two_that_come_at_once_one_has_it() -> None:
     assert kept == [None]
 
 
-def test_who_lost_the_mark_does_not_take_it_back(store: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_lost_the_mark_does_not_take_it_back(
+    store: ServerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
         mark(store, host="elsewhere", pid=1)
-        time.sleep(0.1)
+        wait_until(lambda: "another run has taken over" in caplog.text)
         assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
     assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
 
@@ -123,8 +170,5 @@ def test_the_mark_is_renewed(store: ServerStore, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
         first = store._requests.metadata("a")[WRITER_KEY]["at"]
-        deadline = time.monotonic() + 10
-        while store._requests.metadata("a")[WRITER_KEY]["at"] == first:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: store._requests.metadata("a")[WRITER_KEY]["at"] != first)
     assert not store._requests.metadata("a").get(WRITER_KEY)

@@ -1,4 +1,4 @@
-"""A store kept open: threads share it, other processes get their turn, and what changes is noticed."""
+"""Pooled collections: threads share them, other processes get the shard too, and what changes is noticed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ingest.stores import SEMANTIC, VISUAL, Point, PooledStore, pooled
 from ingest.stores.embedded import EmbeddedStore, shard
 from ingest.stores.embedded.shard import Access, Shard
 from tests.snapshots import make_facts, make_payload
+from tests.waiting import wait_until
 
 METADATA = make_facts(8, 4)
 
@@ -56,25 +58,24 @@ def count(kept: PooledStore) -> int:
 
 
 @contextmanager
-def asking_all_the_time(ask: Callable[[], Any], threads: int = 4) -> Iterator[list[float]]:
-    """Gives the time of each answer; an ask that fails fails the test."""
-    times: list[float] = []
+def asking_all_the_time(ask: Callable[[], Any], threads: int = 4) -> Iterator[list[Any]]:
+    """Gives the answers so far; an ask that fails fails the test."""
+    answers: list[Any] = []
     errors: list[BaseException] = []
     end = threading.Event()
 
     def loop() -> None:
         try:
             while not end.is_set():
-                ask()
-                times.append(time.monotonic())
-        except BaseException as error:  # noqa: BLE001 - told below
+                answers.append(ask())
+        except BaseException as error:  # noqa: BLE001 - asserted below
             errors.append(error)
 
     running = [threading.Thread(target=loop) for _ in range(threads)]
     for thread in running:
         thread.start()
     try:
-        yield times
+        yield answers
     finally:
         end.set()
         for thread in running:
@@ -86,56 +87,71 @@ def test_a_collection_stays_open_and_is_given_up_when_somebody_waits(store: Embe
     assert count(kept) == 10
     with kept.asking("a") as first, kept.asking("a") as second:
         assert first is second
-    started = time.monotonic()
-    with store.open("a", write=True) as writer:  # waits for its turn, which the door gives it
+    with store.open("a", write=True) as writer:  # waits until the pool has released the shard
         writer.upsert(make_points(10))
     with store.open("a") as reader:
         assert reader.count() == 11
-    assert time.monotonic() - started < shard.READER_WAIT_SECONDS / 2
     assert count(kept) == 11
 
 
-@pytest.mark.parametrize("door", [True, False], ids=["with the door", "where it never finds a pause"])
+@pytest.mark.parametrize("pauses", [True, False], ids=["between calls", "where there is no pause between calls"])
 def test_a_writer_is_not_starved_by_questions_nor_they_by_it(
-    store: EmbeddedStore, kept: PooledStore, door: bool, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, kept: PooledStore, pauses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep_yielding = Shard._keep_yielding
-    if not door:
+    if not pauses:
         monkeypatch.setattr(Shard, "_keep_yielding", lambda one: one._access is Access.WRITE and keep_yielding(one))
-    with asking_all_the_time(lambda: count(kept)) as times, store.open("a", write=True) as writer:
+    with asking_all_the_time(lambda: count(kept)) as answers, store.open("a", write=True) as writer:
         for number in range(10, 15):
-            before = len(times)
+            before = len(answers)
             writer.upsert(make_points(number))
-            deadline = time.monotonic() + shard.READER_WAIT_SECONDS
-            while len(times) < before + 10 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert len(times) >= before + 10
+            wait_until(lambda before=before: len(answers) >= before + 10)
     assert count(kept) == 15
 
 
-def test_questions_that_wait_together_give_up_together(
+def test_searches_that_wait_together_give_up(
     store: EmbeddedStore, kept: PooledStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not one after the other, each after a wait of its own."""
-    monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 1.0)
-    refused: list[float] = []
+    refused: list[str] = []
 
     def ask() -> None:
-        with pytest.raises(StoreInUse):
+        with pytest.raises(StoreInUse) as raised:
             count(kept)
-        refused.append(time.monotonic() - started)
+        refused.append(str(raised.value))
 
     count(kept)
-    with store.open("a"):  # keeps it until it has ended
-        started = time.monotonic()
+    with store.open("a"):  # keeps it until it is closed
+        monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 0.5)
         threads = [threading.Thread(target=ask) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert len(refused) == 10
-    assert max(refused) < 3.0
+    monkeypatch.undo()
     assert count(kept) == 10
+
+
+def test_waiting_for_another_thread_is_part_of_the_wait(
+    store: EmbeddedStore, kept: PooledStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that those who wait together give up together, and not one after the other."""
+    waits: list[float] = []
+
+    def lock(folder: Path, name: str, wait: float) -> Any:
+        waits.append(wait)
+        raise StoreInUse("not now")
+
+    count(kept)
+    with kept.asking("a") as collection, store.open("a"):  # the pool has released the shard
+        monkeypatch.setattr(shard, "READER_WAIT_SECONDS", 10.0)
+        monkeypatch.setattr(shard, "lock_shard", lock)
+        clock = iter([100.0, 107.0])  # when it was called, and when the thread before had given up
+        monkeypatch.setattr(shard, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=time.sleep))
+        with pytest.raises(StoreInUse, match="not now"):
+            collection.count()
+        assert waits == [3.0]
+        monkeypatch.undo()
 
 
 def test_a_collection_dropped_or_made_anew_is_noticed(
@@ -177,11 +193,12 @@ def test_a_collection_in_use_is_closed_after_its_last_user(
 
 def test_models_are_loaded_once_whatever_the_number_of_threads(kept: PooledStore) -> None:
     loaded: list[str] = []
+    all_started = threading.Event()
 
     class Loading(EmbeddedStore):
         def words(self, metadata: CollectionMetadata) -> Any:
             loaded.append("words")
-            time.sleep(0.1)
+            assert all_started.wait(60)
             return object()
 
     slow = PooledStore(Loading(Path(kept.where)))
@@ -189,6 +206,7 @@ def test_models_are_loaded_once_whatever_the_number_of_threads(kept: PooledStore
     threads = [threading.Thread(target=lambda: got.append(slow.words(METADATA))) for _ in range(8)]
     for thread in threads:
         thread.start()
+    all_started.set()
     for thread in threads:
         thread.join()
     assert loaded == ["words"]

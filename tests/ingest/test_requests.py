@@ -1,4 +1,4 @@
-"""Requests to a Qdrant server: which are tried again, how large they get, and what is told of those that fail."""
+"""Requests to a Qdrant server: which are tried again, how large they get, and the errors of those that fail."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def answer(status: int, message: str) -> UnexpectedResponse:
 
 
 @pytest.mark.parametrize(
-    ("error", "passing", "kind", "told"),
+    ("error", "passing", "kind", "message"),
     [
         (GrpcError(grpc.StatusCode.UNAVAILABLE, "failed to connect"), True, StoreUnreachable, "failed to connect"),
         (GrpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "deadline"), True, StoreUnreachable, "does not answer"),
@@ -207,9 +207,9 @@ def answer(status: int, message: str) -> UnexpectedResponse:
         (answer(413, "too large"), False, StoreError, "client_max_body_size"),
     ],
 )
-def test_errors_are_translated(error: Exception, passing: bool, kind: type, told: str) -> None:
+def test_errors_are_translated(error: Exception, passing: bool, kind: type, message: str) -> None:
     translated = fault.translated(error, "http://there")
     assert fault.is_passing(error) == passing
     assert type(translated) is kind
-    assert told in str(translated)
+    assert message in str(translated)
     assert "http://there" in str(translated)

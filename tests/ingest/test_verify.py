@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.errors import CollectionMismatch, CollectionNotFound
+from ingest.errors import CollectionMismatch, CollectionNotFound, StoreDamaged
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.snapshot import SnapshotStore, verify
 from tests.ingest.pictures import PICTURES, make_points
@@ -32,7 +32,15 @@ def test_verify_finds_what_the_collection_has_that_the_snapshot_has_not(
         "2 pictures of the snapshot are not in the collection any more",
         "1 pictures have changed since the export",
     ]
-    assert any(told.startswith("visual: other answers for") for told in differences)
+    assert any(line.startswith("visual: other answers for") for line in differences)
+
+
+@pytest.mark.parametrize("extra", ["notes.txt", "words/more.txt", "new folder/visual.ann"])
+def test_verify_refuses_files_that_were_not_exported(copied: Path, extra: str) -> None:
+    (copied / extra).parent.mkdir(exist_ok=True)
+    (copied / extra).write_text("")
+    with pytest.raises(StoreDamaged, match=f"does not list, such as {extra}: export it again"):
+        verify(SnapshotStore(copied))
 
 
 def test_verify_finds_another_projection(snapshot: SnapshotStore, source: SmallStore) -> None:
@@ -42,7 +50,7 @@ def test_verify_finds_another_projection(snapshot: SnapshotStore, source: SmallS
         collection.set_vectors(SEMANTIC, [point.id for point in points], matrix)
     differences = verify(snapshot, source).differences
     assert differences
-    assert all(told.startswith("semantic: other answers") for told in differences)
+    assert all(line.startswith("semantic: other answers") for line in differences)
 
 
 def test_verify_compares_only_what_can_be_compared(snapshot: SnapshotStore, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,6 @@ from model.pair import BUNDLED
 from model.system import atomic
 from model.system.atomic import (
     FORGOTTEN_SECONDS,
-    host,
     new_dir,
     remove,
     remove_at_once,
@@ -32,6 +32,7 @@ from model.system.atomic import (
 )
 from model.system.cache import cache_dir, cache_errors
 from model.system.disk import SPARE_BYTES, folder_bytes, in_mb, need_space
+from model.system.process import pid_scope
 from model.words import open_words
 
 Usage = namedtuple("Usage", "total used free")
@@ -206,8 +207,8 @@ def test_a_home_folder_of_nobody_is_the_users_mistake(monkeypatch: pytest.Monkey
 
 def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, dead_pid: int) -> None:
     folder, file = (
-        tmp_path / f".one.{host()}-{dead_pid}-0badcafe.tmp",
-        tmp_path / f".facts.{host()}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".one.{pid_scope()}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".facts.{pid_scope()}-{dead_pid}-0badcafe.tmp",
     )
     folder.mkdir()
     (folder / "half").write_text("half")
@@ -223,7 +224,7 @@ def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, 
 
 def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: Path) -> None:
     """In a container every start has the same id."""
-    left = tmp_path / f".facts.{host()}-{os.getpid()}-0badcafe.tmp"
+    left = tmp_path / f".facts.{pid_scope()}-{os.getpid()}-0badcafe.tmp"
     left.write_text("half")
     with replace_file(tmp_path / "facts"):
         pass
@@ -231,7 +232,7 @@ def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: P
 
 
 def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
-    other = tmp_path / f".facts.{host()}-{os.getppid()}-0badcafe.tmp"
+    other = tmp_path / f".facts.{pid_scope()}-{os.getppid()}-0badcafe.tmp"
     other.write_text("being written")
     with replace_file(tmp_path / "facts") as first:
         first.write(b"first")
@@ -239,6 +240,18 @@ def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
             second.write(b"second")
     assert other.exists()
     assert (tmp_path / "facts").read_bytes() == b"first"
+
+
+def test_containers_of_one_host_name_know_their_own_processes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    scopes = set()
+    for namespace in ("pid:[4026531836]", "pid:[4026532456]"):
+        monkeypatch.setattr(os, "readlink", lambda _, namespace=namespace: namespace)
+        pid_scope.cache_clear()
+        scopes.add(pid_scope())
+    monkeypatch.undo()
+    pid_scope.cache_clear()
+    assert len(scopes) == 2
+    assert all(re.fullmatch("[0-9a-f]{8}", scope) for scope in scopes)
 
 
 def test_what_another_machine_writes_is_left_alone_for_a_day(tmp_path: Path, dead_pid: int) -> None:
@@ -271,8 +284,8 @@ def test_a_folder_is_gone_under_its_name_before_its_files_go(tmp_path: Path, mon
 def test_files_that_only_look_alike_are_left_alone(tmp_path: Path, dead_pid: int) -> None:
     names = [
         "facts.tmp",
-        f"facts.{host()}-{dead_pid}-0badcafe.tmp",
-        f".factsheet.{host()}-{dead_pid}-0badcafe.tmp",
+        f"facts.{pid_scope()}-{dead_pid}-0badcafe.tmp",
+        f".factsheet.{pid_scope()}-{dead_pid}-0badcafe.tmp",
         ".facts.x.tmp",
     ]
     for name in names:

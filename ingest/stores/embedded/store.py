@@ -22,7 +22,7 @@ from ingest.stores.embedded.record import METADATA_FILE, Record, read_record
 from ingest.stores.embedded.shard import WRITER_WAIT_SECONDS, Access
 from ingest.stores.embedded.shard_lock import lock_shard, lock_writer
 from ingest.stores.embedded.writer import EmbeddedWriter
-from model.system.atomic import fsync_dir, remove_at_once, sweep
+from model.system.atomic import remove_at_once, sweep
 from model.system.disk import folder_bytes, need_space
 
 
@@ -40,9 +40,10 @@ class EmbeddedStore(Store):
 
     def names(self) -> list[str]:
         try:
-            return sorted(path.parent.name for path in self.root.glob(f"collections/*/{METADATA_FILE}"))
+            folders = [path.parent.name for path in self.root.glob(f"collections/*/{METADATA_FILE}")]
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from error
+        return sorted(name for name in folders if not name.startswith("."))  # but those that are being dropped
 
     def metadata(self, name: str) -> CollectionMetadata:
         return CollectionMetadata.from_json(self._record(name), name)
@@ -79,7 +80,4 @@ class EmbeddedStore(Store):
         self._record(name)
         folder = self._folder(name)
         with lock_writer(folder, name), lock_shard(folder, name, WRITER_WAIT_SECONDS):
-            (folder / METADATA_FILE).unlink()  # first: from here on the collection is gone as a whole
-            fsync_dir(folder)
-            remove_at_once(folder)
-            fsync_dir(folder.parent)
+            remove_at_once(folder, METADATA_FILE)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ingest.errors import StoreError, StoreInUse
-from model.system.process import forget, is_running, new_token
+from model.system.process import forget, is_running, new_token, pid_scope
 
 log = logging.getLogger("wordsight")
 
@@ -39,7 +39,7 @@ def lease(name: str, read: Callable[[], Mapping[str, Any] | None], write: Callab
         StoreInUse: another run holds it.
     """
     token = new_token()
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": token}
+    mine = {"host": socket.gethostname(), "scope": pid_scope(), "pid": os.getpid(), "token": token}
     _refuse_others(name, read(), mine)
     write({**mine, "at": time.time()})
     time.sleep(SETTLE_SECONDS)
@@ -87,4 +87,5 @@ def _refuse_others(name: str, held: Mapping[str, Any] | None, mine: Mapping[str,
 def _holds(held: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
     if abs(time.time() - held["at"]) >= LAPSED_SECONDS:
         return False
-    return held["host"] != mine["host"] or is_running(held["pid"], held["token"])
+    is_foreign = held.get("scope", mine["scope"]) != mine["scope"] or held["host"] != mine["host"]
+    return is_foreign or is_running(held["pid"], held["token"])

@@ -1,0 +1,52 @@
+"""What is kept of a picture and of a collection: literal ids and payloads, which stores out there hold."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from ingest.records import Picture, stable_id
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("cat/1.jpg", "dbaece4f-3a43-551d-9942-902f8d421870"),
+        ("Käse/芝士 🧀.jpg", "145da9a7-6b03-5c1e-aae7-548dbcfc8901"),
+        ("raw\udcff.jpg", "e890e768-d57e-5492-848e-22e323b43b42"),
+        ("", "344ff3e1-af46-5b59-a495-33643e9a3b05"),
+    ],
+)
+def test_a_name_is_the_same_point_in_every_version(name: str, id: str) -> None:
+    """With another namespace every run would add all pictures once more."""
+    assert stable_id(name) == UUID(id)
+
+
+def test_the_payload_of_a_picture() -> None:
+    picture = Picture("a/b/c.jpg", "00ff", 640, 480, 12_345, 1_700_000_000_123_456_789, 2.5, 77)
+    payload = {
+        "path": "a/b/c.jpg",
+        "label": "b",
+        "folders": ["a", "a/b"],
+        "sha256": "00ff",
+        "width": 640,
+        "height": 480,
+        "bytes": 12_345,
+        "mtime_ns": 1_700_000_000_123_456_789,
+        "visual_norm": 2.5,
+        "inode": 77,
+    }
+    assert picture.to_payload() == payload
+    assert Picture.from_payload(payload) == picture
+
+
+def test_a_name_that_is_no_utf8_comes_back_byte_for_byte() -> None:
+    picture = Picture("raw\udcff/x.jpg", "00", 1, 1, 1, 1, 1.0)
+    payload = picture.to_payload()
+    assert (payload["path"], payload["label"], payload["path_base64"]) == (
+        "raw\ufffd/x.jpg",
+        "raw\ufffd",
+        "cmF3/y94LmpwZw==",
+    )
+    assert Picture.from_payload(payload) == picture
