@@ -79,7 +79,8 @@ class Page:
     def cards(self) -> list[str]:
         """The labels of the pictures shown, once the answer is there."""
         self.wait(lambda: not self.all(".grid[aria-busy]"), "an answer")
-        return self.run("return [...document.querySelectorAll('.card .label')].map((one) => one.textContent)")
+        shown = self.run("return [...document.querySelectorAll('.card .label')].map((one) => one.textContent)")
+        return list(shown)
 
     def until(self, address: str) -> None:
         """Wait until the address holds that text, and its answer is shown."""

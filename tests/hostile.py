@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
 SIZE = (40, 30)
-SAVED_AS = {
+SAVED_AS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpg": ("JPEG", {"quality": 85}),
     "jpeg": ("JPEG", {"progressive": True}),
     "png": ("PNG", {}),
@@ -165,7 +166,10 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 def _bombs(hostile: Hostile) -> None:
     """Too many pixels for their bytes, too much text, too many scans, more frames than there are."""
-    add = lambda name, data: hostile.bad.add(hostile.write(f"bombs/{name}", data))  # noqa: E731
+
+    def add(name: str, data: bytes) -> None:
+        hostile.bad.add(hostile.write(f"bombs/{name}", data))
+
     for side in (20_000, 60_000):
         add(f"{side}.png", _png(side, side, b""))
     add("wide.png", _png(2**31 - 1, 2**31 - 1, b""))
