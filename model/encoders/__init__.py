@@ -21,7 +21,7 @@ from model.encoders.base import (
     weights_dir,
     weights_file,
 )
-from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, decode_threads, embed
+from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, Stopped, decode_threads, embed
 
 __all__ = [
     "BUNDLED_ENCODER",
@@ -37,6 +37,7 @@ __all__ = [
     "Failed",
     "Features",
     "OnnxEncoder",
+    "Stopped",
     "decode_threads",
     "embed",
     "encoder_spec",

@@ -24,7 +24,7 @@ from ingest.stores.snapshot import Manifest, SnapshotStore, verify
 from ingest.stores.snapshot import annoy as forest
 from model.encoders import Encoder
 from model.errors import DiskFull, PictureError, UsageError
-from model.system import cache
+from model.system import disk
 from model.system.atomic import sha256_file
 from tests.ingest.pictures import PICTURES, TAGS_NAME, WIDTHS, make_points
 from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
@@ -94,7 +94,7 @@ def test_a_snapshot_with_something_else_in_it_is_not_replaced(source: SmallStore
     export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     (tmp_path / "out" / "mine").mkdir()
     (tmp_path / "out" / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match=r"thesis\.txt is no part of the snapshot"):
+    with pytest.raises(UsageError, match=r"thesis\.txt does not belong to the snapshot"):
         export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     assert (tmp_path / "out" / "mine" / "thesis.txt").read_text() == "years of work"
 
@@ -110,7 +110,7 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
             (self.folder / PROJECTION_FILE).write_bytes(b"another")
 
     before = (source.root / "collections" / "pictures" / PROJECTION_FILE).read_bytes()
-    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
+    monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     try:
         with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
             export_collection(source, "pictures", tmp_path / "out", ExportOptions())
@@ -128,7 +128,7 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
         if self.name == "pictures":
             self.save(replace(self.metadata, pending=Pending.SWITCHING))
 
-    monkeypatch.setattr(EmbeddedCollection, "give_way", yield_lock)
+    monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
         export_collection(source, "pictures", tmp_path / "out", ExportOptions())
 
@@ -178,7 +178,7 @@ def test_a_few_pictures_make_a_snapshot_too(items: int, trees: int | None, tmp_p
 def test_a_target_that_was_not_met_is_said(
     source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(exporting, "build_forest_apart", lambda *args, **options: _poor(*args, **options))
+    monkeypatch.setattr(exporting, "build_forest_in_child", lambda *args, **options: _poor(*args, **options))
     export_collection(source, "pictures", tmp_path / "s", ExportOptions(target=0.9))
     assert "visual: only 0.500 recall@10 with 1 trees, 0.9 was the target" in capsys.readouterr().err
 
@@ -191,7 +191,7 @@ def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkey
     usage = namedtuple("Usage", "total used free")
     export_collection(source, "pictures", tmp_path / "s", ExportOptions())
     before = contents(tmp_path / "s")
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage(0, 0, cache.SPARE_BYTES + 1000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(0, 0, (64 << 20) + 1000))
     with pytest.raises(DiskFull, match="make room"):
         export_collection(source, "pictures", tmp_path / "s", ExportOptions(trees=2))
     assert contents(tmp_path / "s") == before
