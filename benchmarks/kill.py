@@ -9,7 +9,9 @@ cache, so that making the encoder and the word vectors is met too. Prints a row 
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,16 +22,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ingest.stores.embedded import EmbeddedStore
 from model.projections import load_projection
+from tests.commands import SCRIPTS
 from tests.kills import (
     Vectors,
     alone_on_a_core,
     assert_equal,
     bad_files,
     begin_with,
-    kill_repeatedly,
     leftovers,
     opens_with_right_vectors,
-    ran,
     small_pictures,
     vectors_in,
 )
@@ -38,6 +39,65 @@ COLD_KILLS = 8
 """Kills while the cache is being made, which each time begins anew; then a run comes to its end."""
 
 ROW = "{:<28} {:>6} {:>22} {:>10} {:>10}  {}\n"
+
+
+def ran(words: Sequence[str | Path], env: dict[str, str]) -> float:
+    """Run a command to its end; returns the seconds it took."""
+    started = time.monotonic()
+    done = subprocess.run(_of(words), capture_output=True, text=True, env=env, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return time.monotonic() - started
+
+
+def _of(words: Sequence[str | Path]) -> list[str]:
+    return [str(SCRIPTS / words[0]), *map(str, words[1:])]
+
+
+def killed_after(words: Sequence[str | Path], env: dict[str, str], seconds: float) -> bool:
+    """Start a command and kill it; whether it was still running then."""
+    process = subprocess.Popen(_of(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        told = process.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+    assert process.returncode == 0, told
+    return False
+
+
+def kill_repeatedly(
+    words: Sequence[str | Path],
+    env: dict[str, str],
+    *,
+    times: int,
+    whole: float,
+    seed: int,
+    look: Callable[[], object],
+    begin: Callable[[], object],
+) -> list[float]:
+    """Kill a command ``times`` times, each run going on where the one before was killed.
+
+    Args:
+        whole: seconds that a run takes; moments lie between none and all of it, the early ones more often, since
+            each run after a kill has less to do.
+        look: called after each kill. begin: called at first, and when a run came to its end before its moment.
+
+    Returns:
+        The moments, in seconds.
+    """
+    rng = random.Random(seed)
+    moments: list[float] = []
+    begin()
+    while len(moments) < times:
+        moment = rng.triangular(0, whole, 0)
+        if killed_after(words, env, moment):
+            moments.append(moment)
+            look()
+        else:
+            begin()
+    return moments
 
 
 class Bench:
@@ -89,7 +149,7 @@ class Bench:
             begin_with(store, tags if states else None)()
 
         def look() -> None:
-            states.append(opens_with_right_vectors(store, self.right))
+            states.append(len(opens_with_right_vectors(store, self.right)))
             if len(states) == COLD_KILLS:
                 ran(self.run, env)
 

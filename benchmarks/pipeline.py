@@ -2,7 +2,7 @@
 
     python benchmarks/pipeline.py FOLDER [--encoder vgg16] [--pictures 512] [--rounds 5]
 
-All on the same pictures, which differ from each other, in turn, in several rounds; medians are told, and ratios
+All on the same pictures, which differ from each other, in turn, in several rounds; medians are shown, and ratios
 taken within each round, for on a busy machine the rates themselves go up and down together.
 
 decode        read, hash, decode and frame, a thread a core: `model.encoders.embedding` without the encoder
@@ -10,10 +10,10 @@ encode        the encoder alone, a stream a core
 both allow    what is left to reach: every core takes pictures in turn and decodes, then encodes a batch, with no
               queue, no order, no store; nothing idles and nothing is handed over, so no pipeline is faster
 ingest run    `run_folder` with ConSE into a new collection, from its first picture to its last; start-up, which is
-              opening encoder, words and store and making the collection, is told apart
+              opening encoder, words and store and making the collection, is shown apart
 plain loop    Pillow, torch eager in batches of 32, `QdrantClient(path=...)`, one after the other
 
-Processor time is told beside: (decode + encode) / ingest, which the rest of a busy machine hardly changes.
+Processor time is shown beside: (decode + encode) / ingest, which the rest of a busy machine hardly changes.
 It is not called ingest.py because that would hide the package `ingest` from every script beside it.
 With --encoder vgg16 the cache must hold weights; seeded ones will do: `model fetch --weights FILE --unverified`.
 """
@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 
 from ingest.collection import Options, ensure_tags
-from ingest.pipeline import run as run_module
 from ingest.pipeline import run_folder
+from ingest.pipeline.embedding import Embedding
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import (
     DEFAULT_MAX_SECONDS,
@@ -87,7 +87,7 @@ def main(folder: Path, encoder_name: str, pictures: int, rounds: int) -> None:
                     wall, cpu = Watched.last - Watched.first, Watched.cpu
                 rates[name].append(done / wall)
                 costs[name].append(1000 * cpu / done)
-    tell(rates, costs, starts, len(files), encoder_name, rounds)
+    show(rates, costs, starts, len(files), encoder_name, rounds)
 
 
 def choose(folder: Path, target: Path, count: int) -> list[PictureFile]:
@@ -132,21 +132,21 @@ class Watched:
 
 
 def ingest(store: EmbeddedStore, folder: Path, encoder_name: str, expected: int) -> int:
-    inner = run_module.Ingest._embed
+    inner = Embedding.run
 
-    def timed(self: run_module.Ingest, *args: object) -> None:
-        if self.encoder.spec.name == encoder_name:
-            self.encoder.encode(np.zeros((1, 224, 224, 3), np.uint8))  # making the session is start-up
+    def timed(self: Embedding, *args: object) -> None:
+        if self._encoder.spec.name == encoder_name:
+            self._encoder.encode(np.zeros((1, 224, 224, 3), np.uint8))  # making the session is start-up
         Watched.first, cpu = time.perf_counter(), time.process_time()
         inner(self, *args)  # type: ignore[arg-type]
         Watched.last, Watched.cpu = time.perf_counter(), time.process_time() - cpu
 
-    run_module.Ingest._embed = timed  # type: ignore[method-assign, assignment]
+    Embedding.run = timed  # type: ignore[method-assign, assignment]
     try:
         options = Options(encoder=encoder_name, words=BUNDLED.words, projection="conse", offline=True)
         report = run_folder(store, folder, "benchmark", options)
     finally:
-        run_module.Ingest._embed = inner  # type: ignore[method-assign]
+        Embedding.run = inner  # type: ignore[method-assign]
     assert report.added == expected, report  # noqa: S101
     store.drop("benchmark")
     return report.added
@@ -188,7 +188,7 @@ class PlainLoop:
         return len(files)
 
 
-def tell(
+def show(
     rates: dict[str, list[float]],
     costs: dict[str, list[float]],
     starts: list[float],
@@ -210,8 +210,8 @@ def tell(
     bare = [d + e for d, e in zip(costs["decode"], costs["encode"], strict=True)]
     share = [b / i for b, i in zip(bare, costs["ingest run"], strict=True)]
     print(f"  ingest run / both allow, by the clock:       {ratio('ingest run', 'both allow')}")
-    told = f"{statistics.median(share):.3f}  ({min(share):.3f} - {max(share):.3f})"
-    print(f"  (decode + encode) / ingest run, processor:   {told}")
+    processor = f"{statistics.median(share):.3f}  ({min(share):.3f} - {max(share):.3f})"
+    print(f"  (decode + encode) / ingest run, processor:   {processor}")
     print(f"  ingest run / plain loop, by the clock:       {ratio('ingest run', 'plain loop')}")
 
 

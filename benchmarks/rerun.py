@@ -3,7 +3,7 @@
     python benchmarks/rerun.py [FILES=10000] [RUNS=5]
 
 The files are copies of one tiny picture in folders of a hundred; the first run encodes it once and stores a point
-for each. Told: a whole `ingest run` process, and in one process the scan with the comparison alone.
+for each. Shown: a whole `ingest run` process, and in one process the scan with the comparison alone.
 """
 
 from __future__ import annotations
@@ -55,16 +55,15 @@ def compare(folder: Path) -> float:
     """What `run_folder` does of a re-run that is not start-up: scan, read what is stored, compare."""
     from ingest.collection import Options
     from ingest.pipeline import Report
-    from ingest.pipeline.run import Ingest
+    from ingest.pipeline.run import bring_up_to_date, open_run
     from ingest.stores.embedded import EmbeddedStore
     from model.pictures import LeftOut, scan
 
     store = EmbeddedStore(Path(os.environ["WORDSIGHT_STORE"]))
     name = next(iter(store.collections()))
-    with store.open(name, write=True) as collection:
-        ingest = Ingest(store, collection, folder.resolve(), Options(), Report(name))
+    with open_run(store, folder.resolve(), Options(), Report(name)) as run:
         started = time.perf_counter()
-        ingest.bring_up_to_date(list(scan(folder.resolve(), LeftOut())))
+        bring_up_to_date(run, list(scan(folder.resolve(), LeftOut())))
         return time.perf_counter() - started
 
 

@@ -1,15 +1,16 @@
-"""The command `ingest`: options in, reports out; no logic."""
+"""The command `ingest`: options in, reports out; no logic. It must not know how anything is done."""
 
 from __future__ import annotations
 
-import json as json_format
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ingest import report
+from ingest.options import ApiKey, CollectionName, Json, MaxMegapixels, MaxSeconds, StoreDir, Url
 from ingest.stores import choose_collection, none_yet, open_store
 from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
@@ -25,24 +26,9 @@ from model.system.terminal import NothingFoundError
 
 app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
 
-StoreDir = Annotated[
-    Path | None, typer.Option("--store", envvar="WORDSIGHT_STORE", help="Folder of the embedded store.")
+WantedProjection = Annotated[
+    str, typer.Option("--projection", help="conse, joint, devise, a file, or auto: joint where the labels allow.")
 ]
-Url = Annotated[str, typer.Option("--url", envvar="QDRANT_URL", help="Use a Qdrant server instead.")]
-ApiKey = Annotated[
-    str, typer.Option("--api-key", envvar="QDRANT_API_KEY", help="The server's key.", show_default=False)
-]
-CollectionName = Annotated[
-    str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
-]
-MaxMegapixels = Annotated[
-    int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")
-]
-MaxSeconds = Annotated[
-    int,
-    typer.Option("--max-seconds", min=0, help="Give a file up after this, plus 1 for each MB; 0 lifts the limit."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @app.command()
@@ -53,9 +39,7 @@ def run(
     ] = "",
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
-    projection: Annotated[
-        str, typer.Option(help="conse, joint, devise, a file, or auto: joint where the labels allow.")
-    ] = AUTO,
+    projection: WantedProjection = AUTO,
     offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
@@ -71,9 +55,10 @@ def run(
             show_default=False,
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on with what changes, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the collection up to date until Ctrl-C.")] = False,
     poll: Annotated[
-        int, typer.Option("--poll", min=1, help="With --watch, look every so many seconds whatever is told.")
+        int,
+        typer.Option("--poll", min=1, help="With --watch, look every so many seconds in any case."),
     ] = DEFAULT_POLL_SECONDS,
     store: StoreDir = None,
     url: Url = "",
@@ -96,12 +81,12 @@ def run(
         device=device,
         quantize=quantize,
     )
-    opened = open_store(store, url, api_key)
-    if watch:
-        done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
-    else:
-        done = run_folder(opened, folder, collection, options)
-        report.tell_run(done)
+    with open_store(store, url, api_key) as opened:
+        if watch:
+            done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
+        else:
+            done = run_folder(opened, folder, collection, options)
+            report.note_run(done)
     if done.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -109,9 +94,7 @@ def run(
 @app.command()
 def reproject(
     collection: CollectionName = "",
-    projection: Annotated[
-        str, typer.Option(help="conse, joint, devise, a file, or auto: joint where the labels allow.")
-    ] = AUTO,
+    projection: WantedProjection = AUTO,
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
@@ -119,21 +102,21 @@ def reproject(
     """New semantic vectors from the stored visual ones, by a projection trained anew or given; opens no picture."""
     from ingest.pipeline import reproject as reproject_collection
 
-    opened = open_store(store, url, api_key)
-    reproject_collection(opened, choose_collection(opened, collection), projection)
+    with open_store(store, url, api_key) as opened:
+        reproject_collection(opened, choose_collection(opened, collection), projection)
 
 
 @app.command()
 def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: ApiKey = "") -> None:
     """The collections: pictures, labels, encoder, words, projection, where, how big."""
-    opened = open_store(store, url, api_key)
-    rows = report.status_rows(opened)
-    if json:
-        sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
-    else:
-        report.write_status(rows, opened.where)
-    if not rows:
-        raise NothingFoundError(none_yet(opened))
+    with open_store(store, url, api_key) as opened:
+        rows = report.status_rows(opened)
+        if json:
+            terminal.write_json(rows)
+        else:
+            report.write_status(rows, opened.where)
+        if not rows:
+            raise NothingFoundError(none_yet(opened))
 
 
 @app.command()
@@ -153,17 +136,17 @@ def failures(
     from ingest.collection import Options
     from ingest.pipeline import retry_failures
 
-    opened = open_store(store, url, api_key)
     options = Options(max_megapixels=max_megapixels, max_seconds=max_seconds)
-    for name in report.names_of(opened, collection) if retry else ():
-        report.tell_run(retry_failures(opened, name, options))
-    rows = report.failure_rows(opened, collection)
-    if json:
-        sys.stdout.writelines(json_format.dumps(row) + "\n" for row in rows)
-    else:
-        report.write_failures(rows)
-    if not rows:
-        raise NothingFoundError("no bad files" if opened.collections() else none_yet(opened))
+    with open_store(store, url, api_key) as opened:
+        for name in report.names_of(opened, collection) if retry else ():
+            report.note_run(retry_failures(opened, name, options))
+        rows = report.failure_rows(opened, collection)
+        if json:
+            terminal.write_json(rows)
+        else:
+            report.write_failures(rows)
+        if not rows:
+            raise NothingFoundError("no bad files" if opened.collections() else none_yet(opened))
 
 
 @app.command()
@@ -175,14 +158,14 @@ def drop(
     api_key: ApiKey = "",
 ) -> None:
     """Remove a collection; the pictures themselves are not touched."""
-    opened = open_store(store, url, api_key)
-    pictures = opened.summary(collection).points
-    if not yes and not sys.stdin.isatty():
-        raise UsageError(f"{collection!r} holds {pictures} pictures: say --yes to remove it without being asked")
-    if not yes:
-        typer.confirm(f"Remove collection {collection!r} with {pictures} pictures?", abort=True, err=True)
-    opened.drop(collection)
-    terminal.note(f"removed collection {collection!r} with {pictures} pictures; the files themselves are as before")
+    with open_store(store, url, api_key) as opened:
+        pictures = opened.summary(collection).points
+        if not yes and not sys.stdin.isatty():
+            raise UsageError(f"{collection!r} holds {pictures} pictures: --yes removes it without asking")
+        if not yes:
+            typer.confirm(f"Remove collection {collection!r} with {pictures} pictures?", abort=True, err=True)
+        opened.drop(collection)
+    terminal.note(f"removed collection {collection!r} with {pictures} pictures; the files themselves were not touched")
 
 
 @app.command()
@@ -203,21 +186,21 @@ def export(
         int, typer.Option(min=0, max=2**31 - 2, help="Of the trees: the same seed gives the same files.")
     ] = 0,
     with_encoder: Annotated[
-        bool, typer.Option("--with-encoder", help="Carry the encoder too, to ask with new pictures.")
+        bool, typer.Option("--with-encoder", help="Include the encoder, to query with new pictures.")
     ] = False,
-    with_thumbnails: Annotated[bool, typer.Option("--with-thumbnails", help="Carry small copies.")] = False,
-    with_pictures: Annotated[bool, typer.Option("--with-pictures", help="Carry the pictures themselves.")] = False,
+    with_thumbnails: Annotated[bool, typer.Option("--with-thumbnails", help="Include thumbnails.")] = False,
+    with_pictures: Annotated[bool, typer.Option("--with-pictures", help="Include the pictures themselves.")] = False,
     store: StoreDir = None,
     url: Url = "",
     api_key: ApiKey = "",
 ) -> None:
-    """Write a collection to files that can be asked anywhere: `query ... --snapshot FOLDER`."""
-    from ingest.pipeline import ExportOptions, export_collection, tell_export
+    """Write a collection to files that can be queried anywhere: `query ... --snapshot FOLDER`."""
+    from ingest.pipeline import ExportOptions, export_collection
 
     options = ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
-    opened = open_store(store, url, api_key)
-    name = choose_collection(opened, collection)
-    tell_export(export_collection(opened, name, folder, options), folder)
+    with open_store(store, url, api_key) as opened:
+        name = choose_collection(opened, collection)
+        report.note_export(export_collection(opened, name, folder, options), folder)
 
 
 @app.command()
@@ -231,12 +214,14 @@ def verify(
     url: Url = "",
     api_key: ApiKey = "",
 ) -> None:
-    """Is a snapshot whole, does it find what is near, does it answer as the collection does?"""
+    """Check that a snapshot is complete, finds what is near, and answers as the collection does."""
     from ingest.stores.snapshot import SnapshotStore
     from ingest.stores.snapshot import verify as verify_snapshot
 
-    live = open_store(store, url, api_key) if against_collection else None
-    verified = verify_snapshot(SnapshotStore(expanded(folder)), live, against_collection)
+    with ExitStack() as opened:
+        live = opened.enter_context(open_store(store, url, api_key)) if against_collection else None
+        snapshot = opened.enter_context(SnapshotStore(expanded(folder)))
+        verified = verify_snapshot(snapshot, live, against_collection)
     report.write_verified(verified, as_json=json)
     if verified.differences:
         raise NothingFoundError(f"the snapshot differs from {against_collection!r}: export it again")

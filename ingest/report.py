@@ -1,4 +1,6 @@
-"""What `ingest` tells: the end of a run, the collections there are, the files that were bad."""
+"""What the command `ingest` shows: how a run ended, the collections, the bad files, an export, a check.
+
+It must not know how any of it came about."""
 
 from __future__ import annotations
 
@@ -6,14 +8,16 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ingest.collection import read_failures
 from ingest.errors import StoreError
 from ingest.pipeline import Report
-from ingest.stores import Store
-from ingest.stores.snapshot import Verified
+from ingest.stores import VISUAL, Store
+from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
+from model.pictures import LeftOut
 from model.system.disk import in_mb
 from model.system.events import note
 from model.system.names import shown
@@ -24,49 +28,54 @@ SHOWN_FOLDERS = 20
 
 def what_changed(report: Report) -> str:
     """Of a run that kept a collection in step: what it found, empty where nothing changed."""
-    return _told({"new": report.added, "changed": report.updated, "removed": report.removed, "bad": report.failed})
+    return _listed({"new": report.added, "changed": report.updated, "removed": report.removed, "bad": report.failed})
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def tell_run(report: Report) -> None:
-    """The summary line, and what was left out, on stderr."""
+def note_run(report: Report) -> None:
+    """The summary line of a run, and what was left out."""
     counts = {
         "new": report.added,
         "changed": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,
-        "gone but kept": report.missing,
+        "missing but kept": report.missing,
         "bad": report.failed,
         "bad before and not tried again": report.failed_before,
     }
-    told = _told(counts) or "nothing to do"
-    copied = f"; {report.copied} of the new or changed known by their content" if report.copied else ""
-    note(f"{report.collection}: {report.total} pictures; {told}{copied}")
-    left_out = report.left_out
+    copied = f"; {report.copied} of them copies of indexed pictures, not encoded again" if report.copied else ""
+    note(f"{report.collection}: {report.total} pictures; {_listed(counts) or 'nothing to do'}{copied}")
+    _note_left_out(report.left_out)
+    if report.interrupted:
+        note(f"interrupted after {report.done} of {report.to_do}: run the same command again to continue")
+
+
+def _note_left_out(left_out: LeftOut) -> None:
     for folder, reason in list(left_out.unreadable.items())[:SHOWN_FOLDERS]:
-        note(f"could not read the folder {folder!r}: {reason}; what was known of it is kept")
+        note(f"could not read the folder {folder!r}: {reason}; what was indexed of it is kept")
     if len(left_out.unreadable) > SHOWN_FOLDERS:
-        note(f"folders that could not be read in all: {len(left_out.unreadable)}")
+        note(f"{len(left_out.unreadable)} folders could not be read in all")
     if left_out.links:
         note(f"links to folders not entered: {len(left_out.links)}; --follow-links enters them")
     if left_out.snapshots:
         named = ", ".join(shown(folder) for folder in left_out.snapshots[:SHOWN_FOLDERS])
-        note(f"snapshots left out, whose pictures are copies: {named}")
+        note(f"snapshots left out, because their pictures are copies: {named}")
     if left_out.special:
         note(f"pipes, sockets and devices left out: {left_out.special}")
     if left_out.endings:
         endings = ", ".join(f"{count} {ending}" for ending, count in left_out.endings.most_common(5))
         note(f"other files left out: {left_out.endings.total()} ({endings})")
-    if report.interrupted:
-        note(f"interrupted after {report.done} of {report.to_do}: run the same command again to go on")
 
 
 def status_rows(store: Store) -> list[dict[str, Any]]:
-    """One record a collection of pictures; ``labels`` is None where it cannot be opened now, for which
-    ``problem`` is the reason, and ``pictures`` then is what the last run that ended recorded."""
+    """One record a collection of pictures.
+
+    Where a collection cannot be opened now, ``problem`` says why, ``labels`` is None, and ``pictures`` is what the
+    last completed run recorded.
+    """
     rows = []
     for name in store.collections():
         summary = store.summary(name)
@@ -97,7 +106,8 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
 
 
 def _counted(store: Store, name: str) -> tuple[tuple[int, int] | None, str]:
-    """Pictures and labels, from the collection itself: while it is written, its record lags behind; or why not."""
+    """Pictures and labels, counted in the collection itself, since its record lags behind while it is written; or
+    None and the reason why they cannot be counted."""
     try:
         with store.open(name) as collection:
             return (collection.count(), len(collection.labels())), ""
@@ -108,9 +118,9 @@ def _counted(store: Store, name: str) -> tuple[tuple[int, int] | None, str]:
 def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
     """A paragraph a collection on stdout."""
     for row in rows:
-        labels = "not to be had now" if row["labels"] is None else row["labels"]
+        labels = "not available" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
-        pending = " (an `ingest run` that ended early has more to do)" if row["pending"] else ""
+        pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
             f"  pictures    {row['pictures']}, labels {labels}",
@@ -119,7 +129,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
-            f"  updated     {row['updated'] or 'never to the end'}",
+            f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
@@ -127,8 +137,8 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
 
 
 def _kind_of_search(graph: int, quantized: bool) -> str:
-    codes = ", followed by int8 codes" if quantized else ""
-    return f"by a graph (HNSW) over {graph} pictures{codes}, exact among newer ones" if graph else "exact"
+    codes = " with int8 codes" if quantized else ""
+    return f"graph (HNSW) over {graph} pictures{codes}; exact among newer ones" if graph else "exact"
 
 
 def names_of(store: Store, collection: str) -> list[str]:
@@ -157,9 +167,20 @@ def write_verified(verified: Verified, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(asdict(verified)) + "\n")
         return
-    lines = [f"{verified.files} files are as they were exported"]
+    lines = [f"{verified.files} files are unchanged since the export"]
     lines += [f"{space}: recall@10 {found:.3f}" for space, found in verified.recall.items()]
     if verified.compared:
         lines.append(f"{verified.compared} answers compared, {len(verified.differences)} differences")
         lines += [f"{space}: {share:.3f} of the collection's hits" for space, share in verified.agreement.items()]
     sys.stdout.write("\n".join([*lines, *verified.differences]) + "\n")
+
+
+def note_export(manifest: Manifest, target: Path) -> None:
+    """What was exported, and how good the indexes are."""
+    size = sum(file["bytes"] for file in manifest.files.values())
+    note(f"{manifest.collection}: {manifest.indexes[VISUAL].items} pictures in {target}, {in_mb(size)}")
+    for name, space in manifest.indexes.items():
+        note(
+            f"{name}: {space.items} vectors, {space.trees} trees, search_k {space.search_k}, "
+            f"recall@10 {space.recall:.3f} on {space.sample} of them"
+        )

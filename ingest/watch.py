@@ -2,9 +2,9 @@
 
     bring up to date -> wait for a change -> wait until it is quiet -> bring up to date -> ...
 
-What the system tells of a change only says when to look: each look is a whole `ingest run`, which passes over
-unchanged files. So nothing is missed that was not told, and network disks, which tell nothing of what other
-machines change, are looked at every so often. Between looks the collection belongs to whoever wants it.
+A change that the system reports only says when to look: each look is a whole `ingest run`, which passes over
+unchanged files. So nothing is missed that was not reported, and network disks, which do not report what other
+machines change, are looked at every so often. Between looks the collection is free for others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ingest.collection import Options
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.pipeline import Report, run_folder
-from ingest.report import tell_run, what_changed
+from ingest.report import note_run, what_changed
 from ingest.stores import Store
 from model.errors import CacheError, DatasetError, DiskFull
 from model.pair import AUTO
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
 DEFAULT_POLL_SECONDS = 600
-"""How often to look although nothing was told."""
+"""How often to look although no change was reported."""
 
 QUIET_SECONDS = 1.0
-"""No change for so long, and those before are taken together: a file is seldom written more slowly."""
+"""Changes are taken together until there was none for so long: a file is seldom written more slowly."""
 
 TOGETHER_SECONDS = 30.0
-"""Where it is never quiet, changes are taken together for so long."""
+"""Where changes never pause, they are taken together for so long."""
 
 TICK_SECONDS = 2.0
-"""How often to see whether the folder is still the same one: a disk may be unmounted and mounted again."""
+"""How often to check that the folder is still the same one: a disk may be unmounted and mounted again."""
 
 AGAIN_SECONDS = 30.0
 """After a look that failed for a passing cause, such as a store in use."""
@@ -57,7 +57,7 @@ def watch_folder(
     """Bring a collection up to date with ``folder`` again and again, until Ctrl-C.
 
     Args:
-        poll_seconds: look so often, whatever is told.
+        poll_seconds: look this often although no change is reported.
 
     Returns:
         What the last look did, or was doing.
@@ -69,7 +69,7 @@ def watch_folder(
     root = dataset_root(folder)
     changes = Changes(root, _places(store), poll_seconds)  # before the first look, so that none is missed in between
     report = run_folder(store, folder, name, options)
-    tell_run(report)
+    note_run(report)
     if report.interrupted:
         return report
     note(f"watching {root}: Ctrl-C ends it")
@@ -79,9 +79,7 @@ def watch_folder(
         while not report.interrupted:
             changes.wait(AGAIN_SECONDS if failure else poll_seconds)
             try:
-                if report.collection not in store.names():
-                    raise CollectionNotFound(f"collection {report.collection!r} was dropped from {store.where}")
-                report = run_folder(store, folder, report.collection, options)
+                report = _look_again(store, folder, report.collection, options)
             except CollectionNotFound:
                 raise
             except (DatasetError, StoreError, DiskFull, CacheError) as error:
@@ -89,7 +87,7 @@ def watch_folder(
                     note(f"{_now()} {error}; trying again")
                 failure = str(error)
             else:
-                if changed := what_changed(report) or (failure and "in step again"):
+                if changed := what_changed(report) or (failure and "up to date again"):
                     note(f"{_now()} {report.collection}: {report.total} pictures; {changed}")
                 failure = ""
     except KeyboardInterrupt:
@@ -97,8 +95,14 @@ def watch_folder(
     return report
 
 
+def _look_again(store: Store, folder: Path, name: str, options: Options) -> Report:
+    if name not in store.names():
+        raise CollectionNotFound(f"collection {name!r} was dropped from {store.where}")
+    return run_folder(store, folder, name, options)
+
+
 def _places(store: Store) -> list[str]:
-    """What changes because of ourselves, where the store lies in the folder."""
+    """Folders that this program changes itself, where the store lies in the folder."""
     return [str(Path(store.where).resolve())] if Path(store.where).is_dir() else []
 
 
@@ -107,10 +111,10 @@ def _now() -> str:
 
 
 class Changes:
-    """Waits until pictures below ``root`` change, or may have.
+    """Waits until pictures below ``root`` change, or may have changed.
 
     Args:
-        without: folders whose changes say nothing.
+        without: folders whose changes do not count.
     """
 
     def __init__(self, root: Path, without: list[str], poll_seconds: float) -> None:
@@ -121,19 +125,19 @@ class Changes:
         self._listener = self._listen()
 
     def wait(self, seconds: float) -> None:
-        """Return when pictures changed and it is quiet again, when the folder is another, or after ``seconds``."""
+        """Return when pictures changed and no more do, when the folder is another one, or after ``seconds``."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self._told(min(TICK_SECONDS, left)):
+            if self._reported(min(TICK_SECONDS, left)):
                 return
             identity = _identity(self._root)
-            if identity != self._identity:  # gone, or another disk: what was listened to says nothing of it
+            if identity != self._identity:  # gone, or another disk, whose changes are not reported here
                 self._identity = identity
                 self._listener = self._listen()
                 return
 
     def _listen(self) -> RustNotify | None:
-        """What the system tells from now on; None where it cannot."""
+        """What the system reports from now on; None where it cannot."""
         from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
         if self._identity is None:
@@ -141,19 +145,19 @@ class Changes:
         try:
             return RustNotify([str(self._root)], False, False, 0, True, True)
         except (OSError, WatchfilesRustInternalError) as error:  # more folders than it watches for one user
-            note(f"the system tells of no changes in {self._root} ({error}): looking every {self._poll_seconds:.0f} s")
+            note(f"cannot watch {self._root} for changes ({error}): looking every {self._poll_seconds:.0f} s")
             return None
 
-    def _told(self, seconds: float) -> bool:
-        """Whether pictures changed within ``seconds``; then it has become quiet."""
+    def _reported(self, seconds: float) -> bool:
+        """Whether pictures changed within ``seconds``; it then returns when there are no more changes."""
         if self._listener is None:
             time.sleep(seconds)
             return False
         together, quiet = (int(1000 * span) for span in (TOGETHER_SECONDS, QUIET_SECONDS))
-        told = self._listener.watch(together, quiet, int(1000 * seconds) or 1, None)
-        if told == "signal":
+        changes = self._listener.watch(together, quiet, int(1000 * seconds) or 1, None)
+        if changes == "signal":
             raise KeyboardInterrupt
-        return isinstance(told, set) and any(self._counts(path) for _, path in told)
+        return isinstance(changes, set) and any(self._counts(path) for _, path in changes)
 
     def _counts(self, path: str) -> bool:
         """Whether a change of that path can matter: a picture's, or one of what may have been a folder of them."""

@@ -1,4 +1,8 @@
-"""The command `model`: options in, tables out; no logic."""
+"""The command `model`: options in, tables out; no logic.
+
+It knows no store: what finds stored vectors (`model.projections.training.StoredVectors`) is its context's object,
+put there by whoever starts it (`ingest.__main__.model`); without one every picture is encoded.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +86,7 @@ def fetch(
 
 @app.command()
 def train(
+    context: typer.Context,
     folder: Annotated[
         Path,
         typer.Argument(
@@ -126,11 +131,13 @@ def train(
         words=words,
         offline=offline,
         device=device,
+        stored=context.obj,
     )
 
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="One sub-folder a label.", metavar="FOLDER", parser=terminal.path)],
     projection: Annotated[
         list[str] | None,
@@ -166,7 +173,7 @@ def evaluate(
         check_target(report)
     exam = Exam(folder, unseen, hold_out or (), test_share, seed)
     names = projection or MADE_ON_THE_SPOT
-    found = judge(exam, names, encoder=encoder, words=words, offline=offline, device=device)
+    found = judge(exam, names, encoder=encoder, words=words, offline=offline, device=device, stored=context.obj)
     try:
         if report:
             from model.judging import write_report

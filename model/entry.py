@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 
 INTERRUPTED = 130
 """The exit status of a command ended by Ctrl-C: 128 and the number of the signal, as shells count."""
 
 
-def enter(cli: str) -> None:
-    """Import the module ``cli`` and run its ``app``."""
+def enter(cli: str, given: object = None) -> None:
+    """Import the module ``cli`` and run its ``app``; ``given`` is its context's object."""
     try:
         run_cli = import_module("model.system.terminal").run_cli
-        run_cli(import_module(cli).app)
+        run_cli(partial(import_module(cli).app, obj=given))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -1,13 +1,14 @@
-"""SIGKILL at random moments: nothing acknowledged is lost, doubled or mixed up, and nothing is left over."""
+"""SIGKILL at counted moments: nothing acknowledged is lost, doubled or mixed up, and nothing is left over.
+
+`benchmarks/kill.py` kills at random moments, and many more times.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-import subprocess
-import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,203 +17,235 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.collection import Options, ensure_tags, need_tags
+from ingest.errors import CollectionNotFound
+from ingest.pipeline import ExportOptions, export_collection, reproject, run_folder
 from ingest.stores import SEMANTIC
 from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.snapshot import SnapshotStore, verify
+from model.encoders import Encoder
 from model.projections import load_projection
+from model.projections.training import recipe_of, train_folder
+from model.words import Words
 from tests.kills import (
+    LEARNT,
     Vectors,
     alone_on_a_core,
     assert_equal,
     bad_files,
-    begin_with,
-    kill_repeatedly,
-    killed_after,
     leftovers,
     opens_with_right_vectors,
-    ran,
     small_pictures,
     vectors_in,
 )
+from tests.staged import REPLACE, UPSERT, Moment, acknowledged_in, killed
 
-PICTURES = 200
-KILLS_OF_A_FIRST_RUN = 4
-KILLS = 16
+PICTURES = 600
+"""Ten batches of an ingest, and three pages of a change of projection."""
+
+DIFFERENT = 90
+BAD_FILES = {"z/bad-0.png", "z/bad-1.png"}
+
+CREATE = "ingest.stores.embedded:EmbeddedStore.create"
+CLOSE = "ingest.stores.embedded.collection:EmbeddedCollection.close"
+SAVE = "ingest.stores.embedded.collection:EmbeddedCollection.save"
+SET_VECTORS = "ingest.stores:Collection.set_vectors"
+WRITE_FILE = "ingest.stores.embedded.collection:EmbeddedCollection.write_file"
 
 
 class Right:
-    """A collection whose making was never interrupted."""
+    """A collection whose making was never interrupted, projected by ConSE; and a trained head."""
 
     def __init__(self, place: Path, cache: Path, tags: Path) -> None:
-        self.folder = small_pictures(place / "photos", PICTURES, bad=2)
+        self.folder = small_pictures(place / "photos", PICTURES, different=DIFFERENT)
+        (self.folder / "z").mkdir()  # the last to be read
+        for name in BAD_FILES:
+            (self.folder / name).write_bytes(b"no picture")
         self.cache = cache
         self.store = place / "store"
         shutil.copytree(tags, self.store)
-        self.seconds = ran(self.command, self.env(self.store))
-        self.vectors: Vectors = vectors_in(self.store, "photos")
+        self.finish(self.store)
+        self.conse: Vectors = vectors_in(self.store, "photos")
+        self.learnt = place / "learnt"
+        for label in LEARNT:
+            shutil.copytree(self.folder / label, self.learnt / label)
+        self.head = place / "head.safetensors"
+        self.train(self.head)
+        shutil.copytree(self.store, place / "trained")
+        reproject(EmbeddedStore(place / "trained"), "photos", str(self.head))
+        self.joint: Vectors = vectors_in(place / "trained", "photos")
 
     @property
-    def command(self) -> list[str | Path]:
-        return ["ingest", "run", self.folder, "--offline"]
+    def run(self) -> list[str | Path]:
+        return ["ingest", "run", self.folder, "--offline", "--projection", "conse"]
 
     def env(self, store: Path) -> dict[str, str]:
         return alone_on_a_core(WORDSIGHT_STORE=str(store), WORDSIGHT_CACHE=str(self.cache))
 
+    def finish(self, store: Path) -> None:
+        """A whole run."""
+        run_folder(EmbeddedStore(store), self.folder, "", Options(offline=True, projection="conse"))
+
+    def train(self, out: Path) -> None:
+        recipe = recipe_of("best", test_share=0.2, seed=0, epochs=None, patience=None)
+        train_folder(self.learnt, out, recipe=recipe, encoder="auto", words="auto", offline=True, device="cpu")
+
 
 @pytest.fixture(scope="module")
 def right(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Right:
-    right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store)
-    assert len(right.vectors) == PICTURES
-    assert EmbeddedStore(right.store).metadata("photos").projection == "joint"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
+        right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store)
+    assert len(right.conse) == PICTURES
+    assert not np.allclose(right.conse["cat/00000.jpg"][SEMANTIC], right.joint["cat/00000.jpg"][SEMANTIC], atol=0.1)
     return right
 
 
-def test_an_ingest_killed_at_twenty_moments(right: Right, tags_store: Path, tmp_path: Path) -> None:
-    """A few moments of the very first run, which makes the tag vocabulary; the others where that is there."""
+RUN_MOMENTS = {
+    Moment(CREATE, "after"): 0,
+    Moment(REPLACE, "before"): 0,
+    Moment(REPLACE, "after", 2): 0,
+    Moment(UPSERT, "before"): 0,
+    Moment(UPSERT, "after"): 64,
+    Moment(UPSERT, "after", 2): 192,
+    Moment(UPSERT, "before", 4): 384,
+    Moment(UPSERT, "after", 4): 600,
+    Moment("ingest.collection.ledger:Ledger.save", "before"): 600,
+    Moment("ingest.collection.ledger:Ledger.save", "after"): 600,
+    Moment(CLOSE, "before"): 600,
+    Moment(CLOSE, "after"): 600,
+}
+"""When each run in turn is killed, which goes on where the one before was; and how many pictures are there then."""
+
+
+def test_an_ingest_killed_at_twelve_moments(right: Right, tags_store: Path, tmp_path: Path) -> None:
+    store, acknowledged = tmp_path / "store", tmp_path / "acknowledged"
+    shutil.copytree(tags_store, store)
+    for moment, expected in RUN_MOMENTS.items():
+        killed(right.run, moment, right.env(store), acknowledged=acknowledged)
+        there = opens_with_right_vectors(store, right.conse)
+        assert len(there) == expected, moment
+        promised = set(acknowledged_in(acknowledged, "photos"))
+        assert len(promised) == expected, moment
+        assert_equal(there, {path: right.conse[path] for path in promised})
+    right.finish(store)
+    assert_equal(vectors_in(store, "photos"), right.conse)
+    assert bad_files(store, "photos") == BAD_FILES
+    assert leftovers(store, right.cache) == []
+
+
+def test_a_first_ingest_killed_while_it_makes_the_tag_vocabulary(
+    right: Right, tags_store: Path, tmp_path: Path, words: Words, encoder: Encoder
+) -> None:
     store = tmp_path / "store"
-    env = right.env(store)
-    there: list[int] = []
-
-    def finish() -> None:
-        ran(right.command, env)
-        assert_equal(vectors_in(store, "photos"), right.vectors)
-        assert bad_files(store, "photos") == {"bad-0.png", "bad-1.png"}
-        assert leftovers(store, right.cache) == []
-
-    for times, beginning, seed in ((KILLS_OF_A_FIRST_RUN, None, 11), (KILLS, tags_store, 12)):
-        shutil.rmtree(store, ignore_errors=True)
-
-        def finish_and_begin(beginning: Path | None = beginning) -> None:
-            if store.exists():
-                finish()
-            begin_with(store, beginning)()
-
-        kill_repeatedly(
-            right.command,
-            env,
-            times=times,
-            whole=right.seconds,
-            seed=seed,
-            look=lambda: there.append(opens_with_right_vectors(store, right.vectors)),
-            begin=finish_and_begin,
-        )
-        finish()
-    assert len(set(there)) > 2, "all kills met the same state"
+    killed(right.run, Moment(UPSERT, "after", 3), right.env(store))
+    with pytest.raises(CollectionNotFound, match="is not complete"):
+        need_tags(EmbeddedStore(store), words.name, words.sha256)
+    name = ensure_tags(EmbeddedStore(store), words, encoder.classifier.names)
+    assert need_tags(EmbeddedStore(store), words.name, words.sha256) == name
+    with EmbeddedStore(store).open(name) as found, EmbeddedStore(tags_store).open(name) as whole:
+        assert found.count() == whole.count()
 
 
-def test_a_change_of_projection_killed_at_four_moments(right: Right, tmp_path: Path) -> None:
-    conse_store, store = tmp_path / "conse", tmp_path / "store"
-    change: list[str | Path] = ["ingest", "reproject", "--projection", "conse"]
-    begin_with(conse_store, right.store)()
-    seconds = ran(change, right.env(conse_store))
-    kinds = {"joint": right.vectors, "conse": vectors_in(conse_store, "photos")}
-    assert not np.allclose(*(kinds[kind]["cat/00000.jpg"][SEMANTIC] for kind in kinds))
-
-    def all_of_one_kind_after_a_plain_run() -> None:
-        opens_with_right_vectors(store, right.vectors)
-        ran(right.command, right.env(store))
-        metadata = EmbeddedStore(store).metadata("photos")
-        assert metadata.pending == ""
-        assert_equal(vectors_in(store, "photos"), kinds[metadata.projection])
-        assert leftovers(store) == []
-
-    begin = begin_with(store, right.store)
-    kill_repeatedly(
-        change,
-        right.env(store),
-        times=4,
-        whole=seconds,
-        seed=5,
-        look=lambda: (all_of_one_kind_after_a_plain_run(), begin()),
-        begin=begin,
-    )
+@pytest.mark.parametrize(
+    ("moment", "kind"),
+    [
+        (Moment(WRITE_FILE, "after"), "conse"),  # prepared, not begun
+        (Moment(SAVE, "after"), "joint"),  # begun
+        (Moment(SET_VECTORS, "after"), "joint"),
+        (Moment(SET_VECTORS, "before", 3), "joint"),
+        (Moment(WRITE_FILE, "before", 2), "joint"),  # all vectors are changed, the projection is not in place
+        (Moment(SAVE, "before", 2), "joint"),
+    ],
+    ids=str,
+)
+def test_a_killed_change_of_projection_is_finished_or_forgotten(
+    moment: Moment, kind: str, right: Right, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(right.store, store)
+    killed(["ingest", "reproject", "--projection", right.head], moment, right.env(store))
+    assert len(opens_with_right_vectors(store, right.conse)) == PICTURES
+    run_folder(EmbeddedStore(store), right.folder, "", Options(offline=True))
+    metadata = EmbeddedStore(store).metadata("photos")
+    assert (metadata.projection, metadata.pending) == (kind, "")
+    assert_equal(vectors_in(store, "photos"), {"conse": right.conse, "joint": right.joint}[kind])
+    assert leftovers(store) == []
 
 
-def test_an_export_killed_at_three_moments(right: Right, tmp_path: Path) -> None:
+def test_a_killed_export_leaves_the_old_snapshot_or_the_new_one(right: Right, tmp_path: Path) -> None:
     snapshot = tmp_path / "out/s"
-    env = right.env(right.store)
-    export: list[str | Path] = ["ingest", "export", snapshot]
-    seconds = ran(export, env)
-    kill_repeatedly(
-        export,
-        env,
-        times=3,
-        whole=seconds,
-        seed=2,
-        look=lambda: ran(["ingest", "verify", snapshot], env),
-        begin=lambda: None,
-    )
-    ran(export, env)
+    source = EmbeddedStore(right.store)
+    export_collection(source, "photos", snapshot, ExportOptions(seed=1))
+    for moment, seed in (
+        (Moment("ingest.pipeline.exporting:_index", "after", 2), 1),
+        (Moment("model.system.atomic:_exchange", "before"), 1),
+        (Moment("model.system.atomic:_exchange", "after"), 2),
+    ):
+        killed(["ingest", "export", snapshot, "--seed", "2"], moment, right.env(right.store))
+        verify(SnapshotStore(snapshot))
+        spaces = json.loads((snapshot / "manifest.json").read_bytes())["spaces"]
+        assert {space["seed"] for space in spaces.values()} == {seed}, moment
+        assert len(list(snapshot.parent.iterdir())) == 2, "the killed one's folder is there still"
+    export_collection(source, "photos", snapshot, ExportOptions(seed=3))
     assert [path.name for path in snapshot.parent.iterdir()] == ["s"]
     assert leftovers(tmp_path, right.store) == []
 
 
-def test_a_training_killed_at_three_moments(right: Right, tmp_path: Path) -> None:
+def test_a_killed_training_leaves_the_old_head_or_the_new_one(right: Right, tmp_path: Path) -> None:
     head = tmp_path / "out/head.safetensors"
     head.parent.mkdir()
-    train: list[str | Path] = ["model", "train", right.folder, "--out", head, "--offline"]
+    head.write_bytes(old := right.head.read_bytes())
+    train: list[str | Path] = ["model", "train", right.learnt, "--out", head, "--offline"]
     env = right.env(tmp_path / "none")
-    seconds = ran(train, env)
-    old, before = load_projection(head), head.read_bytes()
-
-    def old_or_whole() -> None:
-        if head.read_bytes() != before:
-            load_projection(head)
-
-    kill_repeatedly(train, env, times=3, whole=seconds, seed=3, look=old_or_whole, begin=lambda: None)
-    ran(train, env)
+    killed([*train, "--seed", "1"], Moment(REPLACE, "before"), env)
+    assert head.read_bytes() == old
+    assert len(list(head.parent.iterdir())) == 2, "what was half written is there still"
+    killed(train, Moment(REPLACE, "after"), env)
     assert [path.name for path in head.parent.iterdir()] == ["head.safetensors"]
     for name, tensor in load_projection(head).tensors.items():
-        np.testing.assert_allclose(tensor, old.tensors[name], atol=1e-5)
+        np.testing.assert_allclose(tensor, load_projection(right.head).tensors[name], atol=1e-5)
 
 
-FETCH = """
-import sys
+SMALL_PAIR = """
+import types
 from dataclasses import replace
 from model import encoders, words
-from model.encoders import torch as architecture
 from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
 from model.encoders.vgg16 import vgg16
 from model.system.atomic import new_dir
 from model.system.download import RemoteFile
-from model.__main__ import main
 
-url, *files = sys.argv[1:]
-del sys.argv[1:]
-sys.argv.append("fetch")
-remotes = [RemoteFile(f"{url}/{name}", int(size), sha256) for name, size, sha256 in (f.split(",") for f in files)]
 encoder, space = encoders.encoder_spec("vgg16"), words.words_spec("glove-6b-300d")
 encoders.unregister(encoder.name)
 words.unregister(space.name)
-encoders.register(replace(encoder, weights=remotes[0]))(vgg16)
-words.register(replace(space, weights=remotes[1]))
+encoders.register(replace(encoder, weights=RemoteFile(*{weights!r})))(vgg16)
+words.register(replace(space, weights=RemoteFile(*{words!r})))
 
 def export(spec, weights, sha256, folder):
     with new_dir(folder) as temporary:
         (temporary / ONNX_FILE).write_bytes(b"onnx")
         (temporary / CLASSIFIER_FILE).write_bytes(b"classifier")
 
-architecture.export = export
-main()
+sys.modules["model.encoders.torch"] = types.SimpleNamespace(export=export)
 """
-"""`model fetch` itself, but of smaller files from this machine; what would turn VGG16 into ONNX is left out."""
+"""Smaller files than the published ones, from this machine; what would turn VGG16 into ONNX is left out."""
 
 
 class Files(BaseHTTPRequestHandler):
-    """Serves ``content`` by name, in parts, so slowly that a kill meets it halfway."""
+    """Serves ``content`` by name, and notes which byte each answer began with."""
 
     content: dict[str, bytes]
-    sent: list[int]
+    begun: list[tuple[str, int]]
 
     def do_GET(self) -> None:
-        data = self.content[self.path[1:]]
+        name = self.path[1:]
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        self.begun.append((name, start))
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("Content-Length", str(len(self.content[name]) - start))
         self.end_headers()
-        for at in range(start, len(data), 1 << 18):
-            self.wfile.write(data[at : at + (1 << 18)])
-            self.sent.append(min(1 << 18, len(data) - at))
-            time.sleep(0.02)
+        self.wfile.write(self.content[name][start:])
 
     def log_message(self, *args: object) -> None:
         """Nothing on stderr."""
@@ -226,7 +259,7 @@ def files(tmp_path: Path) -> Iterator[tuple[str, type[Files]]]:
         zipped.writestr("glove.6B.300d.txt", text)
     content = {"vgg16.pth": np.random.default_rng(0).bytes(4 << 20)}
     content["glove.6B.zip"] = (tmp_path / "glove.6B.zip").read_bytes()
-    served = type("Served", (Files,), {"content": content, "sent": []})
+    served = type("Served", (Files,), {"content": content, "begun": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), served)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -237,24 +270,33 @@ def files(tmp_path: Path) -> Iterator[tuple[str, type[Files]]]:
     server.server_close()
 
 
-def test_a_fetch_killed_again_and_again_goes_on_and_leaves_nothing(
+def test_a_fetch_killed_again_and_again_goes_on_where_it_was_and_leaves_nothing(
     files: tuple[str, type[Files]], tmp_path: Path
 ) -> None:
     url, served = files
     cache = tmp_path / "cache"
-    described = [f"{name},{len(data)},{hashlib.sha256(data).hexdigest()}" for name, data in served.content.items()]
-    words = [sys.executable, "-c", FETCH, url, *described]
-    env = alone_on_a_core(WORDSIGHT_CACHE=str(cache), NO_PROXY="127.0.0.1", PYTHONPATH=str(Path(__file__).parents[1]))
-    kills = 0
-    for seconds in (0.5, 1.0, 1.4, 1.8, 2.2, 2.6):  # each time it comes a little further
-        kills += killed_after(words, env, seconds)
-    assert kills > 2
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "the standard pair is ready" in done.stderr
-    whole = sum(map(len, served.content.values()))
-    assert sum(served.sent) < whole + 8 * kills * (1 << 18), "what had come was fetched again"
-    weights = next(cache.glob("weights/vgg16-*/weights.pth"))
-    assert weights.read_bytes() == served.content["vgg16.pth"]
+    weights, words = (
+        (f"{url}/{name}", len(data), hashlib.sha256(data).hexdigest()) for name, data in served.content.items()
+    )
+    prelude = SMALL_PAIR.format(weights=weights, words=words)
+    env = alone_on_a_core(WORDSIGHT_CACHE=str(cache), NO_PROXY="127.0.0.1")
+    part = cache / "downloads/vgg16.pth.part"
+    chunk = Moment("model.system.events:Progress.advance", "after", 4)
+    expected = [("vgg16.pth", 0)]
+    for moment in (chunk, chunk, chunk, Moment(REPLACE, "before")):
+        killed(["model", "fetch"], moment, env, first=prelude)
+        assert served.begun == expected, "what had come is not fetched again"
+        assert part.read_bytes() == served.content["vgg16.pth"][: part.stat().st_size]
+        expected.append(("vgg16.pth", part.stat().st_size))
+    assert part.stat().st_size == 4 << 20
+    expected.pop()  # all of it was there: nothing is asked for
+    killed(["model", "fetch"], Moment(REPLACE, "after"), env, first=prelude)
+    killed(["model", "fetch"], Moment("model.pair:put_in_use", "before"), env, first=prelude)
+    assert served.begun == expected
+    ended = Moment("model.system.terminal:note", "after", 1000)
+    with pytest.raises(AssertionError, match=r"not reached(.|\n)*the standard pair is ready"):
+        killed(["model", "fetch"], ended, env, first=prelude)
+    assert served.begun == [*expected, ("glove.6B.zip", 0)]
+    assert next(cache.glob("weights/vgg16-*/weights.pth")).read_bytes() == served.content["vgg16.pth"]
     assert list((cache / "downloads").iterdir()) == []
     assert leftovers(cache) == []

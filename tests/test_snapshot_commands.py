@@ -208,10 +208,10 @@ def test_what_is_no_snapshot_is_not_overwritten(flags: list[str], place: Path, t
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.txt").write_text("important")
-    refused(asked(ingest_app, "export", folder, *flags), "mine is there and is no snapshot")
+    refused(asked(ingest_app, "export", folder, *flags), "mine exists and is not a snapshot")
     (folder / "manifest.json").write_text('{"name": "a web page"}')
     refused(asked(ingest_app, "export", folder, *flags), "is not replaced", "remove it, or name another folder")
-    refused(asked(ingest_app, "export", folder / "thesis.txt", *flags), "is there and is no snapshot")
+    refused(asked(ingest_app, "export", folder / "thesis.txt", *flags), "exists and is not a snapshot")
     refused(asked(ingest_app, "export", folder / "thesis.txt" / "s", *flags), "thesis.txt")
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "thesis.txt"]
 

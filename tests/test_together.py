@@ -68,9 +68,8 @@ def test_pictures_that_were_moved_keep_their_vectors(
     try:
         shutil.copytree(aside, tmp_path / "photos")
         as_new = command("ingest", "run", tmp_path / "photos", "--offline", "-c", "other", "--projection", "conse")
-        assert f"the folder of 'photos', {made / 'photos'}, is not there: if this is it, stop, and add -c photos" in (
-            as_new.err
-        )
+        missing = f"the folder of 'photos', {made / 'photos'}, is missing: if it was moved here, stop and run this"
+        assert f"{missing} again with -c photos\n" in as_new.err
         assert command("ingest", "drop", "other", "--yes").status == 0
         ran = command("ingest", "run", tmp_path / "photos", "--offline", "-c", "photos")
     finally:

@@ -1,7 +1,19 @@
-"""Work that goes through a whole collection: bringing it up to date, projecting it anew, carrying it away."""
+"""Work that goes through a whole collection: bringing it up to date, projecting it anew, carrying it away.
 
-from ingest.pipeline.exporting import ExportOptions, export_collection, tell_export
+It must not know how a command is typed or what is printed."""
+
+from ingest.pipeline.exporting import ExportOptions, export_collection
+from ingest.pipeline.report import Report
 from ingest.pipeline.reprojection import reproject
-from ingest.pipeline.run import Report, retry_failures, run_folder
+from ingest.pipeline.run import retry_failures, run_folder
+from ingest.pipeline.stored_vectors import find_stored_vectors
 
-__all__ = ["ExportOptions", "Report", "export_collection", "reproject", "retry_failures", "run_folder", "tell_export"]
+__all__ = [
+    "ExportOptions",
+    "Report",
+    "export_collection",
+    "find_stored_vectors",
+    "reproject",
+    "retry_failures",
+    "run_folder",
+]

@@ -1,4 +1,4 @@
-"""`ingest export`: a collection into a snapshot folder, whole or not at all."""
+"""`ingest export`: a collection into a snapshot folder, whole or not at all. It must not know how it is searched."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from model.pictures import thumbnail
 from model.projections import unit
 from model.system.atomic import replace_dir, sha256_file
 from model.system.clock import now
-from model.system.disk import in_mb, need_space
+from model.system.disk import need_space
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
 
@@ -114,14 +114,14 @@ def _check_target(target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not target.is_dir() or not (target / MANIFEST_FILE).is_file():
-        raise UsageError(f"{target} is there and is no snapshot: name another folder")
+        raise UsageError(f"{target} exists and is not a snapshot: name another folder")
     try:
         ours = Manifest.read(target).files.keys() | {MANIFEST_FILE}
     except StoreError as error:
         raise UsageError(f"{target} is not replaced ({error}): remove it, or name another folder") from error
     for path in target.rglob("*"):
         if not path.is_dir() and path.relative_to(target).as_posix() not in ours:
-            raise UsageError(f"{path} is no part of the snapshot in {target}: take it out, or name another folder")
+            raise UsageError(f"{path} does not belong to the snapshot in {target}: move it, or name another folder")
 
 
 def _need_space(
@@ -316,14 +316,3 @@ def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
             inventory[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
             shown.advance()
     return inventory
-
-
-def tell_export(manifest: Manifest, target: Path) -> None:
-    """What was exported and how good the indexes are, on stderr."""
-    size = sum(file["bytes"] for file in manifest.files.values())
-    note(f"{manifest.collection}: {manifest.indexes[VISUAL].items} pictures in {target}, {in_mb(size)}")
-    for name, space in manifest.indexes.items():
-        note(
-            f"{name}: {space.items} vectors, {space.trees} trees, search_k {space.search_k}, "
-            f"recall@10 {space.recall:.3f} on {space.sample} of them"
-        )

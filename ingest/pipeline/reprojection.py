@@ -1,4 +1,4 @@
-"""`ingest reproject`: new semantic vectors from the stored visual ones; no picture is opened."""
+"""`ingest reproject`: new semantic vectors from the stored visual ones. It must not know pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingest.collection import (
     trainable,
 )
 from ingest.errors import CollectionMismatch
-from ingest.pipeline.run import index
+from ingest.pipeline.search_graph import build_search_graph
 from ingest.records import Pending
 from ingest.stores import Collection, Store
 from model.encoders import class_names, open_encoder
@@ -39,7 +39,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
     """
     metadata = store.metadata(name)
     if metadata.kind != "pictures" or metadata.pending == Pending.CREATING:
-        raise CollectionMismatch(f"{name!r} is no finished collection of pictures: `ingest run` makes one")
+        raise CollectionMismatch(f"{name!r} is not a finished collection of pictures: `ingest run` makes one")
     given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
     if given:
         check_projection(given, metadata)
@@ -47,7 +47,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
         projection = given or _made(store, collection, wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:
             switch_projection(collection, projection, shown.advance)
-        index(collection)  # every vector written anew has left the graph
+        build_search_graph(collection)  # every vector written anew has left the graph
         note(f"{collection.count()} pictures of {name!r} projected by {projection.header.kind}; none was opened")
     return projection
 

@@ -1,7 +1,7 @@
 """The vectors that a store has of a folder's pictures, for whoever would encode them again.
 
-`model.projections.training.folder` finds this through the entry point ``wordsight.vectors``: the layers run
-query -> ingest -> model, so a training cannot ask a store itself.
+The command `model` is handed this lookup by `ingest.__main__`: the layers run query -> ingest -> model, so a training
+cannot ask a store itself.
 """
 
 from __future__ import annotations
@@ -19,23 +19,20 @@ from model.pictures import PictureFile
 from model.system.events import note
 
 
-def stored_pictures(root: Path, encoder: str, encoder_sha256: str) -> dict[PictureFile, Embedded]:
-    """Pictures below ``root`` that a collection of this folder and this encoder holds, by the file as it was then.
+def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> dict[PictureFile, Embedded]:
+    """Pictures below ``root`` that a collection of this folder and this encoder holds, by the file as it was then
+    (a `model.projections.training.StoredVectors`).
 
-    The store is that of ``WORDSIGHT_STORE`` or ``QDRANT_URL``, else the default one. One that cannot be asked is
-    told, and leaves the pictures to be encoded.
+    The store is that of ``WORDSIGHT_STORE`` or ``QDRANT_URL``, else the default one. One that cannot be read is
+    noted, and leaves the pictures to be encoded.
     """
     place = os.environ.get("WORDSIGHT_STORE")
+    url, api_key = os.environ.get("QDRANT_URL", ""), os.environ.get("QDRANT_API_KEY", "")
     try:
-        store = open_store(
-            Path(place) if place else None, os.environ.get("QDRANT_URL", ""), os.environ.get("QDRANT_API_KEY", "")
-        )
-        try:
+        with open_store(Path(place) if place else None, url, api_key) as store:
             made_of = (str(root), encoder, encoder_sha256)
             names = [name for name, metadata in store.collections().items() if _made_of(metadata) == made_of]
             return _pictures(store, names[0], root) if names else {}
-        finally:
-            store.close()
     except (StoreError, DiskFull) as error:
         note(f"stored vectors are not used: {error}")
         return {}

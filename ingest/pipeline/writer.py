@@ -1,53 +1,49 @@
-"""Embedded pictures into points, and stored points back into embedded pictures."""
+"""Embedded pictures into points, and stored points back into embedded pictures.
+
+It must not know where pictures come from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ingest.collection import features_of, semantic_of
+from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Embedded
 from model.projections import Projection
 
 
-class HasContent(Protocol):
-    """Something that knows a file's content. ``sha256``: hex."""
-
-    @property
-    def sha256(self) -> str: ...
-
-
 class BatchWriter:
-    """Writes batches to one collection, and knows which content is in it already.
+    """Writes batches to one collection, and finds the vectors of content that is in it already.
 
     Args:
-        known: what the collection holds, by path.
+        indexed: what the collection holds, by path.
     """
 
-    def __init__(self, collection: Collection, projection: Projection, known: Mapping[str, HasContent]) -> None:
+    def __init__(self, collection: Collection, projection: Projection, indexed: Mapping[str, Indexed]) -> None:
         self._collection = collection
         self._projection = projection
-        self._path_of = {there.sha256: path for path, there in known.items()}
+        self._path_of = {there.sha256: path for path, there in indexed.items()}
         self._blas = ThreadpoolController()
 
-    def has_content(self, sha256: str) -> bool:
+    def is_indexed(self, sha256: str) -> bool:
         """Whether a picture of this very content was stored; safe to ask from any thread."""
         return sha256 in self._path_of
 
-    def stored(self, result: Embedded) -> Embedded | None:
-        """``result`` with the vector stored for the same content, or None where that has changed since."""
-        id = stable_id(self._path_of[result.sha256])
+    def copy_of(self, record: Embedded) -> Embedded | None:
+        """``record`` with the vector stored for the same content, or None where that has changed since."""
+        id = stable_id(self._path_of[record.sha256])
         point = self._collection.retrieve([id], [VISUAL]).get(id)
-        if point is None or point.payload["sha256"] != result.sha256:
+        if point is None or point.payload["sha256"] != record.sha256:
             return None
         there = Picture.from_payload(point.payload)
-        return replace(result, width=there.width, height=there.height, features=features_of(point))
+        return replace(record, width=there.width, height=there.height, features=features_of(point))
 
     def write(self, batch: Sequence[Embedded]) -> None:
         """Project and upsert; when this returns the pictures are safe.
@@ -57,9 +53,9 @@ class BatchWriter:
         """
         if not batch:
             return
-        features = np.stack([result.features for result in batch if result.features is not None])
+        features = np.stack([record.features for record in batch if record.features is not None])
         norms = np.linalg.norm(features, axis=1)
-        pictures = [_picture(result, float(norm)) for result, norm in zip(batch, norms, strict=True)]
+        pictures = [_picture(record, float(norm)) for record, norm in zip(batch, norms, strict=True)]
         with self._blas.limit(limits=1, user_api="blas"):  # more would spin after each call: 6% of all cores' time
             semantic = semantic_of(self._projection, features, [picture.id for picture in pictures])
         self._collection.upsert(
@@ -72,14 +68,14 @@ class BatchWriter:
             self._path_of.setdefault(picture.sha256, picture.path)
 
 
-def _picture(result: Embedded, norm: float) -> Picture:
+def _picture(record: Embedded, norm: float) -> Picture:
     return Picture(
-        path=result.file.relative,
-        sha256=result.sha256,
-        width=result.width,
-        height=result.height,
-        size=result.file.size,
-        mtime_ns=result.file.mtime_ns,
-        inode=result.file.inode,
+        path=record.file.relative,
+        sha256=record.sha256,
+        width=record.width,
+        height=record.height,
+        size=record.file.size,
+        mtime_ns=record.file.mtime_ns,
+        inode=record.file.inode,
         visual_norm=norm,
     )

@@ -65,6 +65,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """The last record where not all files could be read, and why: so many were given up that their disk must be gone.
+
+    What came before it is as good as ever; whoever keeps records keeps those, and then raises.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Decoded:
     """``pixels``: None where a picture of the same content is on its way already."""
 
@@ -72,7 +82,7 @@ class _Decoded:
     pixels: Pixels | None
 
 
-_Loaded = _Decoded | Embedded | Failed
+_Loaded = _Decoded | Embedded | Failed | Stopped
 
 
 def decode_threads() -> int:
@@ -87,8 +97,9 @@ def embed(
     is_known: Callable[[str], bool] = lambda _: False,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: int = DEFAULT_MAX_SECONDS,
-) -> Iterator[Embedded | Failed]:
-    """Read, decode and encode ``files``; every file gives exactly one record, in their order.
+) -> Iterator[Embedded | Failed | Stopped]:
+    """Read, decode and encode ``files``; every file gives exactly one record, in their order, unless it ends with
+    `Stopped`.
 
     Decoding and encoding have threads of their own and work ahead of whoever takes the records; the system shares
     the cores between them, so that none of them waits while there is work.
@@ -97,9 +108,6 @@ def embed(
         is_known: called with a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
         max_seconds: give up files that take longer, and a second more for each megabyte; 0 lifts the limit.
-
-    Raises:
-        DatasetError: so many files were given up that their disk must be gone.
     """
 
     def encode(batch: list[_Loaded]) -> list[_Loaded]:
@@ -118,8 +126,6 @@ def embed(
             yield result
         for sha256 in list(latest)[:-REMEMBERED]:
             del latest[sha256]
-    if loader.gone:
-        raise loader.gone
 
 
 def _batches(
@@ -164,15 +170,14 @@ class _Loader:
         self._max_megapixels = max_megapixels
         self._max_seconds = max_seconds
         self._decoding: set[str] = set()
-        self.gone: DatasetError | None = None
 
     def load_ahead(self, files: Iterable[PictureFile], ahead: int) -> Iterator[_Loaded]:
-        """`load` of every file, in their order; ends early where so many are given up that ``gone`` is set."""
+        """`load` of every file, in their order; `Stopped` in place of the rest where too many are given up."""
         threads = decode_threads()
         try:
             yield from in_order(self.load, files, limit=self.patience, late=self.late, threads=threads, ahead=ahead)
         except DatasetError as error:
-            self.gone = error
+            yield Stopped(str(error))
 
     def limit(self, file: PictureFile) -> float:
         """Seconds."""

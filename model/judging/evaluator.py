@@ -20,6 +20,7 @@ from model.projections.training import (
     RECIPES,
     AnyRecipe,
     Labelled,
+    StoredVectors,
     check_held_out,
     duplicate_groups,
     encode,
@@ -46,12 +47,20 @@ class Exam:
 
 
 def evaluate(
-    exam: Exam, projections: Sequence[str], *, encoder: str, words: str, offline: bool, device: str
+    exam: Exam,
+    projections: Sequence[str],
+    *,
+    encoder: str,
+    words: str,
+    offline: bool,
+    device: str,
+    stored: StoredVectors | None = None,
 ) -> list[Evaluation]:
     """Judge projections on the pictures of labelled folders.
 
     Args:
         projections: files, or names: best, document (trained now, on what is not held back), conse.
+        stored: finds vectors that are known already, whose pictures are then not opened.
 
     Raises:
         DatasetError: nothing to judge by. ProjectionError: a file that is broken or of other models.
@@ -67,7 +76,7 @@ def evaluate(
         projection.check(
             opened.spec.name, opened.sha256, vectors.name, vectors.sha256, widths=(opened.spec.width, vectors.width)
         )
-    pictures = _Pictures.read(exam, opened, vectors)
+    pictures = _Pictures.read(exam, opened, vectors, stored)
     judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
     found = []
     for name in projections:
@@ -87,7 +96,7 @@ class _Pictures:
     samples: list[Sample]
 
     @classmethod
-    def read(cls, exam: Exam, encoder: Encoder, words: TextSpace) -> _Pictures:
+    def read(cls, exam: Exam, encoder: Encoder, words: TextSpace, stored: StoredVectors | None) -> _Pictures:
         files = _files(exam.folder, words)
         check_held_out(exam.hold_out, {file.label for file in files if file.label})
         learnable = learnable_labels(
@@ -104,7 +113,7 @@ class _Pictures:
                 "keep its pictures in one of them"
             )
         chosen = [file for file in files if file.label in learnable or file.label in exam.hold_out]
-        data = encode([*chosen, *others], encoder)
+        data = encode([*chosen, *others], encoder, stored)
         is_test = _split(data, learnable, exam)
         samples = [
             Sample(path, label, UNSEEN if label not in learnable else TEST if held else TRAIN, sha256)

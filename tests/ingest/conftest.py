@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.pipeline import run as run_module
+from ingest.pipeline import embedding as embedding_module
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore, annoy
 from tests.ingest.batches import BATCH, METADATA, points
@@ -75,7 +75,7 @@ def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Paths that reached the encoder, in order."""
     seen: list[str] = []
-    real = run_module.embed
+    real = embedding_module.embed
 
     def spy(files, encoder, **options):
         for result in real(files, encoder, **options):
@@ -83,5 +83,5 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
                 seen.append(result.file.relative)
             yield result
 
-    monkeypatch.setattr(run_module, "embed", spy)
+    monkeypatch.setattr(embedding_module, "embed", spy)
     return seen

@@ -23,7 +23,7 @@ from ingest.stores.embedded.collection import EmbeddedCollection
 from ingest.stores.snapshot import Manifest, SnapshotStore, annoy, verify
 from model.encoders import Encoder
 from model.errors import DiskFull, PictureError, UsageError
-from model.system import cache
+from model.system import disk
 from model.system.atomic import sha256_file
 from tests.ingest.pictures import PICTURES, TAGS_NAME, WIDTHS, make_points
 from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
@@ -93,7 +93,7 @@ def test_a_snapshot_with_something_else_in_it_is_not_replaced(source: SmallStore
     export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     (tmp_path / "out" / "mine").mkdir()
     (tmp_path / "out" / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match=r"thesis\.txt is no part of the snapshot"):
+    with pytest.raises(UsageError, match=r"thesis\.txt does not belong to the snapshot"):
         export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     assert (tmp_path / "out" / "mine" / "thesis.txt").read_text() == "years of work"
 
@@ -190,7 +190,7 @@ def test_a_disk_too_small_is_foreseen(source: SmallStore, tmp_path: Path, monkey
     usage = namedtuple("Usage", "total used free")
     export_collection(source, "pictures", tmp_path / "s", ExportOptions())
     before = contents(tmp_path / "s")
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage(0, 0, cache.SPARE_BYTES + 1000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(0, 0, (64 << 20) + 1000))
     with pytest.raises(DiskFull, match="make room"):
         export_collection(source, "pictures", tmp_path / "s", ExportOptions(trees=2))
     assert contents(tmp_path / "s") == before

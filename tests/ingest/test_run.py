@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest.collection import Ledger, Options, read_failures
+from ingest.collection import Ledger, Options, creation, read_failures
 from ingest.errors import CollectionMismatch
-from ingest.pipeline import run as run_module
+from ingest.pipeline import embedding as embedding_module
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
@@ -277,7 +277,7 @@ def test_names_of_every_kind_are_indexed(store: EmbeddedStore, folder: Path) -> 
 def test_the_encoder_never_gives_the_store_a_vector_that_is_not_finite(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = run_module.open_encoder
+    real = creation.open_encoder
 
     def poisoned(*args, **options):
         encoder = real(*args, **options)
@@ -301,8 +301,8 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     store: EmbeddedStore, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = labelled_folder(tmp_path / "many", originals, ("cat", "coffee", "rocket", "moon"), 20)
-    monkeypatch.setattr(run_module, "ACK_PICTURES", 32)
-    real = run_module.embed
+    monkeypatch.setattr(embedding_module, "ACK_PICTURES", 32)
+    real = embedding_module.embed
 
     def interrupted(files, encoder, **options):
         for count, result in enumerate(real(files, encoder, **options)):
@@ -310,11 +310,11 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
                 raise KeyboardInterrupt
             yield result
 
-    monkeypatch.setattr(run_module, "embed", interrupted)
+    monkeypatch.setattr(embedding_module, "embed", interrupted)
     report = ingest(store, folder)
     assert report.interrupted
     assert (report.total, report.done, report.to_do) == (32, 32, 80)
-    monkeypatch.setattr(run_module, "embed", real)
+    monkeypatch.setattr(embedding_module, "embed", real)
     again = ingest(store, folder)
     assert (again.unchanged, again.added, again.total) == (32, 48, 80)
     assert store.metadata("many").projection == "joint"

@@ -142,11 +142,11 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
 ) -> None:
     folder = labelled_folder(tmp_path / "undecided", originals, ("cat", "rocket"), 12)
 
-    def killed(self):
+    def killed(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module.Ingest, "_settle_projection", killed)
+        patch.setattr(run_module, "settle_projection", killed)
         ingest(store, folder)
     assert store.metadata("undecided").pending == Pending.UNDECIDED
     ingest(store, folder)
@@ -202,4 +202,4 @@ def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_t
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     assert "projection changed" not in capsys.readouterr().err
     ingest(store, folder, Options(offline=True, projection="joint"))
-    assert "has such a projection already" in capsys.readouterr().err
+    assert "has a joint projection already, which is kept" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ingest.collection import Options
-from ingest.pipeline import run_folder
+from ingest.pipeline import find_stored_vectors, run_folder
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded.record import METADATA_FILE
 from model.encoders import Encoder
@@ -37,7 +37,7 @@ def place(tags_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(place: Path, encoder: Encoder) -> Callable[[], Labelled]:
-    return lambda: encode(list(scan(dataset_root(place / "photos"), LeftOut())), encoder)
+    return lambda: encode(list(scan(dataset_root(place / "photos"), LeftOut())), encoder, find_stored_vectors)
 
 
 def test_unchanged_pictures_are_not_opened_and_the_others_are_encoded(
@@ -65,9 +65,9 @@ def test_a_collection_of_another_folder_or_encoder_says_nothing(
     place: Path, encoder: Encoder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(place / "photos", place / "copy")
-    encode(list(scan(dataset_root(place / "copy"), LeftOut())), encoder)
+    encode(list(scan(dataset_root(place / "copy"), LeftOut())), encoder, find_stored_vectors)
     monkeypatch.setattr(encoder, "sha256", "f" * 64)
-    encode(list(scan(dataset_root(place / "photos"), LeftOut())), encoder)
+    encode(list(scan(dataset_root(place / "photos"), LeftOut())), encoder, find_stored_vectors)
     assert "have their vectors" not in capsys.readouterr().err
 
 

@@ -2,7 +2,7 @@
 
 The fits themselves (`best`, `document`) import torch, and are imported where they are called."""
 
-from model.projections.training.folder import check_held_out, encode, train_folder
+from model.projections.training.folder import StoredVectors, check_held_out, encode, train_folder
 from model.projections.training.held_back import duplicate_groups, split
 from model.projections.training.lesson import (
     RECIPES,
@@ -20,6 +20,7 @@ __all__ = [
     "TRAINED",
     "AnyRecipe",
     "Labelled",
+    "StoredVectors",
     "check_held_out",
     "duplicate_groups",
     "encode",

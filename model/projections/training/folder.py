@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from model.encoders import Embedded, Encoder, embed, need_classifier, open_encoder
+from model.encoders import Embedded, Encoder, Stopped, embed, need_classifier, open_encoder
 from model.errors import DatasetError, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
@@ -19,9 +18,9 @@ from model.projections.training.lesson import AnyRecipe, BestRecipe, Labelled, n
 from model.system.events import note, progress
 from model.words import open_words
 
-VECTORS = "wordsight.vectors"
-"""Entry points that tell vectors of a folder's pictures, so that none is encoded twice:
-`ingest.pipeline.stored_vectors`, upwards of this layer, which knows of no store."""
+StoredVectors = Callable[[Path, str, str], Mapping[PictureFile, Embedded]]
+"""Finds what is known already of the pictures below a folder: called with the folder, the encoder's name and the
+SHA-256 of its weights. It is passed in by whoever has a store; this layer knows of none."""
 
 SHOWN_LABELS = 12
 """Named where one that was asked for is not there."""
@@ -37,11 +36,13 @@ def train_folder(
     words: str,
     offline: bool,
     device: str,
+    stored: StoredVectors | None = None,
 ) -> Projection:
     """Encode the pictures of every label that can be learnt, train, measure, write ``out``.
 
     Args:
         hold_out: labels that are left out of the training, to be measured as labels never seen.
+        stored: finds vectors that are known already, whose pictures are then not opened.
 
     Raises:
         DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
@@ -60,7 +61,7 @@ def train_folder(
     opened = open_encoder(pair.encoder, device=device, many=True)
     if isinstance(recipe, BestRecipe):
         need_classifier(opened)  # before a picture is encoded
-    data = encode([file for file in files if file.label in labels], opened)
+    data = encode([file for file in files if file.label in labels], opened, stored)
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(
@@ -80,22 +81,25 @@ def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
             raise UsageError(f"no label {label!r} to hold out: there are {told}{more}")
 
 
-def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
-    """Features and labels of picture files, one row a picture; bad files are told and left out.
+def encode(files: list[PictureFile], opened: Encoder, stored: StoredVectors | None = None) -> Labelled:
+    """Features and labels of picture files, one row a picture; bad files are noted and left out.
 
-    What a store has of unchanged files is taken from there, and these are not opened.
+    Args:
+        stored: finds vectors that are known already; the unchanged files that they belong to are not opened.
 
     Raises:
-        DatasetError: none can be read.
+        DatasetError: none can be read, or their disk is gone.
     """
-    stored = _stored(files, opened)
-    if stored:
-        note(f"{len(stored)} of {len(files)} pictures have their vectors in a collection")
-    encoded = embed([file for file in files if file not in stored], opened)
+    known = _known(files, opened, stored) if stored else {}
+    if known:
+        note(f"{len(known)} of {len(files)} pictures have their vectors in a collection")
+    encoded = embed([file for file in files if file not in known], opened)
     good: list[Embedded] = []
     with progress("encoding", len(files), unit="pictures") as shown:
         for file in files:
-            result = stored.get(file) or next(encoded)
+            result = known.get(file) or next(encoded)
+            if isinstance(result, Stopped):
+                raise DatasetError(result.reason)
             shown.advance()
             if isinstance(result, Embedded) and result.features is not None:
                 good.append(result)
@@ -112,13 +116,11 @@ def encode(files: list[PictureFile], opened: Encoder) -> Labelled:
     )
 
 
-def _stored(files: list[PictureFile], opened: Encoder) -> dict[PictureFile, Embedded]:
-    """The unchanged ones among ``files`` whose vectors are known to what is installed beside this package."""
+def _known(files: list[PictureFile], opened: Encoder, stored: StoredVectors) -> dict[PictureFile, Embedded]:
+    """The unchanged ones among ``files`` whose vectors ``stored`` finds."""
     found: dict[PictureFile, Embedded] = {}
-    for known in entry_points(group=VECTORS):
-        for root in {file.root for file in files}:
-            there: Mapping[PictureFile, Embedded] = known.load()(root, opened.spec.name, opened.sha256)
-            found.update(there)
+    for root in {file.root for file in files}:
+        found.update(stored(root, opened.spec.name, opened.sha256))
     return {file: found[file] for file in files if file in found}
 
 

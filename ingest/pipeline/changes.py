@@ -1,0 +1,68 @@
+"""What changed: the files of a folder compared with what its collection holds. It must not know how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ingest.collection import Ledger
+from ingest.records import Picture
+from ingest.stores import Collection
+from model.pictures import PictureFile
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What a collection holds of a file: its state when it was read, and the SHA-256 (hex) of its content."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """``to_do``: the files to read. ``unchanged``, ``failed_before``: how many others, and why they are not read."""
+
+    to_do: list[PictureFile]
+    unchanged: int
+    failed_before: int
+
+
+def read_indexed(collection: Collection) -> dict[str, Indexed]:
+    """What a collection holds, by path."""
+    indexed: dict[str, Indexed] = {}
+    for points in collection.scroll():
+        for point in points:
+            picture = Picture.from_payload(point.payload)
+            indexed[picture.path] = Indexed(picture.size, picture.mtime_ns, picture.sha256, picture.inode)
+    return indexed
+
+
+def find_changes(
+    files: Iterable[PictureFile], indexed: Mapping[str, Indexed], ledger: Ledger, *, retry: bool
+) -> Changes:
+    """Tell new and changed files from those that need not be opened.
+
+    Args:
+        retry: read files again that failed before and have not changed since.
+    """
+    inodes = {there.inode for there in indexed.values() if there.inode}
+    to_do: list[PictureFile] = []
+    unchanged = failed_before = 0
+    for file in files:
+        if _is_unchanged(file, indexed.get(file.relative), inodes):
+            unchanged += 1
+        elif ledger.knows(file) and not retry:
+            failed_before += 1
+        else:
+            to_do.append(file)
+    return Changes(to_do, unchanged, failed_before)
+
+
+def _is_unchanged(file: PictureFile, there: Indexed | None, inodes: set[int]) -> bool:
+    if there is None or (there.size, there.mtime_ns) != (file.size, file.mtime_ns):
+        return False
+    had_another_name = file.inode != there.inode and file.inode in inodes
+    return not had_another_name

@@ -1,0 +1,114 @@
+"""New and changed files into points: read, encoded, written in batches; what was bad goes into the ledger.
+
+It must not know which files have changed, nor which projection they are to get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ingest.collection import Ledger, Options, read_collection_projection
+from ingest.pipeline.changes import Indexed
+from ingest.pipeline.report import Report
+from ingest.pipeline.writer import BatchWriter
+from ingest.records import stable_id
+from ingest.stores import Collection, batches
+from model.encoders import Embedded, Encoder, Failed, Stopped, embed
+from model.errors import DatasetError
+from model.pictures import PictureFile
+from model.system.events import note, progress
+
+ACK_PICTURES = 64
+"""Pictures in one upsert: with half as many, flushing to disk takes a tenth of the time."""
+
+SHOWN_FAILURES = 20
+"""Bad files named as they are met; all of them are in the ledger."""
+
+
+class Embedding:
+    """Brings files into one collection, and counts in ``report`` what became of them."""
+
+    def __init__(
+        self, collection: Collection, encoder: Encoder, ledger: Ledger, options: Options, report: Report
+    ) -> None:
+        self._collection = collection
+        self._encoder = encoder
+        self._ledger = ledger
+        self._options = options
+        self._report = report
+
+    def run(self, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
+        """Read, encode and write ``files``. Whatever ends it, the batches that were acknowledged are safe.
+
+        Args:
+            indexed: what the collection holds before, by path.
+
+        Raises:
+            DatasetError: their disk is gone; all files that were read before are kept.
+            StoreError, ProjectionError: a batch cannot be written.
+        """
+        if not files:
+            return
+        writer = BatchWriter(self._collection, read_collection_projection(self._collection), indexed)
+        with progress("embedding", len(files), unit="pictures") as shown:
+            for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
+                writer.write([record for record in batch if isinstance(record, Embedded)])
+                for record in batch:
+                    if isinstance(record, Stopped):
+                        raise DatasetError(record.reason)
+                    self._count(record, is_indexed=record.file.relative in indexed)
+                self._ledger.save_now_and_then()
+                shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
+
+    def _embed(
+        self, files: Sequence[PictureFile], is_known: Callable[[str], bool]
+    ) -> Iterator[Embedded | Failed | Stopped]:
+        limits = {"max_megapixels": self._options.max_megapixels, "max_seconds": self._options.max_seconds}
+        return embed(files, self._encoder, is_known=is_known, **limits)
+
+    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Embedded | Failed | Stopped]:
+        """Every record with its vector: of content that is indexed already the stored one, if it is still there."""
+        for record in self._embed(files, writer.is_indexed):
+            if not isinstance(record, Embedded):
+                yield record
+            elif record.features is not None:
+                yield _usable(record)
+            elif copied := writer.copy_of(record):
+                self._report.copied += 1
+                yield copied
+            else:
+                yield from map(_usable, self._embed([record.file], lambda _: False))
+
+    def _count(self, record: Embedded | Failed, *, is_indexed: bool) -> None:
+        if isinstance(record, Failed):
+            self._count_failed(record, is_indexed=is_indexed)
+            return
+        self._ledger.mended(record.file.relative)
+        if is_indexed:
+            self._report.updated += 1
+        else:
+            self._report.added += 1
+
+    def _count_failed(self, failed: Failed, *, is_indexed: bool) -> None:
+        path = failed.file.relative
+        self._report.failed += 1
+        self._ledger.add(failed)
+        if is_indexed and not failed.transient:  # a file that turned bad has no right vector any more
+            self._collection.delete([stable_id(path)])
+            self._report.removed += 1
+        if self._report.failed <= SHOWN_FAILURES:
+            note(f"bad file {path!r}: {failed.reason}")
+        elif self._report.failed == SHOWN_FAILURES + 1:
+            note("more bad files: `ingest failures` lists them all")
+
+
+def _usable(record: Embedded | Failed | Stopped) -> Embedded | Failed | Stopped:
+    """A vector that is not finite or has no direction must never reach the store."""
+    if not isinstance(record, Embedded):
+        return record
+    features = record.features
+    if features is None or not np.isfinite(features).all() or not features.any():
+        return Failed(record.file, "the encoder finds nothing in it")
+    return record

@@ -1,0 +1,39 @@
+"""What a run did, in numbers. It must not know how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from model.pictures import LeftOut
+
+
+@dataclass
+class Report:
+    """What a run did, in pictures.
+
+    ``collection``: its name. ``added``, ``updated``: new and changed files that were indexed; of these ``copied``
+    had content that was indexed already, so nothing was encoded. ``unchanged``: not opened. ``removed``: their
+    files are gone. ``missing``: gone too, but kept as asked. ``failed``: could not be read; ``failed_before``: nor
+    earlier, and they were not tried again. ``total``: in the collection after the run. ``to_do``: files that the
+    run set out to read. ``interrupted``: Ctrl-C ended it early; what was done is kept. ``left_out``: what the scan
+    passed over.
+    """
+
+    collection: str
+    added: int = 0
+    updated: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    missing: int = 0
+    failed: int = 0
+    failed_before: int = 0
+    total: int = 0
+    to_do: int = 0
+    interrupted: bool = False
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def done(self) -> int:
+        """Files read, of ``to_do``."""
+        return self.added + self.updated + self.failed

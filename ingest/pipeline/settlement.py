@@ -1,0 +1,76 @@
+"""Which projection a collection gets at the end of a run, and the change to it.
+
+It must not know how pictures came in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ingest.collection import (
+    PROJECTION_FILE,
+    Options,
+    build_conse,
+    check_projection,
+    finish_switch,
+    forget_switch,
+    projection_file,
+    switch_projection,
+    train_kind,
+    trainable,
+)
+from ingest.records import Pending
+from ingest.stores import Collection
+from model.encoders import Encoder
+from model.pair import AUTO
+from model.projections import Conse, Joint, Projection
+from model.projections.training import TRAINED
+from model.system.events import note, progress
+from model.words import Words
+
+
+def finish_earlier_switch(collection: Collection) -> None:
+    """Carry out a change of projection that an earlier run began, or forget one that it only prepared."""
+    if collection.metadata.pending != Pending.SWITCHING:
+        forget_switch(collection)
+        return
+    note("finishing the change of projection that an earlier run began")
+    with progress("projecting", collection.count(), unit="pictures") as shown:
+        finish_switch(collection, shown.advance)
+
+
+def settle_projection(collection: Collection, encoder: Encoder, words: Words, options: Options) -> None:
+    """Give a collection the projection asked for; where none was, train one on its first pictures if they allow.
+
+    The collection's first run may have ended before it was settled; then it is settled by the next.
+
+    Raises:
+        DatasetError: a trained one was asked for, and there is nothing to learn from.
+        ProjectionError: the file asked for is broken, or made for other models.
+    """
+    asked = options.projection
+    if asked == AUTO:
+        if collection.metadata.pending == Pending.UNDECIDED and trainable(collection, words):
+            _switch(collection, train_kind(collection, encoder, words, Joint.kind))
+    elif asked in TRAINED:
+        if collection.metadata.projection != asked:
+            _switch(collection, train_kind(collection, encoder, words, asked))
+        else:
+            note(f"the collection has a {asked} projection already, which is kept: `ingest reproject` trains it again")
+    elif asked == Conse.kind:
+        if collection.metadata.projection != Conse.kind:
+            _switch(collection, build_conse(encoder, words))
+    elif given := projection_file(options):
+        check_projection(given, collection.metadata)
+        if given.to_bytes() != collection.read_file(PROJECTION_FILE):
+            _switch(collection, given)
+    if collection.metadata.pending == Pending.UNDECIDED:
+        collection.save(replace(collection.metadata, pending=Pending.NOTHING))
+
+
+def _switch(collection: Collection, projection: Projection) -> None:
+    before = collection.metadata.projection
+    with progress("projecting", collection.count(), unit="pictures") as shown:
+        switch_projection(collection, projection, shown.advance)
+    kind = projection.header.kind
+    note(f"projection changed from {before} to {kind}" if collection.metadata.updated else f"projection: {kind}")
