@@ -30,7 +30,7 @@ from model.system.events import note
 from model.system.interrupt import interrupted_once
 from model.system.names import shown
 from model.system.paths import is_there
-from model.words import open_words
+from model.words import TextSpace, open_words
 
 
 def run_folder(store: Store, folder: Path, name: str, options: Options) -> Report:

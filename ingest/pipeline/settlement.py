@@ -26,7 +26,7 @@ from model.pair import AUTO
 from model.projections import Conse, Joint, Projection
 from model.projections.training import TRAINED
 from model.system.events import note, progress
-from model.words import Words
+from model.words import TextSpace
 
 
 def finish_earlier_switch(collection: Collection) -> None:
@@ -39,7 +39,7 @@ def finish_earlier_switch(collection: Collection) -> None:
         finish_switch(collection, shown.advance)
 
 
-def settle_projection(collection: Collection, encoder: Encoder, words: Words, options: Options) -> None:
+def settle_projection(collection: Collection, encoder: Encoder, words: TextSpace, options: Options) -> None:
     """Give a collection the projection asked for; where none was, train one on its first pictures if they allow.
 
     The collection's first run may have ended before it was settled; then it is settled by the next.

@@ -125,7 +125,8 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
 ) -> None:
     def yield_lock(self: EmbeddedCollection) -> None:
         if self.name == "pictures":
-            self.save(replace(self.metadata, pending=Pending.SWITCHING))
+            record = self.folder / "collection.json"
+            record.write_text(json.dumps({**json.loads(record.read_text()), "pending": "switching"}))
 
     monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
