@@ -9,11 +9,9 @@ from typing import Annotated
 import typer
 
 from ingest.options import takes_records
-from ingest.stores import choose_collection
-from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.system import terminal
-from model.system.events import note, progress
+from model.system.events import note
 from model.system.terminal import NothingFoundError
 from query.asking import (
     ANY_SCORE,
@@ -24,10 +22,11 @@ from query.asking import (
     TagsQuestion,
     Term,
     ask,
+    ask_duplicates,
     ask_tags,
     ask_words,
+    check_threshold,
     collection_words,
-    find_duplicates,
     parse,
     parse_min_score,
     picture_filter,
@@ -149,14 +148,9 @@ def duplicates(
 ) -> None:
     """Groups of pictures that look the same, the best first; nothing is changed."""
     style = style_of(json, paths_only, null)
-    if not 0 < threshold <= 1:  # which NaN is not either
-        raise UsageError(f"--threshold {threshold}: a cosine above 0, up to 1, is wanted")
-    with (
-        where.open() as store,
-        store.open(choose_collection(store, where.collection)) as pictures,
-        progress("comparing", pictures.count(), unit="pictures") as done,
-    ):
-        groups = find_duplicates(pictures, threshold, done.advance)
+    check_threshold(threshold)
+    with where.open() as store, where.asking(store) as context:
+        groups = ask_duplicates(context.collection, threshold)
     if not groups:
         raise NothingFoundError(f"no picture looks like another: none reaches {threshold}")
     write_duplicates(groups, style)

@@ -8,9 +8,11 @@ from query.asking.browsing import browse, find_picture
 from query.asking.context import CollectionContext, SharedContexts
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Member, find_duplicates
 from query.asking.expression import Term, parse
+from query.asking.filter import picture_filter
+from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
 from query.asking.nearby_words import ask_words, collection_words
-from query.asking.filter import picture_filter
+from query.asking.picture_like import PictureLike, query_picture
 from query.asking.picture_resolver import encode
 from query.asking.query_vector import QueryVector
 from query.asking.question import (
@@ -42,6 +44,7 @@ __all__ = [
     "Member",
     "MinScore",
     "PictureHit",
+    "PictureLike",
     "QueryPicture",
     "QueryVector",
     "Question",
@@ -54,10 +57,12 @@ __all__ = [
     "TextQuery",
     "WordsAnswer",
     "ask",
+    "ask_duplicates",
     "ask_tags",
     "ask_words",
     "browse",
     "check_min_score",
+    "check_threshold",
     "collection_words",
     "combine",
     "encode",
@@ -67,6 +72,7 @@ __all__ = [
     "parse",
     "parse_min_score",
     "picture_filter",
+    "query_picture",
     "resolve",
     "resolve_words",
     "split_labels",

@@ -30,7 +30,7 @@ class TagsQuestion:
     in a file, one a line; else among the tag vocabulary and what was trained.
 
     Raises:
-        UsageError: more than one of these choices, or no limit or score at all.
+        UsageError: no picture, more than one of these choices, or a limit or score that is none.
     """
 
     pictures: tuple[QueryPicture, ...]
@@ -41,6 +41,8 @@ class TagsQuestion:
     vocabulary: Path | None = None
 
     def __post_init__(self) -> None:
+        if not self.pictures:
+            raise UsageError("no picture to find words for")
         if (self.labels is not None) + self.own_labels + (self.vocabulary is not None) > 1:
             raise UsageError("--labels, --own-labels and --vocabulary exclude each other: choose one")
         if self.limit < 1:
