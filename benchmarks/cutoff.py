@@ -24,12 +24,11 @@ from numpy.typing import NDArray
 
 from ingest.collection import Options
 from ingest.pipeline import run_folder
-from ingest.stores import SEMANTIC, VISUAL, Collection
+from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import WordsError
 from model.words import tag_vocabulary
-from query.asking import Search, parse
-from query.asking.query_vectors import QueryVector
+from query.asking import CollectionContext, QueryVector, Question, ask, parse, resolve_words
 
 EACH = 6
 ABSENT = 200
@@ -41,7 +40,7 @@ Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Question:
+class Judged:
     """``scores``: of every picture but the one asked about; ``relevant``: which should come back, ``ours``: do."""
 
     kind: str
@@ -98,71 +97,73 @@ RULES: dict[str, Callable[[Scores], float]] = {
 
 
 def main(folder: Path, head: str) -> None:
-    questions: list[Question] = []
+    questions: list[Judged] = []
     with tempfile.TemporaryDirectory() as place:
         store = EmbeddedStore(Path(place))
         for projection in (head, "conse"):
             name = "conse" if projection == "conse" else "trained"
             run_folder(store, folder, name, Options(offline=True, projection=projection))
             with store.open(name) as collection:
-                questions += ask(Search(store, collection), collection, name)
+                questions += judged(CollectionContext(store, collection), name)
     table(questions)
 
 
-def ask(search: Search, collection: Collection, projection: str) -> Iterator[Question]:
-    points = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page]
+def judged(context: CollectionContext, projection: str) -> Iterator[Judged]:
+    points = [point for page in context.collection.scroll([VISUAL, SEMANTIC]) for point in page]
     labels = np.array([str(point.payload["label"]) for point in points])
     spaces = {using: np.stack([point.vectors[using] for point in points]) for using in (VISUAL, SEMANTIC)}
     names = sorted(set(labels))
-    trained = set(search.metadata.trained) or set(names)
+    trained = set(context.metadata.trained) or set(names)
     rng = np.random.default_rng(0)
     asked = []
     for number, label in enumerate(names):
         kind = f"text, {projection}" + ("" if label in trained else ", unseen")
         try:
-            vector = search.towards(parse(spoken(label))).vector
+            vector = resolve_words(context, parse(spoken(label))).vector
         except WordsError:
             continue
         asked.append(vector)
-        for taken in ["", *nearest(search, label, names)]:
-            towards = search.towards(parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label)))
-            found = search.text(towards, limit=len(points), cutoff=search.cutoff({SEMANTIC: towards.aim}))
-            ours = np.isin([str(point.id) for point in points], [str(one.picture.id) for one in found])
+        for taken in ["", *nearest(context, label, names)]:
+            terms = parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label))
+            found = ask(context, Question(tuple(terms), limit=len(points), min_score="auto"))
+            ours = np.isin([str(point.id) for point in points], [str(hit.picture.id) for hit in found])
             what = kind.replace("text", "text - text") if taken else kind
-            yield Question(what, number % 2, spaces[SEMANTIC] @ towards.vector, labels == label, ours)
+            yield Judged(
+                what, number % 2, spaces[SEMANTIC] @ resolve_words(context, terms).vector, labels == label, ours
+            )
         for row in rng.permutation(np.flatnonzero(labels == label))[:EACH]:
             others = np.arange(len(points)) != row
             for using in (SEMANTIC, VISUAL) if projection == "trained" else (SEMANTIC,):
                 vector = spaces[using][row]
-                cut = search.cutoff({using: QueryVector.at(vector)}, [points[row].id]).floors[using]
+                cut = context.backgrounds.cutoff({using: QueryVector.at(vector)}, [points[row].id]).floors[using]
                 kind = f"similar, {projection}" if using == SEMANTIC else "similar, visual"
                 scores = (spaces[using] @ vector)[others]
-                yield Question(kind, number % 2, scores, (labels == label)[others], scores >= cut)
-    vocabulary = search.words.embed([tag.word for tag in tag_vocabulary(search.words, [])])
+                yield Judged(kind, number % 2, scores, (labels == label)[others], scores >= cut)
+    vocabulary = context.words.embed([tag.word for tag in tag_vocabulary(context.words, [])])
     far = np.flatnonzero((vocabulary @ np.stack(asked).T).max(axis=1) < FAR)
     for number, row in enumerate(rng.choice(far, ABSENT, replace=False)):
         vector = np.asarray(vocabulary[row])
-        cut = search.cutoff({SEMANTIC: QueryVector.at(vector)}).floors[SEMANTIC]
+        cut = context.backgrounds.cutoff({SEMANTIC: QueryVector.at(vector)}).floors[SEMANTIC]
         nothing = np.zeros(len(points), bool)
         scores = spaces[SEMANTIC] @ vector
-        yield Question(f"absent, {projection}", number % 2, scores, nothing, scores >= cut)
+        yield Judged(f"absent, {projection}", number % 2, scores, nothing, scores >= cut)
 
 
 def spoken(label: str) -> str:
     return label.replace("_", " ")
 
 
-def nearest(search: Search, label: str, labels: Sequence[str]) -> list[str]:
+def nearest(context: CollectionContext, label: str, labels: Sequence[str]) -> list[str]:
     """The two other labels whose words are nearest, as far as they have any."""
     directions = {}
     for other in labels:
         with suppress(WordsError):
-            directions[other] = search.towards(parse(spoken(other))).vector
+            directions[other] = resolve_words(context, parse(spoken(other))).vector
     others = sorted(directions.keys() - {label})
     return sorted(others, key=lambda other: -float(directions[other] @ directions[label]))[:TAKEN]
 
 
-def measure(question: Question, kept: NDArray[np.bool_]) -> tuple[float, float, float]:
+def measure(question: Judged, kept: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Precision, recall and F1 of what is kept."""
     hits = int((kept & question.relevant).sum())
     if not question.relevant.any():
@@ -171,7 +172,7 @@ def measure(question: Question, kept: NDArray[np.bool_]) -> tuple[float, float, 
     return precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0
 
 
-def table(questions: list[Question]) -> None:
+def table(questions: list[Judged]) -> None:
     kinds = sorted({question.kind for question in questions})
     for half in (0, 1):
         print(f"\nhalf {half} of the labels; precision recall F1, and of words that are absent: share with no answer")

@@ -15,10 +15,9 @@ from pathlib import Path
 from ingest.collection import Options, read_collection_projection
 from ingest.pipeline import run_folder
 from ingest.records import Picture
-from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.projections import HASH_DIGITS
-from query.asking import ImageQuery, Search, direction, parse
+from query.asking import CollectionContext, Question, TagsQuestion, ask, ask_tags, own_labels, parse
 
 HIT_AT = (1, 2, 3, 5, 10)
 
@@ -31,21 +30,21 @@ def main(folder: Path) -> None:
             run_folder(store, folder, name, Options(offline=True, projection=projection))
             with store.open(name) as collection:
                 held_back = set(read_collection_projection(collection).header.test)
-                search = Search(store, collection)
+                context = CollectionContext(store, collection)
                 print(f"\nprojection {collection.metadata.projection}")
-                tags(search, collection, held_back)
-                texts(search, collection)
+                tags(context, held_back)
+                texts(context)
 
 
-def tags(search: Search, collection, held_back: set[str]) -> None:
-    labels = search.own_labels()
-    written = {label: " ".join(search.words.phrase(label).known) for label in labels}
+def tags(context: CollectionContext, held_back: set[str]) -> None:
+    labels = own_labels(context)
+    written = {label: " ".join(context.words.phrase(label).known) for label in labels}
     ranks: dict[str, list[int]] = {"all": [], "held back": []}
-    for page in collection.scroll([VISUAL, SEMANTIC]):
+    for page in context.collection.scroll():
         for point in page:
             picture = Picture.from_payload(point.payload)
-            asked = ImageQuery(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
-            found = [tag.word for tag in search.tags(asked, limit=len(labels), labels=labels)]
+            question = TagsQuestion((point.id,), len(labels), labels=tuple(labels))
+            found = [tag.word for tag in ask_tags(context, question)]
             rank = found.index(written[picture.label or ""]) + 1
             ranks["all"].append(rank)
             if picture.sha256[:HASH_DIGITS] in held_back:
@@ -56,12 +55,12 @@ def tags(search: Search, collection, held_back: set[str]) -> None:
             print(f"query tags --own-labels, {part} ({len(got)} pictures): {hits}")
 
 
-def texts(search: Search, collection) -> None:
-    counts = collection.labels()
+def texts(context: CollectionContext) -> None:
+    counts = context.collection.labels()
     precisions = []
     for label in counts:
-        found = search.text(direction(parse(label.replace("_", " ")), search.words), limit=10)
-        precisions.append(sum(answer.picture.label == label for answer in found) / 10)
+        answer = ask(context, Question(tuple(parse(label.replace("_", " "))), limit=10))
+        precisions.append(sum(hit.picture.label == label for hit in answer) / 10)
     print(f"query text LABEL ({len(counts)} labels): P@10 {sum(precisions) / len(precisions):.3f}")
 
 

@@ -8,15 +8,16 @@ Asks the embedded store (WORDSIGHT_STORE) and the snapshot through the same code
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
-from ingest.stores import SEMANTIC, VISUAL, open_store
+from ingest.stores import Filter, open_store
 from model.words import tag_vocabulary
-from query.asking import ImageQuery, Search, Space, direction, parse
+from query.asking import Answer, CollectionContext, Question, Space, TagsQuestion, ask, ask_tags, parse
 
 QUESTIONS = 200
 LIMIT = 10
@@ -27,41 +28,41 @@ TIE = 2e-6
 def main(name: str, folder: Path) -> None:
     live_store, carried_store = open_store(), open_store(snapshot=folder)
     with live_store.open(name) as live, carried_store.open(name) as carried:
-        left, right = Search(live_store, live), Search(carried_store, carried)
-        for kind, questions in kinds(left, live).items():
+        left, right = CollectionContext(live_store, live), CollectionContext(carried_store, carried)
+        for kind, questions in kinds(left).items():
             answers = [(ask(left), ask(right)) for ask in questions]
             differences = sum(not agree(*both) for both in answers)
             in_order = sum([n for n, _ in one] == [n for n, _ in other] for one, other in answers)
             print(f"{kind:<20} {len(questions)} questions, {differences} differ; {in_order} in the very same order")
 
 
-def kinds(search: Search, collection: Any) -> dict[str, list[Callable[[Search], list[Any]]]]:
+def kinds(context: CollectionContext) -> dict[str, list[Callable[[CollectionContext], list[Any]]]]:
     rng = np.random.default_rng(0)
-    pictures = list(stored(collection, rng))
-    labels = list(collection.labels())
-    tags = [tag.word for tag in tag_vocabulary(search.words, [])]
+    pictures = [(id,) for id in some_ids(context, rng)]
+    labels = list(context.collection.labels())
+    tags = [tag.word for tag in tag_vocabulary(context.words, [])]
     words = rng.choice(tags, QUESTIONS, replace=False).tolist()
+    questions = {
+        f"similar, {space}": [Question(pictures=one, space=space, limit=LIMIT) for one in pictures] for space in Space
+    }
+    questions["similar, --label"] = [
+        Question(pictures=one, filter=Filter((labels[i % len(labels)],)), limit=LIMIT) for i, one in enumerate(pictures)
+    ]
+    questions["text"] = [Question(tuple(parse(word)), limit=LIMIT) for word in words]
     return {
-        "similar, visual": [lambda s, a=a: pairs(s.similar(a, limit=LIMIT)) for a in pictures],
-        "similar, semantic": [lambda s, a=a: pairs(s.similar(a, space=Space.SEMANTIC, limit=LIMIT)) for a in pictures],
-        "similar, both": [lambda s, a=a: pairs(s.similar(a, space=Space.BOTH, limit=LIMIT)) for a in pictures],
-        "similar, --label": [
-            lambda s, a=a, i=i: pairs(s.similar(a, limit=LIMIT, filter=s.filter([labels[i % len(labels)]])))
-            for i, a in enumerate(pictures)
+        **{kind: [lambda c, q=q: pairs(ask(c, q)) for q in asked] for kind, asked in questions.items()},
+        "tags": [
+            lambda c, one=one: [(t.word, t.score) for t in ask_tags(c, TagsQuestion(one, LIMIT))] for one in pictures
         ],
-        "text": [lambda s, w=w: pairs(s.text(direction(parse(w), s.words), limit=LIMIT)) for w in words],
-        "tags": [lambda s, a=a: [(t.word, t.score) for t in s.tags(a, limit=LIMIT)] for a in pictures],
         "words": [
-            lambda s, w=w: [(n.word, n.score) for n in s.words.nearest(s.words.phrase(w).vector, LIMIT)] for w in words
+            lambda c, w=w: [(n.word, n.score) for n in c.words.nearest(c.words.phrase(w).vector, LIMIT)] for w in words
         ],
     }
 
 
-def stored(collection: Any, rng: np.random.Generator) -> Iterator[ImageQuery]:
-    ids = [point.id for page in collection.scroll() for point in page]
-    chosen = [ids[row] for row in rng.choice(len(ids), QUESTIONS, replace=False)]
-    for point in collection.retrieve(chosen, [VISUAL, SEMANTIC]).values():
-        yield ImageQuery(point.vectors[VISUAL], point.vectors[SEMANTIC], point.id, stored=True)
+def some_ids(context: CollectionContext, rng: np.random.Generator) -> list[UUID]:
+    ids = [point.id for page in context.collection.scroll() for point in page]
+    return [ids[row] for row in rng.choice(len(ids), QUESTIONS, replace=False)]
 
 
 def agree(left: list[tuple[str, float]], right: list[tuple[str, float]]) -> bool:
@@ -72,8 +73,8 @@ def agree(left: list[tuple[str, float]], right: list[tuple[str, float]]) -> bool
     return clear <= {name for name, _ in right}
 
 
-def pairs(found: list[Any]) -> list[tuple[str, float]]:
-    return [(answer.picture.path, answer.score) for answer in found]
+def pairs(answer: Answer) -> list[tuple[str, float]]:
+    return [(hit.picture.path, hit.score) for hit in answer]
 
 
 if __name__ == "__main__":

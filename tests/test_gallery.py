@@ -172,7 +172,7 @@ def test_a_page_can_go_to_standard_output_alone(place: Path) -> None:
         (["--html", "no such/page.html"], "no folder"),
         (["--html", "photos"], "is no file"),
         (["--html", "/dev/null"], "is no file"),
-        (["--html", "original.png"], "is there and is no page"),
+        (["--html", "original.png"], "exists and is not a page"),
         (["--html", "-", "--json"], "exclude each other"),
         (["--html", "-", "--open"], "leave out"),
         (["--preview", "-0"], "exclude each other"),

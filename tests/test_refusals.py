@@ -76,8 +76,8 @@ def test_a_variable_that_is_not_set_is_no_picture(place: Path, question: str) ->
 
 def test_a_number_that_makes_no_sense_is_refused(place: Path) -> None:
     refused(command("query", "text", "cat", "--min-score", "high"), "'high'")
-    refused(command("query", "text", "cat", "--min-score", "nan"), "'nan' is none")
-    refused(command("query", "words", "cat", "--min-score", "nan"), "'nan' is none")
+    refused(command("query", "text", "cat", "--min-score", "nan"), "'nan' is not one")
+    refused(command("query", "words", "cat", "--min-score", "nan"), "'nan' is not one")
     misused(command("query", "text", "cat", "--limit", "0"), "is not in the range")
     misused(command("query", "text", "cat", "--limit", str(1 << 70)), "is not in the")
 

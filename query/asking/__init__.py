@@ -1,32 +1,79 @@
-"""What the questions mean: their parts, as vectors, and the answers in their order.
+"""Questions to a collection and their answers: `ask(context, question)` is the one way from the one to the other.
 
 It must not know how answers are shown."""
 
-from query.asking.cutoff import Cutoff
+from query.asking.answer import Answer, PictureHit, TagsAnswer, WordsAnswer
+from query.asking.answering import ask
+from query.asking.browsing import browse, find_picture
+from query.asking.context import CollectionContext, SharedContexts
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Member, find_duplicates
-from query.asking.expression import Direction, Term, direction, parse
-from query.asking.query_vectors import ImageQuery, combine
-from query.asking.ranking import DEPTH
-from query.asking.search import Found, Search, Space, collection_words
+from query.asking.expression import Term, parse
+from query.asking.filter import picture_filter
+from query.asking.grouping import ask_duplicates, check_threshold
+from query.asking.image_query import ImageQuery, combine
+from query.asking.nearby_words import ask_words, collection_words
+from query.asking.picture_like import PictureLike, query_picture
+from query.asking.picture_resolver import encode
+from query.asking.query_vector import QueryVector
+from query.asking.question import (
+    ANY_SCORE,
+    AUTO,
+    EncodedPicture,
+    MinScore,
+    QueryPicture,
+    Question,
+    Space,
+    check_min_score,
+    parse_min_score,
+)
+from query.asking.resolver import resolve, resolve_words
 from query.asking.source import STDIN, Source
+from query.asking.tagging import TagsQuestion, ask_tags, own_labels, split_labels
+from query.asking.text_query import TextQuery
 
 __all__ = [
+    "ANY_SCORE",
+    "AUTO",
     "DEFAULT_THRESHOLD",
-    "DEPTH",
     "STDIN",
-    "Cutoff",
-    "Direction",
-    "Found",
+    "Answer",
+    "CollectionContext",
+    "EncodedPicture",
     "Group",
     "ImageQuery",
     "Member",
-    "Search",
+    "MinScore",
+    "PictureHit",
+    "PictureLike",
+    "QueryPicture",
+    "QueryVector",
+    "Question",
+    "SharedContexts",
     "Source",
     "Space",
+    "TagsAnswer",
+    "TagsQuestion",
     "Term",
+    "TextQuery",
+    "WordsAnswer",
+    "ask",
+    "ask_duplicates",
+    "ask_tags",
+    "ask_words",
+    "browse",
+    "check_min_score",
+    "check_threshold",
     "collection_words",
     "combine",
-    "direction",
+    "encode",
     "find_duplicates",
+    "find_picture",
+    "own_labels",
     "parse",
+    "parse_min_score",
+    "picture_filter",
+    "query_picture",
+    "resolve",
+    "resolve_words",
+    "split_labels",
 ]

@@ -1,44 +1,37 @@
 """Where the answers end: which pictures stand out, and which are only the nearest there happen to be.
 
 A fixed score cannot tell: it differs between questions, encoders and word vectors. So each question is measured
-against two backgrounds, and a picture has to rise above both:
+against two backgrounds (`query.asking.background`), and a picture has to rise above both:
 
 - other pictures: the score that one picture of the collection would reach by chance, if none had to do with the
   question;
 - words, where the question lies in word space: the score that one word in a thousand would reach. It is this that
   leaves a question about something that is in no picture without an answer.
 
-A question that takes something away is measured before it does: a picture of all that is wanted is moved away from
-such a question, too, and by how much says nothing of the picture. One that is still nearer to what is taken away than
-to what is wanted is left out.
+A question that subtracts something is measured before it does: a picture of all that is wanted is moved away from
+such a question, too, and by how much says nothing of the picture. One that is still nearer to what is subtracted
+than to what is wanted is left out.
 
-Both are told from a sample. Its scores are made normal by Fisher's transformation (R. A. Fisher 1915, "Frequency
-distribution of the values of the correlation coefficient": artanh of a correlation is nearly normal), and a
-normal's quantile grows with the collection as chance does.
+Scores of a sample are made normal by Fisher's transformation (R. A. Fisher 1915, "Frequency distribution of the
+values of the correlation coefficient": artanh of a correlation is nearly normal), and a normal's quantile grows with
+the collection as chance does.
 
-`benchmarks/cutoff.py` compares this with fixed scores and other rules.
+`benchmarks/cutoff.py` compares this with fixed scores and other rules. It must not know where samples come from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SCORE_DIGITS, SEMANTIC, VISUAL, Collection
+from ingest.stores import SCORE_DIGITS, SEMANTIC, VISUAL
 
 Vector = NDArray[np.float32]
-
-SAMPLE = 250
-"""Pictures, or words, that stand for all: 1,000 give the same cut, and take 0.2 s to read at 1280 numbers each."""
-
-SAMPLE_LASTS = 0.1
-"""It is taken anew where the number of pictures has changed by this share, as while they are ingested."""
 
 CHANCE_HITS = 1
 """Unrelated pictures that may reach the cut by chance, in the whole collection."""
@@ -58,43 +51,16 @@ _BY = {VISUAL: "by looks", SEMANTIC: "by meaning"}
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Points picked at random. ``ids``: n of them; ``vectors``: (n, width) float32, unit; of ``total`` in all."""
-
-    ids: Sequence[UUID]
-    vectors: Vector
-    total: int
-
-    @classmethod
-    def of(cls, collection: Collection, using: str) -> Sample:
-        """The first page in the order of ids, which are hashes of names: no folder is in it more than another."""
-        points = next(iter(collection.scroll([using], page=SAMPLE)), [])
-        rows = [point.vectors[using] for point in points]
-        vectors = np.stack(rows) if rows else np.empty((0, collection.metadata.vectors[using]), np.float32)
-        return cls([point.id for point in points], vectors, collection.count())
-
-    def scores(self, vector: Vector, without: Sequence[UUID] = ()) -> Vector:
-        """Cosines with a ``vector`` of any length, but for the pictures asked about, which are no background."""
-        return cosines(self.vectors, vector)[[id not in without for id in self.ids]]
-
-
-def cosines(points: Vector, vector: Vector) -> Vector:
-    """Of points (n, width) of length 1 with a ``vector`` (width,) of any length: (n,)."""
-    length = float(np.linalg.norm(vector.astype(np.float64)))
-    return np.asarray(points @ (vector / length), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
 class Cutoff:
     """The least cosine that stands out, by the vector that is compared; with two, either is enough.
 
-    ``takes_away``: whether the question takes something away, of which that cosine knows nothing (`Aim.wanted`).
+    ``subtracts``: whether the question subtracts something, which that cosine does not see (`QueryVector.positive`).
     """
 
     floors: Mapping[str, float]
-    takes_away: bool = False
+    subtracts: bool = False
 
-    def told(self, shown: int, limit: int, nearest: float | None) -> str:
+    def message(self, shown: int, limit: int, nearest: float | None) -> str:
         """What to tell the user, one sentence; empty where nothing was left out.
 
         Args:
@@ -109,8 +75,8 @@ class Cutoff:
             return (
                 f"{shown} picture{'' if one else 's'} stand{'s' if one else ''} out, {self._at()}; the rest is left out"
             )
-        if self.takes_away:
-            return f"nothing stands out: no picture is {self._at()} and less near to what is taken away"
+        if self.subtracts:
+            return f"nothing stands out: no picture is {self._at()}, and nearer to that than to what is subtracted"
         if len(self.floors) > 1:
             return f"nothing stands out: no picture is {self._at()}"
         return f"nothing stands out: the nearest picture scores {nearest:.4f}, and an answer would be {self._at()}"
@@ -118,22 +84,25 @@ class Cutoff:
     def _at(self) -> str:
         by = _BY if len(self.floors) > 1 else {}
         floors = " or ".join(f"{floor:.4f} {by.get(using, '')}".rstrip() for using, floor in self.floors.items())
-        return f"at {floors} or more" + (" for what is wanted" if self.takes_away else "")
+        return f"at {floors} or more" + (" for what is wanted" if self.subtracts else "")
 
 
-def picture_floor(pictures: Sample, vector: Vector, without: Sequence[UUID] = ()) -> float:
-    """The cosine that `CHANCE_HITS` of all pictures reach by chance, the ones asked about left out."""
-    others = pictures.total - len(without)
-    return floor(pictures.scores(vector, without), CHANCE_HITS / others) if others >= FEWEST else ANY_COSINE
+def picture_floor(scores: Vector, pictures: int) -> float:
+    """The cosine that `CHANCE_HITS` of all pictures reach by chance.
+
+    Args:
+        scores: of a sample of them. pictures: how many there are in all. Both without those asked about.
+    """
+    return floor(scores, CHANCE_HITS / pictures) if pictures >= FEWEST else ANY_COSINE
 
 
-def word_floor(vocabulary: Sample, vector: Vector) -> float:
-    """The cosine that `WORD_SHARE` of unrelated words reach."""
-    return floor(vocabulary.scores(vector), WORD_SHARE)
+def word_floor(scores: Vector) -> float:
+    """The cosine that `WORD_SHARE` of unrelated words reach, of a sample of which these are the ``scores``."""
+    return floor(scores, WORD_SHARE)
 
 
 def floor(scores: Vector, share: float) -> float:
-    """The cosine that a ``share`` of what ``scores`` are a sample of would reach, if it was all unrelated."""
+    """The cosine that a ``share`` of what ``scores`` are a sample of would reach if none of it was related."""
     if len(scores) < FEWEST:
         return ANY_COSINE
     normal = np.arctanh(np.clip(scores.astype(np.float64), -NEARLY_ONE, NEARLY_ONE))

@@ -1,4 +1,7 @@
-"""The picture asked about: a file, a URL, or standard input."""
+"""The picture asked about, before it is decoded: a file, a URL, standard input, or a file's content in memory.
+
+It must not know what is asked about it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,14 +23,18 @@ MAX_DOWNLOAD_BYTES = 50 << 20
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 15.0
 DEADLINE_SECONDS = 60.0
-"""For the whole of a URL: a server that sends a byte now and then is not waited for."""
+"""For everything a URL gives: a server that sends a byte now and then is not waited for."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the query picture comes from, as the user wrote it."""
+    """Where the query picture comes from.
+
+    ``text``: as the user wrote it. ``data``: the content of a picture file, for one that is in memory.
+    """
 
     text: str
+    data: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Raises UsageError where nothing was named."""
@@ -36,12 +43,12 @@ class Source:
 
     @property
     def is_url(self) -> bool:
-        return self.text.lower().startswith(("http://", "https://"))
+        return self.data is None and self.text.lower().startswith(("http://", "https://"))
 
     @property
     def path(self) -> Path | None:
         """The file it names, if it names one."""
-        if self.is_url or self.text == STDIN:
+        if self.data is not None or self.is_url or self.text == STDIN:
             return None
         return Path(os.path.abspath(os.path.expanduser(self.text)))
 
@@ -56,6 +63,8 @@ class Source:
 
     @cached_property
     def _data(self) -> bytes:
+        if self.data is not None:
+            return self.data
         if self.is_url:
             return _fetch(self.text)
         if self.text == STDIN:

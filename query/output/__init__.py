@@ -1,6 +1,8 @@
-"""Answers as lines, pages and pictures in a terminal."""
+"""Answers as lines, pages and pictures in a terminal.
+
+It must not know how a question is answered."""
 
 from query.output.render import Style, write_duplicates, write_words
-from query.output.show import Show, ask_in_words, ask_with_picture
+from query.output.show import Show
 
-__all__ = ["Show", "Style", "ask_in_words", "ask_with_picture", "write_duplicates", "write_words"]
+__all__ = ["Show", "Style", "write_duplicates", "write_words"]

@@ -1,4 +1,7 @@
-"""Answers as one HTML file that needs nothing else: the question, and thumbnails with score, label and path."""
+"""Answers as one HTML file that needs nothing else: the question, and thumbnails with score, label and path.
+
+It must not know the collection.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from markupsafe import Markup, escape
 from model.page import asset, data_address, write_page
 from model.projections import Tag
 from model.system.names import one_line
-from query.asking import Found, Term
+from query.asking import PictureHit, Term
 
 THUMBNAIL_PIXELS = 400
-"""Twice what a column of the grid is wide: sharp on a fine screen, some 20 kB each."""
+"""Twice the width of a column of the grid: sharp on a fine screen, some 20 kB each."""
 
-_HEADER = Markup("{asked}<div>\n<h1>{heading}</h1>\n<p>{told}</p>\n</div>\n")
+_HEADER = Markup("{asked}<div>\n<h1>{heading}</h1>\n<p>{message}</p>\n</div>\n")
 _CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="label" title="{label}">{label}</span>'
     '<span class="score">{score}</span><span class="path" title="{path}">{path}</span></figcaption></figure></li>\n'
@@ -32,67 +35,67 @@ _TERM = Markup(' <span class="{kind}">{sign} {text}</span>')
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Heading:
     """What stands above the answers.
 
     ``subject``: the picture as the user named it, or empty for a question in words. ``file``: where it is, if
-    it is a file. ``thumbnail``: a JPEG file of it. ``terms``: the words. ``told``: a line about the answers.
+    it is a file. ``thumbnail``: a JPEG file of it. ``terms``: the words. ``message``: a line about the answers.
     """
 
     subject: str = ""
     file: str | None = None
     thumbnail: bytes | None = None
     terms: Sequence[Term] = ()
-    told: str = ""
+    message: str = ""
 
     @property
     def text(self) -> str:
         """The question on one line."""
-        words = " ".join(f"{_sign(term)} {one_line(_said(term))}" for term in self.terms)
+        words = " ".join(f"{_sign(term)} {one_line(_phrase(term))}" for term in self.terms)
         return f"{one_line(self.subject)} {words}".strip() if self.subject else words.removeprefix("+ ")
 
 
-def write_pictures(page: IO[bytes], question: Question, found: Iterable[tuple[Found, bytes | None]]) -> None:
+def write_pictures(page: IO[bytes], heading: Heading, hits: Iterable[tuple[PictureHit, bytes | None]]) -> None:
     """Pictures found, each with its thumbnail or None where there is none; written as they come."""
-    cards = (_card(answer, thumbnail) for answer, thumbnail in found)
-    _write(page, question, [Markup('<ol class="grid">\n')], cards, [Markup("</ol>\n")])
+    cards = (_card(hit, thumbnail) for hit, thumbnail in hits)
+    _write(page, heading, [Markup('<ol class="grid">\n')], cards, [Markup("</ol>\n")])
 
 
-def write_tags(page: IO[bytes], question: Question, tags: Iterable[Tag]) -> None:
+def write_tags(page: IO[bytes], heading: Heading, tags: Iterable[Tag]) -> None:
     """Words found for a picture."""
     rows = (
         _TAG.format(word=tag.word, score=f"{tag.score:.4f}", trained="trained on" if tag.trained else "")
         for tag in tags
     )
-    _write(page, question, [Markup("<table>\n")], rows, [Markup("</table>\n")])
+    _write(page, heading, [Markup("<table>\n")], rows, [Markup("</table>\n")])
 
 
-def _write(page: IO[bytes], question: Question, *answers: Iterable[Markup]) -> None:
+def _write(page: IO[bytes], heading: Heading, *answers: Iterable[Markup]) -> None:
     write_page(
         page,
-        title=f"{question.text} - wordsight",
+        title=f"{heading.text} - wordsight",
         style=asset("query", "gallery.css"),
-        header=_HEADER.format(asked=_asked(question), heading=_heading(question), told=question.told),
+        header=_HEADER.format(asked=_asked(heading), heading=_title(heading), message=heading.message),
         body=chain.from_iterable(answers),
     )
 
 
-def _asked(question: Question) -> Markup:
-    if not question.subject:
+def _asked(heading: Heading) -> Markup:
+    if not heading.subject:
         return Markup("")
-    if question.thumbnail is None:
+    if heading.thumbnail is None:
         return _GONE.format(why="no preview of the picture asked about")
-    image = _IMAGE.format(source=data_address(question.thumbnail), name="the picture asked about")
-    return _linked(question.file, image)
+    image = _IMAGE.format(source=data_address(heading.thumbnail), name="the picture asked about")
+    return _linked(heading.file, image)
 
 
-def _heading(question: Question) -> Markup:
-    terms = list(question.terms)
-    start = escape(one_line(Path(question.subject).name or question.subject))
-    if not question.subject and terms and terms[0].weight > 0:
-        start = escape(one_line(_said(terms.pop(0))))
+def _title(heading: Heading) -> Markup:
+    terms = list(heading.terms)
+    start = escape(one_line(Path(heading.subject).name or heading.subject))
+    if not heading.subject and terms and terms[0].weight > 0:
+        start = escape(one_line(_phrase(terms.pop(0))))
     return start + Markup("").join(
-        _TERM.format(kind="plus" if term.weight > 0 else "minus", sign=_sign(term), text=one_line(_said(term)))
+        _TERM.format(kind="plus" if term.weight > 0 else "minus", sign=_sign(term), text=one_line(_phrase(term)))
         for term in terms
     )
 
@@ -101,19 +104,17 @@ def _sign(term: Term) -> str:
     return "+" if term.weight > 0 else "\N{MINUS SIGN}"
 
 
-def _said(term: Term) -> str:
+def _phrase(term: Term) -> str:
     return term.text if abs(term.weight) == 1 else f"{abs(term.weight):g}:{term.text}"
 
 
-def _card(answer: Found, thumbnail: bytes | None) -> Markup:
-    path = one_line(answer.picture.path)
+def _card(hit: PictureHit, thumbnail: bytes | None) -> Markup:
+    path = one_line(hit.picture.path)
     if thumbnail is None:
         picture = _GONE.format(why="not here, or not readable")
     else:
-        picture = _linked(answer.file, _FRAMED.format(source=data_address(thumbnail), name=path))
-    return _CARD.format(
-        picture=picture, label=one_line(answer.picture.label or ""), score=f"{answer.score:.4f}", path=path
-    )
+        picture = _linked(hit.file, _FRAMED.format(source=data_address(thumbnail), name=path))
+    return _CARD.format(picture=picture, label=one_line(hit.picture.label or ""), score=f"{hit.score:.4f}", path=path)
 
 
 def _linked(file: str | None, inner: Markup) -> Markup:

@@ -1,4 +1,7 @@
-"""Thumbnails in the terminal, where it can draw: rows of them, each with its rank, score and label."""
+"""Thumbnails in the terminal, where it can draw: rows of them, each with its rank, score and label.
+
+It must not know the question.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from PIL import Image, ImageOps
 from ingest.stores import batches
 from model.pictures import open_picture
 from model.system.names import one_line
-from query.asking import Found
+from query.asking import PictureHit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,11 +40,11 @@ THUMBNAIL_PIXELS = 2 * max(TILE.pixels)
 
 
 def why_not() -> str:
-    """Why no picture can be drawn here, one sentence; empty where it can. The terminal is asked, for up to 0.2 s."""
+    """Why no picture can be drawn here, one sentence; empty where it can. Asking the terminal takes up to 0.2 s."""
     if not sys.stdout.isatty():
         return "no preview: standard output is not a terminal; --html FILE or --open shows the pictures"
     if not (sys.stdin and sys.stdin.isatty()):
-        return "no preview: the terminal cannot be asked what it draws, standard input is something else"
+        return "no preview: the terminal cannot be asked what it can draw, because standard input is not a terminal"
     terminal = os.environ.get("TERM", "")
     if terminal in ("", "dumb") or _renderer() is None:
         return (
@@ -53,34 +56,34 @@ def why_not() -> str:
 
 def _renderer() -> Any:
     """What draws in this terminal, or None; found out when the library is imported, hence not before."""
-    logging.getLogger("textual_image").setLevel(logging.ERROR)  # a cell's size it cannot learn is no news
+    logging.getLogger("textual_image").setLevel(logging.ERROR)  # that it cannot learn a cell's size is no news
     from textual_image import renderable
 
     graphical = (renderable.SixelImage, renderable.TGPImage)
     return renderable.Image if renderable.Image in graphical else None
 
 
-def write_preview(found: Iterable[tuple[Found, bytes | None]]) -> None:
+def write_preview(hits: Iterable[tuple[PictureHit, bytes | None]]) -> None:
     """Draw the answers to standard output; call it only where `why_not` has nothing to say."""
     from rich.console import Console
 
-    # Kitty is told which picture belongs where by a colour of 24 bits: nothing may simplify or drop it.
+    # A colour of 24 bits tells kitty which picture belongs where: nothing may simplify or drop it.
     console = Console(highlight=False, color_system="truecolor", no_color=False)
     columns = min(TILE.most, max(1, (console.width + TILE.gap) // (TILE.cells + TILE.gap)))
     rank = 0
-    for row in batches(found, columns):
+    for row in batches(hits, columns):
         _write_row(console, row, rank)
         rank += len(row)
 
 
-def _write_row(console: Console, row: list[tuple[Found, bytes | None]], rank: int) -> None:
+def _write_row(console: Console, row: list[tuple[PictureHit, bytes | None]], rank: int) -> None:
     from rich.text import Text
 
     cells = len(row) * (TILE.cells + TILE.gap) - TILE.gap
     console.print(_renderer()(_strip([thumbnail for _, thumbnail in row]), width=cells, height="auto"))
     captions = Text()
-    for number, (answer, _) in enumerate(row, start=rank + 1):
-        caption = Text(f"{number}  {answer.score:.4f}  {one_line(answer.picture.label or '')}")
+    for number, (hit, _) in enumerate(row, start=rank + 1):
+        caption = Text(f"{number}  {hit.score:.4f}  {one_line(hit.picture.label or '')}")
         caption.truncate(TILE.cells, overflow="ellipsis", pad=True)
         captions.append_text(caption).append(" " * TILE.gap)
     captions.rstrip()

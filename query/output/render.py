@@ -1,4 +1,7 @@
-"""Answers on stdout: a table in a terminal, plain lines in a pipe, JSON lines, or bare paths."""
+"""Answers on stdout: a table in a terminal, plain lines in a pipe, JSON lines, or bare paths.
+
+It must not know the question.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from model.projections import Tag
 from model.system.names import one_line, shown
 from model.system.terminal import results, write_json
 from model.words import NearWord
-from query.asking import Found, Group, Member
+from query.asking import Group, Member, PictureHit
 
 MOST_COLUMNS = 10_000
-"""Of a table, to see how wide it would like to be."""
+"""The width a table is measured at, to see how wide it would be if nothing limited it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,14 @@ class Style:
     null: bool = False
 
 
-def write_found(found: Sequence[Found], style: Style) -> None:
+def write_hits(hits: Sequence[PictureHit], style: Style) -> None:
     """Pictures: score, label, path. Paths are relative where they lie below this folder."""
     if style.paths_only or style.null:
-        _write_paths((answer.file for answer in found), style)
+        _write_paths((hit.file for hit in hits), style)
     elif style.json:
-        write_json(_picture_json(answer) for answer in found)
+        write_json(_picture_json(hit) for hit in hits)
     else:
-        rows = [
-            (f"{answer.score:.4f}", one_line(answer.picture.label or ""), one_line(_near(answer.file)))
-            for answer in found
-        ]
+        rows = [(f"{hit.score:.4f}", one_line(hit.picture.label or ""), one_line(_near(hit.file))) for hit in hits]
         _write_rows(("score", "label", "picture"), rows)
 
 
@@ -89,15 +89,15 @@ def _write_paths(files: Iterable[str], style: Style) -> None:
         sys.stdout.buffer.write(b"".join(os.fsencode(safe(_near(file))) + end for file in files))
 
 
-def _picture_json(answer: Found | Member) -> dict[str, Any]:
-    picture = answer.picture
-    raw = os.fsencode(answer.file)
-    exact = {} if shown(answer.file) == answer.file else {"file_base64": base64.b64encode(raw).decode()}
+def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
+    picture = hit.picture
+    raw = os.fsencode(hit.file)
+    exact = {} if shown(hit.file) == hit.file else {"file_base64": base64.b64encode(raw).decode()}
     return {
-        "score": answer.score,
+        "score": hit.score,
         "id": str(picture.id),
         "path": shown(picture.path),
-        "file": shown(answer.file),
+        "file": shown(hit.file),
         "label": picture.label,
         "width": picture.width,
         "height": picture.height,

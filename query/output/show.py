@@ -1,30 +1,30 @@
-"""What answers are written to: lines, a page, the terminal as pictures."""
+"""What answers are written to: lines, a page, the terminal as pictures.
+
+It must not know how a question is answered.
+"""
 
 from __future__ import annotations
 
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TypeVar
 
 from ingest.stores import Store
-from model.errors import PictureError, UsageError
-from model.projections import Tag
+from model.errors import UsageError
 from model.system.atomic import replace_file
 from model.system.cache import cache_dir, cache_errors
 from model.system.disk import in_mb
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
-from model.system.terminal import results
-from query.asking import STDIN, Found, ImageQuery, Search, Source, Term
+from model.system.terminal import NothingFoundError, results
+from query.asking import Answer, PictureHit, Question, TagsAnswer, TagsQuestion
 from query.output import render
-
-if TYPE_CHECKING:  # imported where they are wanted: most queries show lines only
-    from query.output.gallery import Question
+from query.output.message import cut_message
 
 Item = TypeVar("Item")
 
@@ -56,36 +56,43 @@ class Show:
         if self.html == STDOUT and (self.open_page or self.preview):
             raise UsageError("--html - writes the page to standard output: leave out --open and --preview")
         if self.html and self.html != STDOUT:
-            _check_target(self.file)
+            _check_target(self._file)
 
     @property
-    def page(self) -> bool:
-        """Whether a page is wanted."""
+    def _is_page_wanted(self) -> bool:
         return bool(self.html or self.open_page)
 
     @property
-    def file(self) -> Path:
+    def _file(self) -> Path:
         """Where the page goes; of a link, where it leads, which is what is replaced."""
         return real_path(expanded(Path(self.html)))
 
-    def found(self, found: Sequence[Found], question: Question | None, store: Store) -> None:
-        """Pictures. ``question``: what was asked, where a `page` is wanted."""
-        if self.preview and found:
-            _draw(found, store)
-        if self.html != STDOUT and found:
-            render.write_found(found, self.style)
-        if question is not None:
-            self._write(_page_of(found, question, store))
+    def pictures(self, question: Question, answer: Answer, store: Store) -> None:
+        """The answer, and on stderr what is to be told of it. ``store``: the one asked, for its thumbnails.
 
-    def tags(self, tags: Sequence[Tag], question: Question | None) -> None:
-        """Words for a picture. ``question``: as for `found`."""
-        if self.html != STDOUT and tags:
-            render.write_tags(tags, self.style)
-        if question is not None:
-            from query.output.gallery import write_tags
+        Raises:
+            NothingFoundError: after all that, where there is no picture.
+        """
+        cut = cut_message(question, answer)
+        _tell([*answer.messages, cut if answer.hits else ""])
+        if self.preview and answer.hits:
+            _draw(answer.hits, store)
+        if self.html != STDOUT and answer.hits:
+            render.write_hits(answer.hits, self.style)
+        if self._is_page_wanted:
+            self._write(_picture_page(question, answer, store))
+        if not answer.hits:
+            raise NothingFoundError(cut)
 
-            asked = question
-            self._write(lambda page: write_tags(page, asked, tags))
+    def tags(self, question: TagsQuestion, answer: TagsAnswer, store: Store) -> None:
+        """Words for a picture; as `pictures`."""
+        _tell(answer.messages)
+        if self.html != STDOUT and answer.tags:
+            render.write_tags(answer.tags, self.style)
+        if self._is_page_wanted:
+            self._write(_tags_page(question, answer, store))
+        if not answer.tags:
+            raise NothingFoundError("no word found")
 
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
         if self.html == STDOUT:
@@ -93,7 +100,7 @@ class Show:
                 write(sys.stdout.buffer)
             return
         if self.html:
-            path = self.file
+            path = self._file
             with _file_errors(path), replace_file(path) as page:
                 write(page)
         else:
@@ -108,23 +115,42 @@ class Show:
                 note("no browser could be started: open that file in one")
 
 
-def _draw(found: Sequence[Found], store: Store) -> None:
+def _tell(messages: Iterable[str]) -> None:
+    for message in messages:
+        if message:
+            note(message)
+
+
+def _draw(hits: Sequence[PictureHit], store: Store) -> None:
     from query.output import preview
     from query.output.thumbnails import thumbnails_of
 
-    if told := preview.why_not():
-        note(told)
+    if reason := preview.why_not():
+        note(reason)
         return
     with results():
-        preview.write_preview(thumbnails_of(found, store, preview.THUMBNAIL_PIXELS))
+        preview.write_preview(thumbnails_of(hits, store, preview.THUMBNAIL_PIXELS))
 
 
-def _page_of(found: Sequence[Found], question: Question, store: Store) -> Callable[[IO[bytes]], None]:
+# Imported where they are wanted: most questions show lines only.
+
+
+def _picture_page(question: Question, answer: Answer, store: Store) -> Callable[[IO[bytes]], None]:
     from query.output import gallery
+    from query.output.page_heading import heading_of
     from query.output.thumbnails import thumbnails_of
 
-    thumbnails = _with_progress(thumbnails_of(found, store, gallery.THUMBNAIL_PIXELS), len(found))
-    return lambda page: gallery.write_pictures(page, question, thumbnails)
+    heading = heading_of(question, answer, store)
+    thumbnails = _with_progress(thumbnails_of(answer.hits, store, gallery.THUMBNAIL_PIXELS), len(answer.hits))
+    return lambda page: gallery.write_pictures(page, heading, thumbnails)
+
+
+def _tags_page(question: TagsQuestion, answer: TagsAnswer, store: Store) -> Callable[[IO[bytes]], None]:
+    from query.output import gallery
+    from query.output.page_heading import tags_heading
+
+    heading = tags_heading(question, answer, store)
+    return lambda page: gallery.write_tags(page, heading, answer.tags)
 
 
 def _check_target(path: Path) -> None:
@@ -136,7 +162,7 @@ def _check_target(path: Path) -> None:
         if path.exists():
             with path.open("rb") as file:
                 if file.read(len(DOCTYPE)).lower() not in (DOCTYPE, b""):
-                    raise UsageError(f"{str(path)!r} is there and is no page: name another file")
+                    raise UsageError(f"{str(path)!r} exists and is not a page: name another file")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write the page to {str(path)!r}: {error}") from error
 
@@ -165,31 +191,3 @@ def _with_progress(items: Iterable[Item], total: int) -> Iterator[Item]:
         for item in items:
             yield item
             shown.advance()
-
-
-def ask_in_words(terms: Sequence[Term], told: str) -> Question:
-    """A question without a picture. ``told``: a line about the answers."""
-    from query.output.gallery import Question
-
-    return Question(terms=terms, told=told)
-
-
-def ask_with_picture(
-    search: Search, store: Store, source: Source, asked: ImageQuery, terms: Sequence[Term], told: str
-) -> Question:
-    """A question about a picture, which is looked at once more for its thumbnail."""
-    from model.pictures import thumbnail
-    from query.output.gallery import THUMBNAIL_PIXELS, Question
-    from query.output.thumbnails import thumbnail_of
-
-    indexed = search.picture(asked.id) if asked.id and asked.stored else None
-    file = str(source.path) if source.path else None
-    small: bytes | None = None
-    if indexed is not None:
-        answer = Found(indexed, 1.0, search.metadata.root)
-        small, file = thumbnail_of(answer, store, THUMBNAIL_PIXELS), answer.file
-    else:
-        with suppress(PictureError):
-            small = thumbnail(source.read(), longest=THUMBNAIL_PIXELS, max_megapixels=0)  # it was just looked at
-    subject = "a picture from standard input" if source.text == STDIN else source.text
-    return Question(subject, file, small, terms, told)

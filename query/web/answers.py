@@ -1,4 +1,7 @@
-"""What the API answers, and its documentation."""
+"""What the API answers, and its documentation.
+
+It must not know how answers are found.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import BaseModel, Field
 from ingest.records import Picture
 from ingest.stores import Summary
 from model.system.names import shown
-from query.asking import Found
+from query.asking import PictureHit
 
 
 class PictureRecord(BaseModel):
@@ -40,10 +43,10 @@ class Answer(BaseModel):
     total: int = Field(description="Pictures that the filter lets through")
     cutoff: dict[str, float] | None = Field(
         description="With `min_score=auto`: the least cosine that stands out, by the vector compared; either is "
-        "enough. It is measured before anything is taken away"
+        "enough. It is measured before anything is subtracted"
     )
-    left_out: str = Field(description="On the last page: what the cut-off left out; empty where nothing was")
-    note: str = Field(description="What was passed over, such as words that are not known; empty mostly")
+    left_out: str = Field(description="On the last page: what the cut-off left out; empty where nothing was left out")
+    note: str = Field(description="What was passed over, such as words that are not known; mostly empty")
     results: list[FoundPicture]
     next: int | None = Field(description="`offset` of the answers that follow, if there are any")
 
@@ -53,7 +56,7 @@ class Pictures(BaseModel):
 
     collection: str
     total: int
-    note: str = Field(description="Why there is no next page, though there are more pictures; empty mostly")
+    note: str = Field(description="Why there is no next page, though there are more pictures; mostly empty")
     results: list[PictureRecord]
     next: int | None
 
@@ -140,8 +143,8 @@ def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
     }
 
 
-def found_picture(found: Found, collection: str) -> FoundPicture:
-    return FoundPicture.model_validate({"score": found.score, **picture_fields(found.picture, collection)})
+def found_picture(hit: PictureHit, collection: str) -> FoundPicture:
+    return FoundPicture.model_validate({"score": hit.score, **picture_fields(hit.picture, collection)})
 
 
 def collection_fields(summary: Summary, default: str) -> dict[str, object]:

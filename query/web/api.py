@@ -1,4 +1,7 @@
-"""The API: the questions of the command line over HTTP."""
+"""The API: the questions of the command line over HTTP.
+
+It must not know how they are answered.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,18 @@ from fastapi.responses import Response, StreamingResponse
 from ingest.records import Picture
 from model import __version__
 from model.pictures import MEDIA_TYPE
-from query.asking import ImageQuery, Search, combine
+from query.asking import browse
 from query.web import answers
 from query.web.files import media_type, open_original
 from query.web.questions import (
     Collection,
-    SimilarQuestion,
-    StoredQuestion,
-    StoredTagsQuestion,
-    TagsQuestion,
-    TextQuestion,
-    Which,
-    WordsQuestion,
-    asked_about,
+    PicturesParameters,
+    SimilarParameters,
+    StoredParameters,
+    StoredTagsParameters,
+    TagsParameters,
+    TextParameters,
+    WordsParameters,
 )
 from query.web.service import Service
 
@@ -51,40 +53,34 @@ def _questions(service: Service) -> APIRouter:
     api = APIRouter(tags=["ask"])
 
     @api.get("/text")
-    def text(asked: Annotated[TextQuestion, Query()]) -> answers.Answer:
+    def text(asked: Annotated[TextParameters, Query()]) -> answers.Answer:
         """Pictures for words."""
         return service.text(asked)
 
     @api.get("/similar")
-    def similar(asked: Annotated[StoredQuestion, Query()]) -> answers.Answer:
+    def similar(asked: Annotated[StoredParameters, Query()]) -> answers.Answer:
         """Pictures like a picture, or like several, moved towards or away from words."""
-        return service.similar(asked, lambda s: asked_about(s, service.uploads, asked.id, asked.minus_id))
+        return service.similar(asked)
 
     @api.post("/similar", openapi_extra=PICTURE_BODY)
-    async def similar_to_sent(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> answers.Answer:
+    async def similar_to_sent(request: Request, asked: Annotated[SimilarParameters, Query()]) -> answers.Answer:
         """Pictures like the one in the body."""
         sent = await service.sent_picture(request, asked.collection)
-
-        def about(search: Search) -> ImageQuery:
-            picture = search.ask_with(search.features(sent.framed.pixels))
-            minus = [asked_about(search, service.uploads, [id], []) for id in asked.minus_id]
-            return combine([picture], minus)
-
-        return await run_in_threadpool(service.similar, asked, about)
+        return await run_in_threadpool(service.similar_to, sent, asked)
 
     @api.get("/tags")
-    def tags(asked: Annotated[StoredTagsQuestion, Query()]) -> answers.Tags:
+    def tags(asked: Annotated[StoredTagsParameters, Query()]) -> answers.Tags:
         """Words for a picture."""
-        return service.tags(asked, lambda s: asked_about(s, service.uploads, [asked.id], []))
+        return service.tags(asked)
 
     @api.post("/tags", openapi_extra=PICTURE_BODY)
-    async def tags_of_sent(request: Request, asked: Annotated[TagsQuestion, Query()]) -> answers.Tags:
+    async def tags_of_sent(request: Request, asked: Annotated[TagsParameters, Query()]) -> answers.Tags:
         """Words for the picture in the body."""
         sent = await service.sent_picture(request, asked.collection)
-        return await run_in_threadpool(service.tags, asked, lambda s: s.ask_with(s.features(sent.framed.pixels)))
+        return await run_in_threadpool(service.tags_of, sent, asked)
 
     @api.get("/words")
-    def words(asked: Annotated[WordsQuestion, Query()]) -> answers.NearWords:
+    def words(asked: Annotated[WordsParameters, Query()]) -> answers.NearWords:
         """Words near a word, or near a sum of words."""
         return service.words(asked)
 
@@ -92,24 +88,13 @@ def _questions(service: Service) -> APIRouter:
     async def upload(request: Request, collection: Collection = "") -> answers.Uploaded:
         """Keep the picture in the body for an hour, to ask about it by its id."""
         sent = await service.sent_picture(request, collection, with_copy=True)
-
-        def add() -> answers.Uploaded:
-            with service.library.search(collection) as search:
-                kept = service.uploads.add(sent, search)
-            return answers.Uploaded(
-                id=kept.id,
-                width=kept.width,
-                height=kept.height,
-                thumbnail=f"/api/pictures/{kept.id}/thumbnail",
-            )
-
-        return await run_in_threadpool(add)
+        return await run_in_threadpool(service.upload, sent, collection)
 
     return api
 
 
 def _pictures(service: Service) -> APIRouter:
-    """The routes that tell what is there, and show it."""
+    """The routes that list what there is, and show it."""
     api = APIRouter(tags=["look"])
     library = service.library
 
@@ -125,19 +110,19 @@ def _pictures(service: Service) -> APIRouter:
     def collection(name: str) -> answers.CollectionDetail:
         """A collection with its labels and folders."""
         fields = answers.collection_fields(library.summary(name), library.default)
-        with library.search(name) as search:
-            labels, folders = search.labels(), search.folders()
-            fields["pictures"] = search.count()
+        with library.asking(name) as context:
+            labels, folders = context.collection.labels(), context.collection.folders()
+            fields["pictures"] = context.collection.count()
         counts = {"labels": _counts(labels), "folders": _counts(folders)}
         return answers.CollectionDetail.model_validate({**fields, **counts})
 
     @api.get("/pictures")
-    def pictures(asked: Annotated[Which, Query()]) -> answers.Pictures:
+    def pictures(asked: Annotated[PicturesParameters, Query()]) -> answers.Pictures:
         """Pictures of a collection, in no order of meaning."""
-        with library.search(asked.collection) as search:
-            name = library.name(asked.collection)
-            total = search.count(asked.filter)
-            found = search.browse(asked.limit, asked.offset, asked.filter)
+        with library.asking(asked.collection) as context:
+            name = context.name
+            total = context.collection.count(asked.filter)
+            found = browse(context.collection, asked.limit, asked.offset, asked.filter)
         more = asked.end < total
         return answers.Pictures(
             collection=name,
@@ -157,7 +142,7 @@ def _pictures(service: Service) -> APIRouter:
     def picture_thumbnail(
         id: str, collection: Collection = "", size: Literal["256", "512", "1024"] = "256", v: str = ""
     ) -> Response:
-        """A small JPEG, upright, made anew without what the original says of itself."""
+        """A small JPEG, upright, made anew without the original's metadata."""
         data = service.thumbnail(collection, id, int(size))
         return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
 
@@ -169,7 +154,7 @@ def _pictures(service: Service) -> APIRouter:
 
     @api.get("/health")
     def health() -> answers.Health:
-        """Whether the server lives."""
+        """Whether the server is running."""
         return answers.Health(version=__version__)
 
     return api

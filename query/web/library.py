@@ -1,26 +1,17 @@
-"""The collections that are served, open for as long as the server runs."""
+"""The collections that are served, open for as long as the server runs.
+
+It must not know requests or answers.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ingest.errors import CollectionNotFound
-from ingest.records import CollectionMetadata
-from ingest.stores import Collection, PooledStore, Store, Summary
+from ingest.stores import PooledStore, Store, Summary
 from model.errors import WordsightError
-from query.asking import Search
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """One `Search` for all threads, as long as its collection and its metadata are these."""
-
-    collection: Collection
-    metadata: CollectionMetadata
-    search: Search
+from query.asking import CollectionContext, SharedContexts
 
 
 class Library:
@@ -39,8 +30,7 @@ class Library:
         self.max_megapixels = max_megapixels
         self._only = only
         self._known: frozenset[str] = frozenset([default])
-        self._shared: dict[str, _Shared] = {}
-        self._lock = threading.Lock()
+        self._contexts = SharedContexts(self.store, max_megapixels=max_megapixels)
 
     def summaries(self) -> list[Summary]:
         """The collections served, by name."""
@@ -72,34 +62,26 @@ class Library:
         return name
 
     @contextmanager
-    def search(self, asked: str) -> Iterator[Search]:
-        """Questions to a collection, by the name a client gave or none.
+    def asking(self, asked: str) -> Iterator[CollectionContext]:
+        """A collection to ask, by the name a client gave or none.
 
         Raises:
             CollectionNotFound: none that is served.
         """
         name = self.name(asked)
-        with _served(name), self.store.asking(name) as collection:
-            yield self._share(collection)
-
-    def _share(self, collection: Collection) -> Search:
-        with self._lock:
-            shared = self._shared.get(collection.name)
-            if shared is None or shared.collection is not collection or shared.metadata != collection.metadata:
-                search = Search(self.store, collection, max_megapixels=self.max_megapixels)
-                shared = self._shared[collection.name] = _Shared(collection, collection.metadata, search)
-            return shared.search
+        with _served(name), self._contexts.asking(name) as context:
+            yield context
 
     def warm_up(self) -> str:
         """Load what the default collection's questions need, so that the first is answered as fast as the others.
 
         Returns:
-            What cannot be asked, and why; empty where all can.
+            What cannot be asked, and why; empty where everything can.
         """
-        with self.search("") as search:
-            search.words.phrase("picture")
+        with self.asking("") as context:
+            context.words.phrase("picture")
             try:
-                _ = search.projection, search.encoder
+                _ = context.projection, context.encoder
             except WordsightError as error:
                 return f"only pictures of the collection can be asked about: {error}"
         return ""
@@ -110,7 +92,7 @@ class Library:
 
 @contextmanager
 def _served(name: str) -> Iterator[None]:
-    """The store would tell where it is, and which other collections it has."""
+    """The store's own message would give away where it is, and which other collections it has."""
     try:
         yield
     except CollectionNotFound:

@@ -1,8 +1,11 @@
-"""The parameters of the API: named as the options of the command line."""
+"""The parameters of the API, named as the options of the command line; each makes a question of `query.asking`.
+
+It must not know how questions are answered.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,15 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ingest.stores import Filter
 from model.errors import UsageError
-from query.asking import ImageQuery, Search, Space, Term, combine, parse
-from query.web.uploads import PREFIX, Uploads
+from query.asking import ANY_SCORE, MinScore, QueryPicture, Question, Space, TagsQuestion, Term, parse, split_labels
 
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
-"""Nobody scrolls further, and every page costs as much as all before it."""
+"""Nobody scrolls further, and every page costs as much as all those before it."""
 
-ANY_SCORE = -math.inf
-AUTO = "auto"
 MAX_PICTURES = 20
 MAX_TEXT = 500
 
@@ -28,14 +28,16 @@ Id = Annotated[str, Field(max_length=64)]
 Collection = Annotated[str, Query(description="Which collection; without it, the default one", max_length=200)]
 
 
-class Question(BaseModel):
-    model_config = ConfigDict(extra="forbid")  # a parameter misspelt would be one that is not there
+class Parameters(BaseModel):
+    """What every question has."""
+
+    model_config = ConfigDict(extra="forbid")  # else a misspelt parameter would be passed over
 
     collection: str = Field("", description="Which collection; without it, the default one", max_length=200)
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many answers at most")
 
 
-class Which(Question):
+class PicturesParameters(Parameters):
     """Which pictures may be answers, and which of the answers are wanted."""
 
     label: list[Phrase] = Field([], description="Only pictures with this label; repeatable", max_length=100)
@@ -53,7 +55,7 @@ class Which(Question):
 
     @property
     def is_last(self) -> bool:
-        """Whether no page after this one may be asked for, though there be more."""
+        """Whether no page after this one may be asked for, though there are more pictures."""
         return self.end > MAX_OFFSET
 
     @property
@@ -62,29 +64,48 @@ class Which(Question):
         return f"no more than {self.end} are shown: a filter, or more words, leave fewer"
 
 
-class Scored(Which):
+class ScoredParameters(PicturesParameters):
     min_score: FiniteFloat | Literal["auto"] | None = Field(
-        None, description="Leave out lower scores; `auto`: all that do not stand out of the rest"
+        None, description="Leave out lower scores; `auto`: all that do not stand out from the rest"
     )
 
+    @property
+    def least(self) -> MinScore:
+        return ANY_SCORE if self.min_score is None else self.min_score
 
-class TextQuestion(Scored):
+
+class TextParameters(ScoredParameters):
     q: str = Field(description="Words: `ocean`, `beach + sunset - people`, `2:dog + ball`", max_length=MAX_TEXT)
 
+    def question(self) -> Question:
+        return Question(
+            tuple(parse(self.q)), filter=self.filter, limit=self.limit, offset=self.offset, min_score=self.least
+        )
 
-class SimilarQuestion(Scored):
+
+class SimilarParameters(ScoredParameters):
     plus: list[Phrase] = Field([], description="Words to move towards; repeatable", max_length=20)
     minus: list[Phrase] = Field([], description="Words to move away from; repeatable", max_length=20)
     q: str = Field("", description="Words too, as `text` takes them", max_length=MAX_TEXT)
     vector: Space | None = Field(None, description="Compare by: visual, or semantic where words are added")
     minus_id: list[Id] = Field([], description="Pictures to move away from; repeatable", max_length=MAX_PICTURES)
 
-    def terms(self) -> list[Term]:
+    def question(self, pictures: Sequence[QueryPicture], minus: Sequence[QueryPicture]) -> Question:
+        """With the pictures that the ids stand for, or the one that was sent."""
         words = [Term(text) for text in self.plus] + [Term(text, -1.0) for text in self.minus]
-        return words + (parse(self.q) if self.q.strip() else [])
+        return Question(
+            terms=(*words, *(parse(self.q) if self.q.strip() else ())),
+            pictures=tuple(pictures),
+            minus_pictures=tuple(minus),
+            space=self.vector,
+            filter=self.filter,
+            limit=self.limit,
+            offset=self.offset,
+            min_score=self.least,
+        )
 
 
-class StoredQuestion(SimilarQuestion):
+class StoredParameters(SimilarParameters):
     id: list[Id] = Field(
         [],
         description="Pictures to look like: ids of the collection, or of uploads; several are added up",
@@ -92,48 +113,25 @@ class StoredQuestion(SimilarQuestion):
     )
 
 
-class TagsQuestion(Question):
+class TagsParameters(Parameters):
     labels: str = Field("", description="Choose among these words only, between commas", max_length=4096)
     own_labels: bool = Field(False, description="Choose among the collection's own labels only")
     min_score: FiniteFloat | None = Field(None, description="Leave out lower scores")
 
-    def closed(self, search: Search) -> list[str] | None:
-        """The words to choose among; None for all."""
+    def question(self, picture: QueryPicture) -> TagsQuestion:
         if self.labels and self.own_labels:
             raise UsageError("labels and own_labels exclude each other: choose one")
-        if self.own_labels:
-            return search.own_labels()
-        return [part.strip() for part in self.labels.split(",") if part.strip()] if self.labels else None
+        least = ANY_SCORE if self.min_score is None else self.min_score
+        return TagsQuestion((picture,), self.limit, least, split_labels(self.labels), self.own_labels)
 
 
-class StoredTagsQuestion(TagsQuestion):
+class StoredTagsParameters(TagsParameters):
     id: Id = Field(description="A picture of the collection, or an upload")
 
 
-class WordsQuestion(Question):
+class WordsParameters(Parameters):
     q: str = Field(description="A word, or a sum of words", max_length=MAX_TEXT)
     min_score: FiniteFloat | None = Field(None, description="Leave out lower scores")
-
-
-def least(min_score: float | str | None) -> float:
-    """The score that is asked for, if any is."""
-    return min_score if isinstance(min_score, float) else ANY_SCORE
-
-
-def asked_about(search: Search, uploads: Uploads, ids: list[str], minus_ids: list[str]) -> ImageQuery:
-    """The pictures of a question as one.
-
-    Raises:
-        UsageError: an id that nothing has, or no picture at all.
-    """
-    if not ids and not minus_ids:
-        raise UsageError("no picture to look like: give its id, or send one with POST")
-    stored = [picture_id(id) for id in ids + minus_ids if not id.startswith(PREFIX)]
-    known = dict(zip(stored, search.ask_stored(stored), strict=True)) if stored else {}
-    asked = [
-        uploads.get(id).asked(search) if id.startswith(PREFIX) else known[picture_id(id)] for id in ids + minus_ids
-    ]
-    return combine(asked[: len(ids)], asked[len(ids) :])
 
 
 def picture_id(text: str) -> UUID:
@@ -141,4 +139,4 @@ def picture_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no picture's id") from None
+        raise UsageError(f"{text!r} is not the id of a picture") from None

@@ -1,9 +1,12 @@
-"""The questions, as the API's answers: between `query.asking.search` and the routes."""
+"""Between the routes and `query.asking`: a request's parameters make a question, and its answer a response.
+
+It must not know how questions are answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -11,28 +14,37 @@ from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
 from ingest.records import Picture
-from ingest.stores import SEMANTIC
-from model.errors import PictureError, PictureGone
+from model.errors import PictureError, PictureGone, UsageError
 from model.pictures import MAX_FILE_BYTES, thumbnail
-from model.words import TextSpace
-from query.asking import DEPTH, Cutoff, Direction, Found, ImageQuery, Search, direction, parse
+from query.asking import (
+    ANY_SCORE,
+    Answer,
+    CollectionContext,
+    EncodedPicture,
+    QueryPicture,
+    TagsAnswer,
+    ask,
+    ask_tags,
+    ask_words,
+    encode,
+    find_picture,
+    parse,
+)
 from query.web import answers, body
 from query.web.body import Sent
 from query.web.files import Thumbnails, open_original
 from query.web.library import Library
 from query.web.questions import (
-    AUTO,
-    Scored,
-    SimilarQuestion,
-    TagsQuestion,
-    TextQuestion,
-    WordsQuestion,
-    least,
+    ScoredParameters,
+    SimilarParameters,
+    StoredParameters,
+    StoredTagsParameters,
+    TagsParameters,
+    TextParameters,
+    WordsParameters,
     picture_id,
 )
 from query.web.uploads import PREFIX, Uploads
-
-Ask = Callable[[int, Cutoff | None], list[Found]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,84 +58,55 @@ class Service:
     thumbnails: Thumbnails
     receiving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(body.MOST_RECEIVED))
 
-    def text(self, asked: TextQuestion) -> answers.Answer:
-        with self.library.search(asked.collection) as search:
-            towards = search.towards(parse(asked.q))
-            cutoff = search.cutoff({SEMANTIC: towards.aim}) if asked.min_score == AUTO else None
+    def text(self, asked: TextParameters) -> answers.Answer:
+        with self.library.asking(asked.collection) as context:
+            return _response(asked, ask(context, asked.question()))
 
-            def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
-                return search.text(
-                    towards, limit=limit, filter=asked.filter, min_score=least(asked.min_score), cutoff=cutoff
-                )
+    def similar(self, asked: StoredParameters) -> answers.Answer:
+        if not asked.id and not asked.minus_id:
+            raise UsageError("no picture to look like: give its id, or send one with POST")
+        with self.library.asking(asked.collection) as context:
+            question = asked.question(self._pictures(context, asked.id), self._pictures(context, asked.minus_id))
+            return _response(asked, ask(context, question))
 
-            return self._answer(search, asked, ask, cutoff, _unknown(towards, search.words))
+    def similar_to(self, sent: Sent, asked: SimilarParameters) -> answers.Answer:
+        with self.library.asking(asked.collection) as context:
+            picture = EncodedPicture(encode(context, sent.framed.pixels))
+            question = asked.question([picture], self._pictures(context, asked.minus_id))
+            return _response(asked, ask(context, question))
 
-    def similar(self, asked: SimilarQuestion, about: Callable[[Search], ImageQuery]) -> answers.Answer:
-        with self.library.search(asked.collection) as search:
-            picture, terms = about(search), asked.terms()
-            note = _unknown(search.towards(terms, picture.semantic_aim), search.words) if terms else ""
-            aims = search.aims(picture, terms, asked.vector)
-            cutoff = search.cutoff(aims, picture.ids) if asked.min_score == AUTO else None
+    def tags(self, asked: StoredTagsParameters) -> answers.Tags:
+        with self.library.asking(asked.collection) as context:
+            (picture,) = self._pictures(context, [asked.id])
+            return _tags_response(ask_tags(context, asked.question(picture)))
 
-            def ask(limit: int, cutoff: Cutoff | None) -> list[Found]:
-                return search.similar(
-                    picture,
-                    terms=terms,
-                    space=asked.vector,
-                    limit=limit,
-                    filter=asked.filter,
-                    min_score=least(asked.min_score),
-                    cutoff=cutoff,
-                )
+    def tags_of(self, sent: Sent, asked: TagsParameters) -> answers.Tags:
+        with self.library.asking(asked.collection) as context:
+            picture = EncodedPicture(encode(context, sent.framed.pixels))
+            return _tags_response(ask_tags(context, asked.question(picture)))
 
-            return self._answer(search, asked, ask, cutoff, note, is_fused=len(aims) > 1)
+    def words(self, asked: WordsParameters) -> answers.NearWords:
+        with self.library.asking(asked.collection) as context:
+            name, words = context.name, context.words
+        least = ANY_SCORE if asked.min_score is None else asked.min_score
+        answer = ask_words(words, parse(asked.q), asked.limit, least)
+        results = [answers.WordRecord(word=word.word, score=round(word.score, 6)) for word in answer.words]
+        return answers.NearWords(collection=name, note="; ".join(answer.messages), results=results)
 
-    def _answer(
-        self, search: Search, asked: Scored, ask: Ask, cutoff: Cutoff | None, note: str, *, is_fused: bool = False
-    ) -> answers.Answer:
-        """One page of an answer. One more is asked for, to know whether there is another page."""
-        name = self.library.name(asked.collection)
-        total = search.count(asked.filter)
-        end = asked.end
-        found = ask(end + 1, cutoff)
-        left_out, more = "", len(found) > end
-        if more and asked.is_last:
-            note = asked.no_more_note
-        if cutoff and len(found) <= end:
-            every = ask(len(found) + 1, None)
-            left_out = cutoff.told(len(found), len(every), every[0].score if every else None)
-        elif is_fused and total > DEPTH:
-            note = "; ".join(filter(None, [note, f"only the {DEPTH} nearest by each vector are fused"]))
-        return answers.Answer(
-            collection=name,
-            total=total,
-            cutoff=dict(cutoff.floors) if cutoff else None,
-            left_out=left_out,
-            note=note,
-            results=[answers.found_picture(one, name) for one in found[asked.offset : end]],
-            next=end if more and not asked.is_last else None,
-        )
+    def upload(self, sent: Sent, collection: str) -> answers.Uploaded:
+        """Keep a picture for a while."""
+        with self.library.asking(collection) as context:
+            kept = self.uploads.add(sent, context)
+        address = f"/api/pictures/{kept.id}/thumbnail"
+        return answers.Uploaded(id=kept.id, width=kept.width, height=kept.height, thumbnail=address)
 
-    def tags(self, asked: TagsQuestion, about: Callable[[Search], ImageQuery]) -> answers.Tags:
-        with self.library.search(asked.collection) as search:
-            found = search.tags(
-                about(search), limit=asked.limit, min_score=least(asked.min_score), labels=asked.closed(search)
-            )
-            results = [answers.TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in found]
-            return answers.Tags(collection=self.library.name(asked.collection), results=results)
+    def _pictures(self, context: CollectionContext, ids: Sequence[str]) -> list[QueryPicture]:
+        """Those of the collection, and uploads.
 
-    def words(self, asked: WordsQuestion) -> answers.NearWords:
-        with self.library.search(asked.collection) as search:
-            words = search.words
-        towards = direction(parse(asked.q), words)
-        near = words.nearest(towards.vector, asked.limit, without=towards.known)
-        results = [
-            answers.WordRecord(word=word.word, score=round(word.score, 6))
-            for word in near
-            if word.score >= least(asked.min_score)
-        ]
-        name = self.library.name(asked.collection)
-        return answers.NearWords(collection=name, note=_unknown(towards, words), results=results)
+        Raises:
+            UsageError: no id. PictureGone: an upload that is no longer kept.
+        """
+        return [self.uploads.get(id).encoded(context) if id.startswith(PREFIX) else picture_id(id) for id in ids]
 
     async def sent_picture(self, request: Request, collection: str, *, with_copy: bool = False) -> Sent:
         """The picture in a request's body, or at the address in it, as the collection's encoder takes it."""
@@ -137,8 +120,8 @@ class Service:
 
     def _decoded(self, received: IO[bytes], kind: str, collection: str, by_address: bool, with_copy: bool) -> Sent:
         with received:
-            with self.library.search(collection) as search:  # not held while decoding
-                framing = search.encoder.spec.framing
+            with self.library.asking(collection) as context:  # not held while decoding
+                framing = context.encoder.spec.framing
             most = self.library.max_megapixels
             if not by_address:
                 return body.decode(received, framing, most, name=body.name_of(kind), with_copy=with_copy)
@@ -151,11 +134,8 @@ class Service:
 
     def find(self, collection: str, id: str) -> tuple[Picture, str]:
         """A picture of a collection and the root of its dataset."""
-        with self.library.search(collection) as search:
-            picture = search.picture(picture_id(id))
-            if picture is None:
-                raise PictureGone(f"no picture {id} in the collection: it may have been removed since")
-            return picture, search.metadata.root
+        with self.library.asking(collection) as context:
+            return find_picture(context.collection, picture_id(id)), context.metadata.root
 
     def thumbnail(self, collection: str, id: str, size: int) -> bytes:
         if id.startswith(PREFIX):
@@ -176,5 +156,19 @@ class Service:
         return self.thumbnails.get((picture.sha256, size), make)
 
 
-def _unknown(asked: Direction, words: TextSpace) -> str:
-    return f"{words.unknown_message(asked.unknown)}; searched without" if asked.unknown else ""
+def _response(asked: ScoredParameters, answer: Answer) -> answers.Answer:
+    ends_here = answer.has_more and asked.is_last
+    return answers.Answer(
+        collection=answer.collection,
+        total=answer.total,
+        cutoff=dict(answer.cutoff.floors) if answer.cutoff else None,
+        left_out=answer.left_out,
+        note="; ".join([*answer.messages, *([asked.no_more_note] if ends_here else [])]),
+        results=[answers.found_picture(hit, answer.collection) for hit in answer],
+        next=asked.end if answer.has_more and not ends_here else None,
+    )
+
+
+def _tags_response(answer: TagsAnswer) -> answers.Tags:
+    results = [answers.TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in answer]
+    return answers.Tags(collection=answer.collection, results=results)

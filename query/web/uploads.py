@@ -1,4 +1,7 @@
-"""Pictures that clients asked about: kept for a while, so that an address with one can be reloaded and shared."""
+"""Pictures that clients asked about: kept for a while, so that an address with one can be reloaded and shared.
+
+It must not know what is asked about them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from numpy.typing import NDArray
 
 from model.errors import PictureGone
 from model.pictures import open_framed
-from query.asking import ImageQuery, Search
+from query.asking import CollectionContext, EncodedPicture, encode
 from query.web.body import Sent
 
 PREFIX = "upload-"
 KEPT = 200
-"""So many at most, the longest unused going first: 40 MB, since not the file is kept but a small copy."""
+"""At most so many, the longest unused going first: 40 MB, since a small copy is kept and not the file."""
 
 KEPT_SECONDS = 3600.0
 
@@ -34,12 +37,17 @@ class Upload:
     expires: float
     features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
-    def asked(self, search: Search) -> ImageQuery:
-        """The picture as a question to a collection, which may have another encoder than the last one asked."""
-        encoder = (search.metadata.encoder, search.metadata.encoder_sha256)
+    def encoded(self, context: CollectionContext) -> EncodedPicture:
+        """As this collection's encoder sees it, which may be another than that of the last one asked."""
+        encoder = _encoder_key(context)
         if encoder not in self.features:
-            self.features[encoder] = search.features(open_framed(self.copy, search.encoder.spec.framing).pixels)
-        return search.ask_with(self.features[encoder])
+            pixels = open_framed(self.copy, context.encoder.spec.framing).pixels
+            self.features[encoder] = encode(context, pixels)
+        return EncodedPicture(self.features[encoder])
+
+
+def _encoder_key(context: CollectionContext) -> tuple[str, str]:
+    return context.metadata.encoder, context.metadata.encoder_sha256
 
 
 class Uploads:
@@ -49,16 +57,16 @@ class Uploads:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, sent: Sent, search: Search) -> Upload:
-        """Look at a picture once, and keep what was seen."""
-        features = search.features(sent.framed.pixels)
+    def add(self, sent: Sent, context: CollectionContext) -> Upload:
+        """Encode a picture once, and keep its features and a small copy."""
+        features = encode(context, sent.framed.pixels)
         upload = Upload(
             id=PREFIX + secrets.token_urlsafe(12),
             copy=sent.copy,
             width=sent.framed.width,
             height=sent.framed.height,
             expires=time.monotonic() + KEPT_SECONDS,
-            features={(search.metadata.encoder, search.metadata.encoder_sha256): features},
+            features={_encoder_key(context): features},
         )
         with self._lock:
             self._kept[upload.id] = upload
@@ -71,7 +79,7 @@ class Uploads:
             self._kept.popitem(last=False)
 
     def get(self, id: str) -> Upload:
-        """Raises PictureGone where it is kept no longer."""
+        """Raises PictureGone where it is no longer kept."""
         with self._lock:
             upload = self._kept.get(id)
             if upload is None or upload.expires < time.monotonic():

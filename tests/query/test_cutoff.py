@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ingest.collection.tags import tags_name
 from ingest.records import stable_id
-from ingest.stores import SEMANTIC, VISUAL, WORD, Point, Store
-from ingest.stores.server import ServerStore
+from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
+from ingest.stores.server.store import ServerStore
+from model.encoders import Features
+from model.projections import Header, Projection, unit
 from model.words import Words
-from query.asking import Cutoff, ImageQuery, Search, Space, combine, ranking
-from query.asking.cutoff import ANY_COSINE, SAMPLE, WORD_SHARE, Sample, floor
-from query.asking.query_vectors import QueryVector
+from query.asking import Answer, CollectionContext, EncodedPicture, QueryVector, Question, Space, ask, ranking
+from query.asking.background import Sample
+from query.asking.cutoff import Cutoff, floor, picture_floor, word_floor
 from tests.local_qdrant import local_qdrant
 from tests.snapshots import fill, make_facts, make_payload, make_snapshot
 
@@ -40,9 +45,9 @@ def test_of_unrelated_pictures_about_one_passes_however_many_there_are(pictures:
 
 def test_a_sample_gives_the_cut_of_the_whole() -> None:
     scores = random_scores(np.random.default_rng(0), 50_000)
-    cuts = [floor(part, 1 / len(scores)) for part in (scores, scores[:SAMPLE], scores[-SAMPLE:])]
+    cuts = [floor(part, 1 / len(scores)) for part in (scores, scores[:250], scores[-250:])]
     assert max(cuts) - min(cuts) < 0.08
-    assert floor(scores[:SAMPLE], 1e-6) > floor(scores[:SAMPLE], 1e-3)
+    assert floor(scores[:250], 1e-6) > floor(scores[:250], 1e-3)
 
 
 def test_what_stands_out_is_kept_and_its_copies_do_not_raise_the_bar() -> None:
@@ -54,8 +59,8 @@ def test_what_stands_out_is_kept_and_its_copies_do_not_raise_the_bar() -> None:
 
 
 def test_where_nothing_can_be_told_apart_everything_is_kept() -> None:
-    assert floor(np.empty(0, np.float32), 0.5) == ANY_COSINE
-    assert floor(np.linspace(0, 0.9, 9, dtype=np.float32), 0.1) == ANY_COSINE
+    assert floor(np.empty(0, np.float32), 0.5) == -1.0
+    assert floor(np.linspace(0, 0.9, 9, dtype=np.float32), 0.1) == -1.0
     assert floor(np.full(100, 0.25, np.float32), 0.01) <= 0.25  # all alike
     assert -1 <= floor(np.full(100, -1, np.float32), 0.01) <= 1
 
@@ -96,21 +101,24 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
         store.close()
 
 
+def paths(answer: Answer) -> list[str]:
+    return [hit.picture.path for hit in answer]
+
+
 @pytest.mark.parametrize("space", Space)
 def test_every_store_cuts_alike_and_finds_what_was_planted(stores: list[Store], space: Space) -> None:
     answers = []
-    asked_id = stable_id("all/0000.jpg")
+    question = Question(pictures=(stable_id("all/0000.jpg"),), space=space, limit=50)
     for store in stores:
         with store.open("pictures") as collection:
-            search = Search(store, collection)
-            stored = collection.retrieve([asked_id], [VISUAL, SEMANTIC])[asked_id]
-            asked = ImageQuery(stored.vectors[VISUAL], stored.vectors[SEMANTIC], asked_id, stored=True)
-            cutoff = search.cutoff(search.aims(asked, space=space), asked.ids)
-            found = search.similar(asked, space=space, limit=50, cutoff=cutoff)
-            answers.append([answer.picture.path for answer in found])
-            assert len(search.similar(asked, space=space, limit=50)) == 50
-            for using in cutoff.floors:
-                assert 0.3 < cutoff.floors[using] < 0.95
+            context = CollectionContext(store, collection)
+            answer = ask(context, replace(question, min_score="auto"))
+            answers.append(paths(answer))
+            assert len(ask(context, question)) == 50
+            assert answer.cutoff is not None
+            for floor in answer.cutoff.floors.values():
+                assert 0.3 < floor < 0.95
+            assert answer.left_out.endswith("the rest is left out")
     assert answers[0] == answers[1] == answers[2]
     assert {f"all/{i:04}.jpg" for i in range(1, PLANTED)} <= set(answers[0])
     assert len(answers[0]) <= PLANTED + 1
@@ -119,71 +127,89 @@ def test_every_store_cuts_alike_and_finds_what_was_planted(stores: list[Store], 
 def test_a_question_that_no_picture_answers_gets_none_and_a_reason(stores: list[Store]) -> None:
     for store in stores:
         with store.open("pictures") as collection:
-            search = Search(store, collection)
             nowhere = -np.eye(WIDTHS[SEMANTIC], dtype=np.float32)[0]
-            cutoff = search.cutoff({SEMANTIC: QueryVector.at(nowhere)})
+            cutoff = CollectionContext(store, collection).backgrounds.cutoff({SEMANTIC: QueryVector.at(nowhere)})
             hits = collection.search(SEMANTIC, nowhere, 1)
             assert hits[0].score < cutoff.floors[SEMANTIC]
-            assert "nothing stands out" in cutoff.told(0, 10, hits[0].score)
+            assert "nothing stands out" in cutoff.message(0, 10, hits[0].score)
 
 
-def like(vector: np.ndarray) -> ImageQuery:
-    semantic = np.asarray(vector[: WIDTHS[SEMANTIC]] / np.linalg.norm(vector[: WIDTHS[SEMANTIC]]), np.float32)
-    return ImageQuery(np.asarray(vector, np.float32), semantic, None, stored=False)
+class FirstNumbers(Projection):
+    """The semantic vector is the beginning of the visual one."""
+
+    kind = "first numbers"
+    width = WIDTHS[VISUAL]
+
+    def __init__(self) -> None:
+        super().__init__(Header("", "", "", "", ""), {})
+
+    def project(self, features: Features) -> NDArray[np.float32]:
+        return unit(features[:, : WIDTHS[SEMANTIC]])
+
+
+def asking(store: Store, collection: Collection) -> CollectionContext:
+    context = CollectionContext(store, collection)
+    context.projection = FirstNumbers()
+    return context
+
+
+def question(plus: list[np.ndarray], minus: list[np.ndarray] = [], **wanted: Any) -> Question:  # noqa: B006
+    """About pictures that an encoder saw as these vectors; only what stands out."""
+    sides = [tuple(EncodedPicture(np.asarray(one, np.float32)) for one in side) for side in (plus, minus)]
+    return Question(pictures=sides[0], minus_pictures=sides[1], min_score="auto", **wanted)
+
+
+WIDE = np.eye(WIDTHS[VISUAL])
 
 
 @pytest.mark.parametrize("space", Space)
-def test_taking_away_what_is_near_leaves_what_stands_out_and_orders_it(stores: list[Store], space: Space) -> None:
-    wide = np.eye(WIDTHS[VISUAL])
-    asked = combine([like(wide[0])], [like(0.9 * wide[0] + 0.4 * wide[1])])
+def test_subtracting_what_is_near_leaves_what_stands_out_and_orders_it(stores: list[Store], space: Space) -> None:
+    asked = question([WIDE[0]], [0.9 * WIDE[0] + 0.4 * WIDE[1]], space=space, limit=50)
     planted = {f"all/{i:04}.jpg" for i in range(PLANTED)}
     answers = []
     for store in stores:
         with store.open("pictures") as collection:
-            search = Search(store, collection)
-            cutoff = search.cutoff(search.aims(asked, space=space))
-            found = search.similar(asked, space=space, limit=50, cutoff=cutoff)
-            answers.append([answer.picture.path for answer in found])
+            context = asking(store, collection)
+            answer = ask(context, asked)
+            answers.append(paths(answer))
             assert planted <= set(answers[-1])
-            assert len(found) <= PLANTED + 2
+            assert len(answer) <= PLANTED + 2
             if space is not Space.BOTH:
-                every = [hit.picture.path for hit in search.similar(asked, space=space, limit=300)]
+                every = paths(ask(context, replace(asked, limit=300, min_score=-1.0)))
                 assert answers[-1] == [path for path in every if path in answers[-1]]
-                assert found[-1].score < cutoff.floors[space], "the whole question's own score would not have passed"
-                assert search.similar(asked, space=space, limit=3, cutoff=cutoff) == found[:3]
+                assert answer.cutoff is not None
+                floor = answer.cutoff.floors[space]
+                assert answer.hits[-1].score < floor, "the whole question's own score would not have passed"
+                assert ask(context, replace(asked, limit=3)).hits == answer.hits[:3]
     assert answers[0] == answers[1] == answers[2]
 
 
 def test_where_more_stand_out_than_are_looked_at_each_answer_is_the_beginning_of_one_list(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide = np.eye(WIDTHS[VISUAL])
-    asked = combine([like(wide[0])], [like(0.9 * wide[0] + 0.4 * wide[1])])
+    asked = question([WIDE[0]], [0.9 * WIDE[0] + 0.4 * WIDE[1]], limit=50)
     with stores[0].open("pictures") as collection:
-        search = Search(stores[0], collection)
-        cutoff = search.cutoff(search.aims(asked))
+        context = asking(stores[0], collection)
         monkeypatch.setattr(ranking, "DEPTH", 4)
-        every = search.similar(asked, limit=50, cutoff=cutoff)
+        every = ask(context, asked).hits
         assert len(every) == 4
-        assert [search.similar(asked, limit=n, cutoff=cutoff) for n in range(1, 4)] == [every[:n] for n in range(1, 4)]
+        assert [ask(context, replace(asked, limit=n)).hits for n in range(1, 4)] == [every[:n] for n in range(1, 4)]
 
 
-def test_a_question_that_only_turns_away_has_a_cut_too(stores: list[Store]) -> None:
-    asked = combine([], [like(-np.eye(WIDTHS[VISUAL])[0])])
+def test_a_question_that_only_subtracts_has_a_cut_too(stores: list[Store]) -> None:
     with stores[0].open("pictures") as collection:
-        search = Search(stores[0], collection)
-        cutoff = search.cutoff(search.aims(asked))
-        assert not cutoff.takes_away
-        found = search.similar(asked, limit=50, cutoff=cutoff)
-    assert {f"all/{i:04}.jpg" for i in range(PLANTED)} <= {answer.picture.path for answer in found}
+        answer = ask(asking(stores[0], collection), question([], [-WIDE[0]], limit=50))
+    assert answer.cutoff is not None
+    assert not answer.cutoff.subtracts
+    assert {f"all/{i:04}.jpg" for i in range(PLANTED)} <= set(paths(answer))
 
 
 def test_a_sample_leaves_the_pictures_asked_about_out(stores: list[Store]) -> None:
     aim = np.eye(WIDTHS[VISUAL], dtype=np.float32)[0]
     with stores[0].open("pictures") as collection:
         sample = Sample.of(collection, VISUAL)
-    assert (len(sample.ids), sample.vectors.shape, sample.total) == (SAMPLE, (SAMPLE, 32), 300)
-    assert len(sample.scores(aim, sample.ids[3:5])) == SAMPLE - 2
+    assert (len(sample.ids), sample.vectors.shape, sample.total) == (250, (250, 32), 300)
+    assert len(sample.scores(aim, sample.ids[3:5])) == 248
     np.testing.assert_allclose(sample.scores(aim), sample.scores(5 * aim), rtol=1e-6)
 
 
@@ -191,9 +217,9 @@ def test_one_picture_and_none_are_collections_too(tmp_path: Path) -> None:
     metadata = make_facts(*WIDTHS.values())
     store = fill(tmp_path / "store", "one", metadata, points(1))
     with store.open("one") as collection:
-        search = Search(store, collection)
-        cutoff = search.cutoff({VISUAL: QueryVector.at(np.ones(WIDTHS[VISUAL], np.float32))})
-        assert cutoff.floors == {VISUAL: ANY_COSINE}
+        ones = QueryVector.at(np.ones(WIDTHS[VISUAL], np.float32))
+        cutoff = CollectionContext(store, collection).backgrounds.cutoff({VISUAL: ones})
+        assert cutoff.floors == {VISUAL: -1.0}
     with store.create("none", metadata) as collection:
         sample = Sample.of(collection, VISUAL)
     assert sample.vectors.shape == (0, WIDTHS[VISUAL])
@@ -203,22 +229,19 @@ def test_one_picture_and_none_are_collections_too(tmp_path: Path) -> None:
 def test_a_sample_is_taken_anew_where_there_are_more_pictures(tmp_path: Path) -> None:
     metadata = make_facts(*WIDTHS.values())
     store = fill(tmp_path / "store", "grows", metadata, points(12))
-    aims = {VISUAL: QueryVector.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
+    queries = {VISUAL: QueryVector.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
     with store.open("grows", write=True) as collection:
-        search = Search(store, collection)
-        few = search.cutoff(aims)
-        assert search.cutoff(aims) == few
+        backgrounds = CollectionContext(store, collection).backgrounds
+        few = backgrounds.cutoff(queries)
+        assert backgrounds.cutoff(queries) == few
         collection.upsert(points(200)[12:])
-        assert search.cutoff(aims).floors[VISUAL] != few.floors[VISUAL]
+        assert backgrounds.cutoff(queries).floors[VISUAL] != few.floors[VISUAL]
 
 
-def test_what_is_nearer_to_what_is_taken_away_is_no_answer(stores: list[Store]) -> None:
-    wide = np.eye(WIDTHS[VISUAL])
-    asked = combine([like(0.9 * wide[0] + 0.44 * wide[1])], [like(wide[0])])  # the planted ones are what is taken away
+def test_what_is_nearer_to_what_is_subtracted_is_no_answer(stores: list[Store]) -> None:
+    asked = question([0.9 * WIDE[0] + 0.44 * WIDE[1]], [WIDE[0]], limit=300)  # the planted ones are what is subtracted
     with stores[0].open("pictures") as collection:
-        search = Search(stores[0], collection)
-        cutoff = search.cutoff(search.aims(asked))
-        found = {answer.picture.path for answer in search.similar(asked, limit=300, cutoff=cutoff)}
+        found = set(paths(ask(asking(stores[0], collection), asked)))
     assert not found & {f"all/{i:04}.jpg" for i in range(PLANTED)}
 
 
@@ -228,31 +251,61 @@ def test_words_set_a_floor_of_their_own(stores: list[Store], words: Words) -> No
     with stores[0].open(tags_name(metadata.words, metadata.words_sha256)) as vocabulary:
         sample = Sample.of(vocabulary, WORD)
         towards_a_word = sample.vectors[0]
-        wanted = floor(sample.vectors @ towards_a_word, WORD_SHARE)
+        wanted = floor(sample.vectors @ towards_a_word, 0.001)
     with stores[0].open("pictures") as collection:
-        floors = Search(stores[0], collection).cutoff({SEMANTIC: QueryVector.at(towards_a_word)}).floors
+        backgrounds = CollectionContext(stores[0], collection).backgrounds
+        floors = backgrounds.cutoff({SEMANTIC: QueryVector.at(towards_a_word)}).floors
     assert floors[SEMANTIC] >= wanted > 0.5
     rare = words.vectors[:5000][7::20]
-    below = [float((rare @ vector >= floor(rare @ vector, WORD_SHARE)).mean()) for vector in words.vectors[100:130]]
+    below = [float((rare @ vector >= word_floor(rare @ vector)).mean()) for vector in words.vectors[100:130]]
     assert np.mean(below) < 0.02  # the word itself, and what is really near it
+
+
+# By hand: ten scores whose artanh are 0.1 and 0.3 by turns, so of mean 0.2 and deviation 0.1; a normal's quantiles
+# are 2.3263 at 1 in 100, 3.0902 at 1 in 1,000, 3.7190 at 1 in 10,000.
+SCORES = np.tanh(np.array([0.1, 0.3] * 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("pictures", "expected"), [(100, 0.4075), (1000, 0.4692), (10_000, 0.5168)])
+def test_the_cut_grows_with_the_collection_and_not_with_the_sample(pictures: int, expected: float) -> None:
+    assert picture_floor(SCORES, pictures) == pytest.approx(expected, abs=1e-4)
+    ids = [UUID(int=number) for number in range(10)]
+    sample = Sample(ids, np.stack([SCORES, np.sqrt(1 - SCORES**2)], axis=1), total=pictures)
+    assert sample.floor(np.array([1, 0], np.float32)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_word_in_a_thousand_passes_by_chance() -> None:
+    assert word_floor(SCORES) == pytest.approx(0.4692, abs=1e-4)
+
+
+def test_the_pictures_asked_about_are_no_background_and_are_not_counted() -> None:
+    """Two of twelve are asked about, and score 1: neither their scores nor their number may move the cut."""
+    ids = [UUID(int=number) for number in range(12)]
+    scores = np.append(SCORES, np.float32([1, 1]))
+    sample = Sample(ids, np.stack([scores, np.sqrt(1 - scores**2)], axis=1), total=102)
+    east = np.array([1, 0], np.float32)
+    assert sample.floor(east, ids[10:]) == pytest.approx(0.4075, abs=1e-4)
+    assert sample.floor(east) > 0.99  # counted as background they would
+    few = Sample(ids[:11], sample.vectors[:11], total=11)
+    assert few.floor(east, ids[9:11]) == -1.0  # nine others: too few to say what is ordinary
 
 
 def test_the_user_is_told_in_one_sentence() -> None:
     one, two = Cutoff({VISUAL: 0.5}), Cutoff({VISUAL: 0.5, SEMANTIC: 0.6})
-    assert one.told(10, 10, 0.9) == ""
-    assert one.told(0, 10, None) == ""  # the filter left none: another sentence says so
-    assert one.told(1, 10, 0.9) == "1 picture stands out, at 0.5000 or more; the rest is left out"
-    assert "3 pictures stand out, at 0.5000 by looks or 0.6000 by meaning" in two.told(3, 10, 0.9)
-    assert one.told(0, 10, 0.41) == (
+    assert one.message(10, 10, 0.9) == ""
+    assert one.message(0, 10, None) == ""  # the filter left none: another sentence says so
+    assert one.message(1, 10, 0.9) == "1 picture stands out, at 0.5000 or more; the rest is left out"
+    assert "3 pictures stand out, at 0.5000 by looks or 0.6000 by meaning" in two.message(3, 10, 0.9)
+    assert one.message(0, 10, 0.41) == (
         "nothing stands out: the nearest picture scores 0.4100, and an answer would be at 0.5000 or more"
     )
-    assert "0.5000 by looks or 0.6000 by meaning" in two.told(0, 10, 0.03)
-    assert one.told(3, 3, 0.9) == "", "nothing else passes the filter"
-    apart = Cutoff({SEMANTIC: 0.6}, takes_away=True)
-    assert apart.told(3, 10, 0.4) == (
+    assert "0.5000 by looks or 0.6000 by meaning" in two.message(0, 10, 0.03)
+    assert one.message(3, 3, 0.9) == "", "nothing else passes the filter"
+    apart = Cutoff({SEMANTIC: 0.6}, subtracts=True)
+    assert apart.message(3, 10, 0.4) == (
         "3 pictures stand out, at 0.6000 or more for what is wanted; the rest is left out"
     )
-    assert (
-        apart.told(0, 10, 0.4)
-        == "nothing stands out: no picture is at 0.6000 or more for what is wanted and less near to what is taken away"
+    assert apart.message(0, 10, 0.4) == (
+        "nothing stands out: no picture is at 0.6000 or more for what is wanted, "
+        "and nearer to that than to what is subtracted"
     )

@@ -3,8 +3,7 @@ import pytest
 
 from model.errors import UsageError, WordsError
 from model.words import Words
-from query.asking import Term, direction, parse
-from query.asking.query_vectors import QueryVector
+from query.asking import QueryVector, Term, TextQuery, parse
 
 
 @pytest.mark.parametrize(
@@ -38,59 +37,59 @@ def test_a_weight_out_of_all_proportion_is_refused(text: str) -> None:
 
 
 def test_terms_add_up_as_unit_phrases_with_their_weights(words: Words) -> None:
-    found = direction(parse("2:dog - car"), words).vector
+    found = TextQuery.of(parse("2:dog - car"), words).vector
     by_hand = 2 * words.phrase("dog").vector - words.phrase("car").vector
     np.testing.assert_allclose(found, by_hand / np.linalg.norm(by_hand), atol=1e-6)
 
 
 def test_a_picture_is_moved_by_words(words: Words) -> None:
     cat, snow = words.phrase("cat").vector, words.phrase("snow").vector
-    moved = direction([Term("snow")], words, start=QueryVector.at(cat)).vector
+    moved = TextQuery.of([Term("snow")], words, start=QueryVector.at(cat)).vector
     np.testing.assert_allclose(moved, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
 
 
-def test_what_is_wanted_is_the_same_before_anything_is_taken_away(words: Words) -> None:
+def test_what_is_wanted_is_the_same_before_anything_is_subtracted(words: Words) -> None:
     cat, dog, snow = (words.phrase(word).vector for word in ("cat", "dog", "snow"))
-    assert direction(parse("dog + snow"), words).aim.taken is None
-    aim = direction(parse("2:dog - snow"), words).aim
-    np.testing.assert_allclose(aim.wanted, dog, atol=1e-6)
-    np.testing.assert_allclose(aim.taken, snow, atol=1e-6)
-    moved = direction(parse("dog"), words, start=QueryVector(-snow, np.zeros_like(snow), snow)).aim
-    np.testing.assert_allclose(moved.wanted, dog, atol=1e-6)
+    assert TextQuery.of(parse("dog + snow"), words).query.negative is None
+    query = TextQuery.of(parse("2:dog - snow"), words).query
+    np.testing.assert_allclose(query.positive, dog, atol=1e-6)
+    np.testing.assert_allclose(query.negative, snow, atol=1e-6)
+    moved = TextQuery.of(parse("dog"), words, start=QueryVector(-snow, np.zeros_like(snow), snow)).query
+    np.testing.assert_allclose(moved.positive, dog, atol=1e-6)
     np.testing.assert_allclose(moved.vector, (dog - snow) / np.linalg.norm(dog - snow), atol=1e-6)
-    moved = direction([Term("snow", -1.0)], words, start=QueryVector.at(cat)).aim
-    np.testing.assert_allclose(moved.wanted, cat, atol=1e-6)
-    away = direction([Term("snow", -1.0)], words, start=QueryVector(-cat, np.zeros_like(cat), cat)).aim
-    assert away.measured().wanted is away.vector  # nothing is wanted: only where it leads can be measured
-    np.testing.assert_allclose(away.taken, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
+    moved = TextQuery.of([Term("snow", -1.0)], words, start=QueryVector.at(cat)).query
+    np.testing.assert_allclose(moved.positive, cat, atol=1e-6)
+    away = TextQuery.of([Term("snow", -1.0)], words, start=QueryVector(-cat, np.zeros_like(cat), cat)).query
+    assert away.with_positive().positive is away.vector  # nothing is wanted: only where it leads can be measured
+    np.testing.assert_allclose(away.negative, (cat + snow) / np.linalg.norm(cat + snow), atol=1e-6)
 
 
 def test_a_word_that_comes_twice_counts_by_its_sum(words: Words) -> None:
     dog = words.phrase("dog").vector
-    aim = direction(parse("cat + dog - cat"), words).aim
-    np.testing.assert_allclose(aim.vector, dog, atol=1e-6)
-    assert aim.taken is None
-    assert direction(parse("dog - 0:cat"), words).aim.taken is None
+    query = TextQuery.of(parse("cat + dog - cat"), words).query
+    np.testing.assert_allclose(query.vector, dog, atol=1e-6)
+    assert query.negative is None
+    assert TextQuery.of(parse("dog - 0:cat"), words).query.negative is None
     with pytest.raises(UsageError, match="at least one to look for"):
-        direction(parse("dog - 2:dog"), words)
+        TextQuery.of(parse("dog - 2:dog"), words)
 
 
 def test_only_negative_terms_are_refused(words: Words) -> None:
     with pytest.raises(UsageError, match="at least one to look for"):
-        direction(parse("- people"), words)
+        TextQuery.of(parse("- people"), words)
 
 
 def test_terms_that_cancel_out_are_refused(words: Words) -> None:
     with pytest.raises(WordsError, match="cancel"):
-        direction(parse("dog - dog"), words)
+        TextQuery.of(parse("dog - dog"), words)
 
 
 def test_unknown_words_beside_known_ones_are_named(words: Words) -> None:
-    found = direction(parse("blue xqzzv + ocean"), words)
+    found = TextQuery.of(parse("blue xqzzv + ocean"), words)
     assert found.unknown == ("xqzzv",)
     assert found.known == ("blue", "ocean")
 
 
 def test_a_term_without_any_known_word_is_refused_with_spellings(words: Words) -> None:
     with pytest.raises(WordsError, match="did you mean ocean"):
-        direction(parse("dog + ocaen"), words)
+        TextQuery.of(parse("dog + ocaen"), words)

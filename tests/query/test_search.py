@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,26 @@ from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, WORD, Filter, Point, choose_collection
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Features
-from model.errors import UsageError
-from model.projections import Header, Projection, TagEvidence, unit
+from model.errors import PictureGone, UsageError
+from model.projections import Header, Projection, Tag, TagEvidence, unit
 from model.words import Words
-from query.asking import ImageQuery, Search, Source, Space, Term, combine, direction, parse
+from query.asking import (
+    Answer,
+    CollectionContext,
+    EncodedPicture,
+    PictureHit,
+    Question,
+    Source,
+    Space,
+    TagsQuestion,
+    Term,
+    ask,
+    ask_tags,
+    own_labels,
+    parse,
+    picture_filter,
+    resolve_words,
+)
 
 # path, angle of the visual vector in degrees, phrase of the semantic one
 PICTURES = [
@@ -99,112 +116,175 @@ class AsStored(Projection):
 
 
 @pytest.fixture
-def search(store: EmbeddedStore, words: Words) -> Iterator[Search]:
+def context(store: EmbeddedStore, words: Words) -> Iterator[CollectionContext]:
     with store.open("pictures") as collection:
-        asking = Search(store, collection)
-        asking.projection = AsStored(words)
-        yield asking
+        made = CollectionContext(store, collection)
+        made.projection = AsStored(words)
+        yield made
 
 
-def asked_about(search: Search, root: Path, path: str) -> ImageQuery:
-    return search.ask_about(Source(str(root / path)))
+def similar(context: CollectionContext, path: Path | str, **wanted: Any) -> Answer:
+    return ask(context, Question(pictures=(Source(str(path)),), **wanted))
 
 
-def paths(found: list) -> list[str]:
-    return [answer.picture.path for answer in found]
+def text(context: CollectionContext, words: str, **wanted: Any) -> Answer:
+    return ask(context, Question(tuple(parse(words)), **wanted))
 
 
-def test_an_indexed_picture_is_asked_with_its_stored_vectors_and_left_out(search: Search, root: Path) -> None:
-    asked = asked_about(search, root, "cat/1.jpg")
-    assert asked.stored
-    found = search.similar(asked, limit=3)
-    assert paths(found) == ["cat/2.jpg", "dog/1.jpg", "sea/old/1.jpg"]
-    np.testing.assert_allclose([f.score for f in found], np.cos(np.deg2rad([10, 20, 90])), atol=2e-6)
+def paths(hits: Iterable[PictureHit]) -> list[str]:
+    return [hit.picture.path for hit in hits]
 
 
-def test_a_path_as_answers_show_it_names_the_indexed_picture(search: Search) -> None:
-    assert search.ask_about(Source("cat/1.jpg")).id == stable_id("cat/1.jpg")
+def test_an_indexed_picture_is_asked_with_its_stored_vectors_and_left_out(
+    context: CollectionContext, root: Path
+) -> None:
+    answer = similar(context, root / "cat/1.jpg", limit=3)
+    assert answer.asked is not None
+    assert answer.asked.picture.path == "cat/1.jpg"
+    assert paths(answer) == ["cat/2.jpg", "dog/1.jpg", "sea/old/1.jpg"]
+    assert [hit.score for hit in answer] == pytest.approx([0.984808, 0.939693, 0.0], abs=2e-6)  # of 10, 20, 90 degrees
+    assert (answer.total, answer.has_more, answer.collection) == (6, True, "pictures")
 
 
-def test_by_the_semantic_vector_what_means_the_same_comes_first(search: Search, root: Path) -> None:
-    found = search.similar(asked_about(search, root, "sea/2.jpg"), space=Space.SEMANTIC, limit=1)
-    assert paths(found) == ["sea/old/1.jpg"]
+def test_a_path_as_answers_show_it_names_the_indexed_picture(context: CollectionContext) -> None:
+    answer = similar(context, "cat/1.jpg")
+    assert answer.asked is not None
+    assert answer.asked.picture.path == "cat/1.jpg"
 
 
-def test_both_vectors_are_fused_by_reciprocal_ranks(search: Search, root: Path) -> None:
-    found = search.similar(asked_about(search, root, "cat/1.jpg"), space=Space.BOTH, limit=2)
-    assert paths(found) == ["cat/2.jpg", "dog/1.jpg"]
-    assert found[0].score == pytest.approx(2 / 61, abs=1e-6)
-    assert found[1].score == pytest.approx(2 / 62, abs=1e-6)
+def test_a_picture_is_named_by_its_id_too(context: CollectionContext) -> None:
+    assert paths(ask(context, Question(pictures=(stable_id("cat/1.jpg"),), limit=1))) == ["cat/2.jpg"]
+    with pytest.raises(PictureGone, match="may have been removed"):
+        ask(context, Question(pictures=(stable_id("cat/1.jpg"), stable_id("absent.jpg"))))
 
 
-def test_words_move_a_picture_in_word_space(search: Search, root: Path, words: Words) -> None:
-    asked = asked_about(search, root, "cat/1.jpg")
-    found = search.similar(asked, terms=[Term("ocean", 2.0), Term("cat", -1.0)], limit=1)
-    assert paths(found) == ["sea/old/1.jpg"]
-    terms = [Term("ocean", 2.0), Term("cat", -1.0)]
-    expected = direction(terms, words, asked.semantic_aim, learnt=AsStored(words).learnt).vector
-    assert found[0].score == pytest.approx(float(expected @ words.phrase("ocean").vector), abs=2e-6)
+def test_a_picture_that_was_encoded_before_is_asked_about(context: CollectionContext) -> None:
+    encoded = EncodedPicture(visual(9))
+    assert paths(ask(context, Question(pictures=(encoded,), limit=2))) == ["cat/2.jpg", "cat/1.jpg"]
 
 
-def test_words_and_the_visual_vector_alone_are_refused(search: Search, root: Path) -> None:
-    asked = asked_about(search, root, "cat/1.jpg")
-    with pytest.raises(UsageError, match="semantic"):
-        search.similar(asked, terms=[Term("snow")], space=Space.VISUAL, limit=1)
+def test_by_the_semantic_vector_what_means_the_same_comes_first(context: CollectionContext, root: Path) -> None:
+    assert paths(similar(context, root / "sea/2.jpg", space=Space.SEMANTIC, limit=1)) == ["sea/old/1.jpg"]
 
 
-def test_text_finds_by_meaning_and_equal_scores_come_in_the_order_of_ids(search: Search, words: Words) -> None:
-    found = search.text(direction(parse("cat"), words), limit=2)
-    assert [f.score for f in found] == [1.0, 1.0]
-    assert paths(found) == sorted(["cat/1.jpg", "cat/2.jpg"], key=stable_id)
+def test_both_vectors_are_fused_by_reciprocal_ranks(context: CollectionContext, root: Path) -> None:
+    answer = similar(context, root / "cat/1.jpg", space=Space.BOTH, limit=2)
+    assert paths(answer) == ["cat/2.jpg", "dog/1.jpg"]
+    assert [hit.score for hit in answer] == [0.032787, 0.032258]  # 1/61 + 1/61, 1/62 + 1/62
 
 
-def test_labels_folders_and_scores_filter(search: Search, words: Words, root: Path) -> None:
-    animal = direction(parse("cat + dog"), words)
-    assert set(paths(search.text(animal, limit=9, filter=search.filter(["cat", "dog"])))) == {
-        "cat/1.jpg",
-        "cat/2.jpg",
-        "dog/1.jpg",
-    }
+def test_words_move_a_picture_in_word_space(context: CollectionContext, root: Path, words: Words) -> None:
+    terms = (Term("ocean", 2.0), Term("cat", -1.0))
+    answer = similar(context, root / "cat/1.jpg", terms=terms, limit=1)
+    assert paths(answer) == ["sea/old/1.jpg"]
+    cat, ocean = words.phrase("cat").vector, words.phrase("ocean").vector
+    moved = unit((2 * ocean - AsStored(words).learnt["cat"] + cat)[None])[0]
+    assert answer.hits[0].score == pytest.approx(float(moved @ ocean), abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({}, "give words or a picture"),
+        ({"terms": (Term("snow"),), "pictures": (Source("a.jpg"),), "space": Space.VISUAL}, "semantic"),
+        ({"terms": (Term("snow"),), "space": Space.BOTH}, "semantic"),
+        ({"terms": (Term("snow"),), "limit": 0}, "limit of 0"),
+        ({"terms": (Term("snow"),), "offset": -1}, "from -1"),
+        ({"terms": (Term("snow"),), "min_score": float("nan")}, "'nan' is not"),
+        ({"terms": (Term("snow"),), "min_score": "high"}, "'high'"),
+    ],
+)
+def test_a_question_that_contradicts_itself_is_refused_before_anything_is_opened(
+    wrong: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        Question(**wrong)
+
+
+def test_text_finds_by_meaning_and_equal_scores_come_in_the_order_of_ids(context: CollectionContext) -> None:
+    answer = text(context, "dog + dog", limit=1)
+    assert paths(answer) == ["dog/1.jpg"]
+    assert answer.hits[0].score == 1.0
+    answer = text(context, "cat", limit=2)
+    assert answer.hits[0].score == answer.hits[1].score
+    assert paths(answer) == ["cat/1.jpg", "cat/2.jpg"]
+    assert [str(hit.picture.id)[:4] for hit in answer] == ["dbae", "e7d0"]
+
+
+def test_labels_folders_and_scores_filter(context: CollectionContext, root: Path) -> None:
+    def found(labels: Sequence[str] = (), under: str = "") -> set[str]:
+        return set(paths(text(context, "cat + dog", filter=picture_filter(str(root), labels, under))))
+
+    assert found(["cat", "dog"]) == {"cat/1.jpg", "cat/2.jpg", "dog/1.jpg"}
     for under in ("sea", "./sea/", str(root / "sea")):
-        assert set(paths(search.text(animal, limit=9, filter=search.filter(under=under)))) == {
-            "sea/2.jpg",
-            "sea/old/1.jpg",
-        }
-    assert paths(search.text(animal, limit=9, filter=search.filter(["old"], "sea"))) == ["sea/old/1.jpg"]
-    every = search.text(animal, limit=9)
-    at_the_edge = search.text(animal, limit=9, min_score=every[2].score)
-    assert paths(at_the_edge) == paths(every[:3])
+        assert found(under=under) == {"sea/2.jpg", "sea/old/1.jpg"}
+    assert found(["old"], "sea") == {"sea/old/1.jpg"}
+    every = text(context, "cat + dog")
+    assert paths(text(context, "cat + dog", min_score=every.hits[2].score)) == paths(every.hits[:3])
 
 
-def test_names_that_are_no_utf_8_filter_as_they_are_stored(search: Search) -> None:
+def test_a_picture_is_looked_for_below_the_folder_only(context: CollectionContext, root: Path) -> None:
+    answer = similar(context, root / "cat/1.jpg", filter=picture_filter(str(root), under="sea"))
+    assert paths(answer) == ["sea/old/1.jpg", "sea/2.jpg"]
+    assert answer.total == 2
+    assert paths(similar(context, root / "cat/1.jpg", filter=picture_filter(str(root), ["dog"]))) == ["dog/1.jpg"]
+
+
+def test_names_that_are_no_utf_8_filter_as_they_are_stored(context: CollectionContext, root: Path) -> None:
     raw = os.fsdecode(b"bad\xff")
-    assert search.filter([raw], raw) == Filter(("bad\ufffd",), "bad\ufffd")
-    assert "lies under bad" in search.why_nothing(search.filter(under=raw))
+    assert picture_filter(str(root), [raw], raw) == Filter(("bad\ufffd",), "bad\ufffd")
+    assert "lies under bad" in text(context, "cat", filter=picture_filter(str(root), under=raw)).why_nothing
 
 
-def test_the_root_itself_filters_nothing_and_a_folder_elsewhere_is_refused(search: Search, root: Path) -> None:
-    assert search.filter(under=".").under == ""
-    assert search.filter(under=str(root)).under == ""
+def test_the_root_itself_filters_nothing_and_a_folder_elsewhere_is_refused(root: Path) -> None:
+    assert picture_filter(str(root), under=".").under == ""
+    assert picture_filter(str(root), under=str(root)).under == ""
     with pytest.raises(UsageError, match="not in the dataset"):
-        search.filter(under="/elsewhere")
+        picture_filter(str(root), under="/elsewhere")
 
 
-def test_nothing_found_says_which_filter_left_nothing(search: Search) -> None:
-    assert "labels there are: cat" in search.why_nothing(search.filter(["horse"]))
-    assert "lies under horse" in search.why_nothing(search.filter(under="horse"))
+def test_nothing_found_says_why(context: CollectionContext) -> None:
+    assert "labels there are: cat" in text(context, "cat", filter=Filter(("horse",))).why_nothing
+    assert "lies under horse" in text(context, "cat", filter=Filter(under="horse")).why_nothing
+    assert text(context, "dog", min_score=1.5).why_nothing == (
+        "no picture scores 1.5 or more: the nearest scores 1.0000"
+    )
+    assert text(context, "dog", limit=1).why_nothing == ""
 
 
-def test_a_trained_label_is_looked_for_where_its_pictures_are(search: Search, words: Words) -> None:
+def test_pages_are_one_answer_in_pieces(context: CollectionContext) -> None:
+    whole = text(context, "animal", limit=6)
+    assert not whole.has_more
+    pieces = [text(context, "animal", limit=2, offset=offset) for offset in (0, 2, 4)]
+    assert [hit for piece in pieces for hit in piece] == list(whole)
+    assert [piece.has_more for piece in pieces] == [True, True, False]
+    beyond = text(context, "animal", limit=2, offset=6)
+    assert (beyond.hits, beyond.why_nothing) == ((), "")
+
+
+def test_words_passed_over_are_told(context: CollectionContext) -> None:
+    (message,) = text(context, "cat + dog xqzzv").messages
+    assert message == "no vector for 'xqzzv': try another word; searched without"
+    assert text(context, "cat").messages == ()
+
+
+def test_a_trained_label_is_looked_for_where_its_pictures_are(context: CollectionContext, words: Words) -> None:
     learnt = AsStored(words).learnt["cat"]
-    assert np.allclose(search.towards([Term("cat")]).vector, learnt, atol=1e-6)
-    assert np.allclose(search.towards([Term("dog")]).vector, words.phrase("dog").vector, atol=1e-6)
-    both = search.towards([Term("cat"), Term("dog")]).vector
-    assert np.allclose(both, unit((learnt + words.phrase("dog").vector)[None])[0], atol=1e-6)
+    dog = words.phrase("dog").vector
+    np.testing.assert_allclose(resolve_words(context, [Term("cat")]).vector, learnt, atol=1e-6)
+    np.testing.assert_allclose(resolve_words(context, [Term("dog")]).vector, dog, atol=1e-6)
+    both = resolve_words(context, [Term("cat"), Term("dog")]).vector
+    np.testing.assert_allclose(both, unit((learnt + dog)[None])[0], atol=1e-6)
 
 
-def test_tags_are_the_nearest_words_and_say_which_were_trained(search: Search, root: Path, words: Words) -> None:
-    tags = {tag.word: tag for tag in search.tags(asked_about(search, root, "cat/1.jpg"), limit=9)}
+def tags_of(context: CollectionContext, *pictures: Path, **wanted: Any) -> list[Tag]:
+    return list(ask_tags(context, TagsQuestion(tuple(Source(str(picture)) for picture in pictures), **wanted)))
+
+
+def test_tags_are_the_nearest_words_and_say_which_were_trained(
+    context: CollectionContext, root: Path, words: Words
+) -> None:
+    tags = {tag.word: tag for tag in tags_of(context, root / "cat/1.jpg")}
     near = {word: float(words.phrase(word).vector @ words.phrase("cat").vector) for word in tags}
     assert [word for word, tag in tags.items() if tag.trained] == ["cat"]
     assert "qwxyzzy" not in tags
@@ -215,16 +295,15 @@ def test_tags_are_the_nearest_words_and_say_which_were_trained(search: Search, r
 
 
 def test_pictures_added_up_are_read_by_their_place_in_word_space_alone(
-    search: Search, root: Path, words: Words
+    context: CollectionContext, root: Path, words: Words
 ) -> None:
-    cat, dog = (asked_about(search, root, path) for path in ("cat/1.jpg", "dog/1.jpg"))
-    tags = {tag.word: tag.score for tag in search.tags(combine([cat, dog], []), limit=9)}
+    tags = {tag.word: tag.score for tag in tags_of(context, root / "cat/1.jpg", root / "dog/1.jpg")}
     middle = unit((words.phrase("cat").vector + words.phrase("dog").vector)[None])[0]
     assert tags["house"] == pytest.approx(float(words.phrase("house").vector @ middle), abs=1e-4)
 
 
-def test_tags_choose_among_given_labels_only(search: Search, root: Path, words: Words) -> None:
-    tags = search.tags(asked_about(search, root, "dog/1.jpg"), limit=9, labels=["red_car", "cat"])
+def test_tags_choose_among_given_labels_only(context: CollectionContext, root: Path, words: Words) -> None:
+    tags = tags_of(context, root / "dog/1.jpg", labels=("red_car", "cat"))
     dog = words.phrase("dog").vector
     scores = {tag.word: tag.score for tag in tags}
     wanted = {"cat": AsStored(words).learnt["cat"] @ dog, "red car": words.phrase("red car").vector @ dog}
@@ -232,16 +311,17 @@ def test_tags_choose_among_given_labels_only(search: Search, root: Path, words: 
     assert tags[0].score >= tags[1].score
 
 
-def test_own_labels_are_those_with_a_vector(search: Search) -> None:
-    assert set(search.own_labels()) == {"cat", "dog", "sea", "old"}
+def test_own_labels_are_those_with_a_vector(context: CollectionContext, root: Path) -> None:
+    assert set(own_labels(context)) == {"cat", "dog", "sea", "old"}
+    assert {tag.word for tag in tags_of(context, root / "dog/1.jpg", own_labels=True)} == {"cat", "dog", "sea", "old"}
 
 
-def test_a_changed_file_is_not_answered_with_its_old_vector(search: Search, root: Path) -> None:
+def test_a_changed_file_is_not_answered_with_its_old_vector(context: CollectionContext, root: Path) -> None:
     """The stored vector is of a file of one byte: this one is another, and needs the encoder that is not there."""
     (root / "cat").mkdir()
     Image.new("RGB", (20, 20)).save(root / "cat" / "1.jpg")
     with pytest.raises(UsageError, match="no encoder"):
-        asked_about(search, root, "cat/1.jpg")
+        similar(context, root / "cat/1.jpg")
 
 
 def test_the_collection_is_told_by_name_folder_or_being_the_only_one(

@@ -84,10 +84,14 @@ def test_a_picture_is_answered_as_on_the_command_line(client: httpx.Client, phot
         ([], {}),
         (["--vector", "both"], {"vector": "both"}),
         (["--plus", "snow", "--minus", "road"], {"plus": "snow", "minus": "road"}),
+        (["--under", "coffee"], {"under": "coffee"}),
+        (["--label", "moon"], {"label": "moon"}),
     ]:
         asked = command("query", "similar", file, *options, *store).json
         answer = get(client, "similar", id=left, **parameters)["results"]
         assert [(one["id"], one["score"]) for one in answer] == [(one["id"], one["score"]) for one in asked]
+    below = get(client, "similar", id=left, under="coffee")["results"]
+    assert {one["path"] for one in below} == {"coffee/coffee.png", "coffee/turned.jpg"}
     tags = command("query", "tags", file, *store).json
     assert get(client, "tags", id=left)["results"] == tags
     words = command("query", "words", "ocean", *store).json

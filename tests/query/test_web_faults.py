@@ -18,7 +18,7 @@ from ingest.records import stable_id
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
 from query.asking import ranking
-from query.web import api, questions, server, service
+from query.web import api, questions, server
 from query.web.security import Access
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
@@ -200,8 +200,7 @@ def test_every_page_is_of_one_list(client: httpx.Client, vector: str, more: dict
 def test_where_not_all_pictures_are_fused_it_is_told(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, depth: int, told: str
 ) -> None:
-    for module in (ranking, service):
-        monkeypatch.setattr(module, "DEPTH", depth)
+    monkeypatch.setattr(ranking, "DEPTH", depth)
     id = get(client, "pictures", limit=1)["results"][0]["id"]
     assert get(client, "similar", id=id, vector="both", limit=100)["note"] == told
     assert get(client, "similar", id=id, vector="visual", limit=100)["note"] == ""

@@ -95,6 +95,12 @@ def test_the_page_takes_the_token_once_and_keeps_it_out_of_the_address(photos: P
         right = client.get("/", params={"token": TOKEN, "q": "beach + sea"})
         assert right.status_code == 303
         assert right.headers["location"] == "/?q=beach+%2B+sea"
+        assert TOKEN not in str(right.headers.get("location"))
+        for asked, then in [("", "/"), ("&q=", "/?q="), (f"&token={TOKEN}", "/"), ("&token=other&q=a", "/?q=a")]:
+            moved = client.get(f"/?token={TOKEN}{asked}", headers={"Cookie": ""})
+            assert (moved.status_code, moved.headers["location"]) == (303, then)
+        docs = client.get("/api/docs", params={"token": TOKEN})
+        assert (docs.status_code, docs.headers["location"]) == (303, "/api/docs")
         cookie = right.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
@@ -142,6 +148,10 @@ def test_pages_of_other_sites_get_nothing(client: httpx.Client) -> None:
     assert ask(client, Origin="http://evil.example") == 403
     assert ask(client, Origin="null") == 403
     assert ask(client, Origin=here.replace("127.0.0.1", "localhost")) == 403
+    assert ask(client, Origin=f"http://127.0.0.1:{client.base_url.port - 1}") == 403, "another server of this machine"
+    assert ask(client, Origin="http://127.0.0.1") == 403
+    assert ask(client, Origin=here, Host=f"127.0.0.1:{client.base_url.port - 1}") == 403
+    assert ask(client, Origin=here) == 200
     assert ask(client, Origin=here, Sec_Fetch_Site="same-origin") == 200
     assert ask(client, Sec_Fetch_Site="none") == 200
     answer = client.get("/api/text", params=ANSWERED, headers={"Origin": here})

@@ -1,0 +1,84 @@
+"""The answers to questions, ready to be shown.
+
+It must not know who shows them, or how they were found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ingest.records import Picture
+from model.projections import Tag
+from model.words import NearWord
+from query.asking.cutoff import Cutoff
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHit:
+    """A picture found. ``score``: cosine, or the sum of reciprocal ranks where two vectors are fused.
+
+    ``root``: the folder of its dataset.
+    """
+
+    picture: Picture
+    score: float
+    root: str
+
+    @property
+    def file(self) -> str:
+        """The file's absolute path."""
+        return os.path.join(self.root, self.picture.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pictures, the best first; iterating gives the hits.
+
+    ``collection``: its name. ``hits``: those wanted, from the question's offset on. ``has_more``: whether others
+    follow. ``total``: pictures that the filter lets through. ``cutoff``: where what stands out ends, None where that
+    was not asked. ``left_out``: what the cut-off left out, once there are no more hits. ``messages``: what else to
+    tell, such as words that are not known. ``why_nothing``: where there is no hit. All these are sentences.
+    ``asked``: the picture asked about, where the collection has it unchanged.
+    """
+
+    collection: str
+    hits: tuple[PictureHit, ...]
+    has_more: bool
+    total: int
+    cutoff: Cutoff | None = None
+    left_out: str = ""
+    messages: tuple[str, ...] = ()
+    why_nothing: str = ""
+    asked: PictureHit | None = None
+
+    def __iter__(self) -> Iterator[PictureHit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class TagsAnswer:
+    """Words for a picture, the best first; iterating gives the tags. ``messages``, ``asked``: as of an `Answer`."""
+
+    collection: str
+    tags: tuple[Tag, ...]
+    messages: tuple[str, ...] = ()
+    asked: PictureHit | None = None
+
+    def __iter__(self) -> Iterator[Tag]:
+        return iter(self.tags)
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class WordsAnswer:
+    """Words near words, the nearest first. ``messages``: sentences."""
+
+    words: tuple[NearWord, ...]
+    messages: tuple[str, ...] = ()

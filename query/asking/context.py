@@ -1,0 +1,115 @@
+"""An open collection with what questions to it need: each is loaded when it is first needed, and kept.
+
+It must not know any question.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.collection import need_tags, read_collection_projection
+from ingest.records import CollectionMetadata, Picture
+from ingest.stores import Collection, Store
+from model.encoders import Encoder
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
+from model.projections import Projection, label_vectors
+from model.words import TextSpace
+from query.asking.answer import PictureHit
+from query.asking.background import Backgrounds
+from query.asking.image_query import ImageQuery
+
+Vector = NDArray[np.float32]
+
+
+class CollectionContext:
+    """What questions to one open collection are answered with. Threads may share it where they may share its store.
+
+    Args:
+        max_megapixels: refuse larger query pictures; 0 lifts the limit.
+    """
+
+    def __init__(self, store: Store, collection: Collection, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
+        self.store = store
+        self.collection = collection
+        self.max_megapixels = max_megapixels
+        self.backgrounds = Backgrounds(collection, self.vocabulary)
+
+    @property
+    def name(self) -> str:
+        """The collection's."""
+        return self.collection.name
+
+    @property
+    def metadata(self) -> CollectionMetadata:
+        return self.collection.metadata
+
+    @cached_property
+    def words(self) -> TextSpace:
+        return self.store.words(self.metadata)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return self.store.encoder(self.metadata)
+
+    @cached_property
+    def projection(self) -> Projection:
+        return read_collection_projection(self.collection)
+
+    @cached_property
+    def trained(self) -> dict[str, Vector]:
+        """The labels the projection was trained on, as words, with their vectors."""
+        return label_vectors(self.metadata.trained, self.words)
+
+    def learnt(self, phrases: Iterable[str]) -> Mapping[str, Vector]:
+        """Where the pictures of trained labels are; the projection is read only if one of them is asked for."""
+        return {} if self.trained.keys().isdisjoint(phrases) else self.projection.learnt
+
+    def vocabulary(self) -> AbstractContextManager[Collection]:
+        """The collection of tags that goes with this one's text space."""
+        return self.store.asking(need_tags(self.store, self.metadata.words, self.metadata.words_sha256))
+
+    def hit(self, picture: Picture, score: float) -> PictureHit:
+        """A picture of this collection, found."""
+        return PictureHit(picture, score, self.metadata.root)
+
+    def asked(self, image: ImageQuery | None) -> PictureHit | None:
+        """The picture asked about, where this collection has it unchanged."""
+        return self.hit(image.picture, 1.0) if image and image.picture else None
+
+
+class SharedContexts:
+    """One context a collection for all threads of a process that lives long, as long as the collection stays the same.
+
+    Args:
+        store: one whose `asking` keeps collections open (`ingest.stores.ResidentStore`).
+    """
+
+    def __init__(self, store: Store, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
+        self.store = store
+        self.max_megapixels = max_megapixels
+        self._contexts: dict[str, tuple[CollectionMetadata, CollectionContext]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[CollectionContext]:
+        """The context of a collection.
+
+        Raises:
+            CollectionNotFound: there is none of that name.
+        """
+        with self.store.asking(name) as collection:
+            yield self._share(collection)
+
+    def _share(self, collection: Collection) -> CollectionContext:
+        with self._lock:
+            metadata, context = self._contexts.get(collection.name, (None, None))
+            if context is None or context.collection is not collection or metadata != collection.metadata:
+                context = CollectionContext(self.store, collection, max_megapixels=self.max_megapixels)
+                self._contexts[collection.name] = (collection.metadata, context)
+            return context

@@ -1,0 +1,111 @@
+"""Words for a picture.
+
+It must not know how pictures are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.stores import WORD
+from model.errors import UsageError
+from model.projections import TAG_DEPTH, Tag, TagEvidence, known_vectors, label_vectors, ranked, read_vocabulary, unit
+from model.words import NearWord
+from query.asking.answer import TagsAnswer
+from query.asking.context import CollectionContext
+from query.asking.image_query import ImageQuery, combine
+from query.asking.picture_resolver import resolve_pictures
+from query.asking.question import ANY_SCORE, QueryPicture, check_min_score
+
+SHOWN_UNKNOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TagsQuestion:
+    """Which words are looked for: the best for a picture, or for several added up.
+
+    ``labels``, ``own_labels``, ``vocabulary``: choose among these words, the collection's own labels, or the words
+    in a file, one a line; else among the tag vocabulary and what was trained.
+
+    Raises:
+        UsageError: no picture, more than one of these choices, or a limit or score that is none.
+    """
+
+    pictures: tuple[QueryPicture, ...]
+    limit: int = 10
+    min_score: float = ANY_SCORE
+    labels: tuple[str, ...] | None = None
+    own_labels: bool = False
+    vocabulary: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.pictures:
+            raise UsageError("no picture to find words for")
+        if (self.labels is not None) + self.own_labels + (self.vocabulary is not None) > 1:
+            raise UsageError("--labels, --own-labels and --vocabulary exclude each other: choose one")
+        if self.limit < 1:
+            raise UsageError(f"a limit of {self.limit}: ask for at least 1 word")
+        check_min_score(self.min_score)
+
+
+def ask_tags(context: CollectionContext, question: TagsQuestion) -> TagsAnswer:
+    """The answer of a collection.
+
+    Raises:
+        UsageError, PictureError, PictureGone: a picture cannot be read, or the file of words.
+        WordsError: a label without a vector.
+    """
+    image = combine(resolve_pictures(context, question.pictures), [])
+    labels, messages = _labels(context, question)
+    tags = _open_tags(context, image, question.limit) if labels is None else _tags_among(context, image, labels)
+    kept = [tag for tag in tags if tag.score >= question.min_score]
+    return TagsAnswer(context.name, tuple(kept[: question.limit]), messages, context.asked(image))
+
+
+def split_labels(text: str) -> tuple[str, ...] | None:
+    """Labels written between commas; None where nothing was written."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
+
+
+def own_labels(context: CollectionContext) -> list[str]:
+    """The collection's labels that have a vector."""
+    return [label for label in context.collection.labels() if known_vectors([label], context.words)]
+
+
+def _labels(context: CollectionContext, question: TagsQuestion) -> tuple[Sequence[str] | None, tuple[str, ...]]:
+    """The words to choose among, None for the tag vocabulary; and what to tell of them."""
+    if question.own_labels:
+        return own_labels(context), ()
+    if question.vocabulary is None:
+        return question.labels, ()
+    known, unknown = read_vocabulary(question.vocabulary, context.words)
+    if not unknown:
+        return known, ()
+    more = ", ..." if len(unknown) > SHOWN_UNKNOWN else ""
+    some = ", ".join(unknown[:SHOWN_UNKNOWN])
+    return known, (f"words in {question.vocabulary} without a vector, left out: {some}{more}",)
+
+
+def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> list[Tag]:
+    """Of the tag vocabulary and what was trained, as the projection reads them off the picture."""
+    evidence = _by_place(image) if image.is_sum else context.projection.read(image.visual)
+    with context.vocabulary() as vocabulary:
+        hits = vocabulary.search(WORD, evidence.vector, max(limit, TAG_DEPTH))
+    near = [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
+    candidates = {**known_vectors(evidence.named, context.words), **context.trained}
+    return ranked(evidence, candidates, near, context.trained)
+
+
+def _tags_among(context: CollectionContext, image: ImageQuery, labels: Sequence[str]) -> list[Tag]:
+    """Of these words, as a text query for each would rank this picture."""
+    vectors = label_vectors(labels, context.words)
+    learnt = context.learnt(vectors)
+    candidates = {word: learnt.get(word, vector) for word, vector in vectors.items()}
+    return ranked(_by_place(image), candidates, [], context.trained)
+
+
+def _by_place(image: ImageQuery) -> TagEvidence:
+    """Words by the place in word space alone."""
+    return TagEvidence(unit(image.semantic[None])[0], {})

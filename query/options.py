@@ -1,0 +1,107 @@
+"""The options that questions share, each declared once: what is asked, among which pictures, and how it is shown.
+
+It must not know how a question is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.options import StoreOptions
+from ingest.stores import Store, choose_collection, open_store
+from model.errors import UsageError
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
+from query.asking import AUTO, CollectionContext, check_min_score
+from query.output import Show, Style
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000_000, help="How many answers at most.")]
+Least = Annotated[
+    float, typer.Option("--min-score", help="Leave out lower scores.", show_default=False, callback=check_min_score)
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Null = Annotated[bool, typer.Option("--null", "-0", help="Only the paths, each ending in NUL, for xargs -0.")]
+Megapixels = Annotated[int, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures; 0 lifts the limit.")]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionOptions(StoreOptions):
+    """The collection asked: in a store, on a server, or in a snapshot."""
+
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", help="Ask a snapshot, offline.", show_default=False)
+    ] = None
+    check: Annotated[bool, typer.Option("--check", help="Take the checksums of the snapshot's files again.")] = False
+    collection: Annotated[
+        str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection to ask.")
+    ] = ""
+
+    def open(self) -> Store:
+        """The store, to be closed. Raises UsageError and StoreError as `ingest.stores.open_store`."""
+        return open_store(self.store, self.url, self.api_key, self.snapshot, check=self.check)
+
+    @contextmanager
+    def asking(
+        self, store: Store, near: Path | None = None, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    ) -> Iterator[CollectionContext]:
+        """The collection in ``store``, opened. ``near``: a file that may tell which one is meant."""
+        with store.open(choose_collection(store, self.collection, near)) as collection:
+            yield CollectionContext(store, collection, max_megapixels=max_megapixels)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """Which pictures may be answers, and how many are wanted."""
+
+    limit: Limit = 10
+    label: Annotated[list[str] | None, typer.Option("--label", help="Only pictures with this label; repeatable.")] = (
+        None
+    )
+    under: Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")] = ""
+    min_score: Annotated[
+        str,
+        typer.Option(
+            "--min-score", help="Leave out lower scores; auto: all that do not stand out.", metavar=f"S|{AUTO}"
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagsShowOptions:
+    """How words for a picture are shown."""
+
+    json: Json = False
+    html: Annotated[
+        str,
+        typer.Option("--html", help="Write the answers as a page too; - for standard output.", metavar="FILE"),
+    ] = ""
+    open_page: Annotated[bool, typer.Option("--open", help="Show that page in a browser.")] = False
+
+    def show(self) -> Show:
+        """Raises UsageError where options exclude each other, or the page cannot be written."""
+        return Show(Style(json=self.json), self.html, self.open_page)
+
+
+@dataclass(frozen=True, slots=True)
+class ShowOptions(TagsShowOptions):
+    """How pictures are shown."""
+
+    paths_only: Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line.")] = False
+    null: Null = False
+    preview: Annotated[bool, typer.Option("--preview", help="Draw thumbnails in the terminal, where it can.")] = False
+
+    def show(self) -> Show:
+        """As for words."""
+        return Show(style_of(self.json, self.paths_only, self.null), self.html, self.open_page, self.preview)
+
+
+def style_of(json: bool, paths_only: bool, null: bool) -> Style:
+    """How lines are written. Raises UsageError where the options exclude each other."""
+    if json and (paths_only or null):
+        raise UsageError("--json excludes --paths-only and -0: choose one")
+    return Style(json=json, paths_only=paths_only, null=null)

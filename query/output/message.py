@@ -1,0 +1,27 @@
+"""What is said of an answer on the command line, as sentences.
+
+It must not know where they are shown.
+"""
+
+from __future__ import annotations
+
+from query.asking import Answer, Question
+
+
+def cut_message(question: Question, answer: Answer) -> str:
+    """What was left out, or why there is nothing; empty where as many are shown as were asked for."""
+    if answer.hits:
+        return answer.left_out if len(answer.hits) < question.limit else ""
+    if answer.left_out:
+        return f"{answer.left_out}; without --min-score auto the nearest are shown"
+    return answer.why_nothing
+
+
+def count_message(question: Question, answer: Answer) -> str:
+    """For the head of a page: how many of how many are shown, and what was left out."""
+    filter = question.filter
+    labelled = f" labelled {' or '.join(filter.labels)}" if filter.labels else ""
+    under = f" under {filter.under}" if filter.under else ""
+    searched = f"{answer.total} pictures{labelled}{under} in collection {answer.collection}"
+    cut = cut_message(question, answer)
+    return f"{cut} ({searched})" if cut else f"{len(answer.hits)} of {searched}"

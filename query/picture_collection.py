@@ -1,0 +1,260 @@
+"""Collections for Python programs: what `query.open_collection` opens.
+
+It prints nothing; what the commands tell and show as progress are events (`model.system.events`). It must not know
+the command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from ingest.stores import PooledStore, Store, choose_collection, open_store
+from model.errors import UsageError
+from model.pictures import DEFAULT_MAX_MEGAPIXELS
+from model.system.paths import expanded
+from query.asking import (
+    ANY_SCORE,
+    DEFAULT_THRESHOLD,
+    Answer,
+    CollectionContext,
+    Group,
+    MinScore,
+    PictureLike,
+    QueryPicture,
+    Question,
+    SharedContexts,
+    Space,
+    TagsAnswer,
+    TagsQuestion,
+    Term,
+    ask,
+    ask_duplicates,
+    ask_tags,
+    parse,
+    picture_filter,
+    query_picture,
+)
+
+Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
+
+
+def open_collection(
+    place: str | os.PathLike[str] | None = None,
+    name: str = "",
+    *,
+    api_key: str = "",
+    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
+) -> PictureCollection:
+    """Open a collection of pictures, to ask it. Close it, or use it in a ``with``.
+
+    Args:
+        place: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
+            that the commands use.
+        name: which collection; by default the only one there, or that of the current folder.
+        api_key: the server's.
+        max_megapixels: refuse larger query pictures; 0 lifts the limit.
+
+    Raises:
+        CollectionNotFound: there is no such collection, or several and nothing tells which.
+        StoreError: the store cannot be read, or the server does not answer.
+    """
+    store = _open_place("" if place is None else os.fspath(place), api_key)
+    try:
+        return PictureCollection(store, choose_collection(store, name), max_megapixels)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open_place(place: str, api_key: str) -> Store:
+    if not place:
+        return open_store()
+    if place.lower().startswith(("http://", "https://")):
+        return open_store(url=place, api_key=api_key)
+    from ingest.stores.snapshot import MANIFEST_FILE
+
+    folder = expanded(Path(place))
+    is_snapshot = (folder / MANIFEST_FILE).is_file()
+    return open_store(snapshot=folder) if is_snapshot else open_store(folder)
+
+
+class PictureCollection:
+    """A collection of pictures to ask. Threads may share it, and an `ingest run` may go on beside it.
+
+    Pictures are named by a path, relative to the current folder or to the dataset, a URL, an id, the bytes of a
+    picture file or a Pillow image. All methods raise `model.errors.WordsightError` where they cannot answer: its
+    subclasses say why. Made by `open_collection`.
+    """
+
+    def __init__(self, store: Store, name: str, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
+        self.name = name
+        self._store = PooledStore(store)
+        self._contexts = SharedContexts(self._store, max_megapixels=max_megapixels)
+        self._is_closed = False
+
+    def text(
+        self,
+        words: str,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        labels: str | Sequence[str] = (),
+        under: str = "",
+        min_score: MinScore | None = None,
+    ) -> Answer:
+        """Pictures for words, the best first.
+
+        Args:
+            words: ``"ocean"``, ``"a red fire truck"``, ``"beach + sunset - people"``, ``"2:dog + ball"``.
+            offset: how many to leave out at the beginning.
+            labels: only pictures with one of these labels.
+            under: only pictures below this folder of the dataset.
+            min_score: leave out lower cosines; ``"auto"``: all that do not stand out.
+
+        Returns:
+            The hits, with what is to be told of them; without hits, ``why_nothing`` says why.
+
+        Raises:
+            UsageError: words that ask for nothing, or a folder outside the dataset.
+            WordsError: no word is known; it names the nearest spellings.
+        """
+        question = Question(tuple(parse(words)), limit=limit, offset=offset, min_score=_least(min_score))
+        return self._ask(question, labels, under)
+
+    def similar(
+        self,
+        picture: Pictures,
+        *,
+        plus: str | Sequence[str] = (),
+        minus: str | Sequence[str] = (),
+        unlike: Pictures = (),
+        vector: Space | str | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        labels: str | Sequence[str] = (),
+        under: str = "",
+        min_score: MinScore | None = None,
+    ) -> Answer:
+        """Pictures like a picture, or like several added up; those asked about are left out.
+
+        Args:
+            picture: one, or a list of them.
+            plus, minus: words to move towards, and away from.
+            unlike: pictures to move away from.
+            vector: compare by ``"visual"``, ``"semantic"`` or ``"both"``; by default the visual vector, and the
+                semantic one where words are added.
+            limit, offset, labels, under, min_score: as for `text`.
+
+        Raises:
+            UsageError: no such file or URL, or a question that contradicts itself.
+            PictureError: a picture that cannot be decoded, or, PictureGone, an id that is not there.
+            WordsError: words that are not known.
+        """
+        words = [*(Term(text) for text in _texts(plus)), *(Term(text, -1.0) for text in _texts(minus))]
+        question = Question(
+            tuple(words),
+            _pictures(picture),
+            _pictures(unlike),
+            space=_space(vector),
+            limit=limit,
+            offset=offset,
+            min_score=_least(min_score),
+        )
+        return self._ask(question, labels, under)
+
+    def tags(
+        self,
+        picture: Pictures,
+        *,
+        limit: int = 10,
+        labels: str | Sequence[str] | None = None,
+        own_labels: bool = False,
+        vocabulary: str | os.PathLike[str] | None = None,
+        min_score: float | None = None,
+    ) -> TagsAnswer:
+        """Words for a picture, or for several added up, the best first.
+
+        Args:
+            labels: choose among these words only.
+            own_labels: choose among the collection's own labels only.
+            vocabulary: choose among the words of this file only, one a line.
+
+        Raises:
+            UsageError, PictureError: as for `similar`; or more than one choice of words.
+            WordsError: a label without a known word.
+        """
+        question = TagsQuestion(
+            _pictures(picture),
+            limit,
+            ANY_SCORE if min_score is None else min_score,
+            None if labels is None else _texts(labels),
+            own_labels,
+            None if vocabulary is None else Path(vocabulary),
+        )
+        with self._asking() as context:
+            return ask_tags(context, question)
+
+    def duplicates(self, *, threshold: float = DEFAULT_THRESHOLD) -> list[Group]:
+        """Groups of pictures that look the same, in each the best first; nothing is changed.
+
+        Args:
+            threshold: cosine with the first of the group, above 0 and up to 1.
+
+        Raises:
+            UsageError: another threshold.
+        """
+        with self._asking() as context:
+            return ask_duplicates(context.collection, threshold)
+
+    def close(self) -> None:
+        """Let go of the collection; safe to call twice."""
+        self._is_closed = True
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<PictureCollection {self.name!r} in {self._store.where}>"
+
+    def _ask(self, question: Question, labels: str | Sequence[str], under: str) -> Answer:
+        with self._asking() as context:
+            chosen = picture_filter(context.metadata.root, _texts(labels), under)
+            return ask(context, replace(question, filter=chosen))
+
+    @contextmanager
+    def _asking(self) -> Iterator[CollectionContext]:
+        if self._is_closed:
+            raise UsageError(f"collection {self.name!r} is closed: open it again")
+        with self._contexts.asking(self.name) as context:
+            yield context
+
+
+def _texts(texts: str | Sequence[str]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _pictures(pictures: Pictures) -> tuple[QueryPicture, ...]:
+    return tuple(query_picture(one) for one in (pictures if isinstance(pictures, list | tuple) else [pictures]))
+
+
+def _least(min_score: MinScore | None) -> MinScore:
+    return ANY_SCORE if min_score is None else min_score
+
+
+def _space(vector: Space | str | None) -> Space | None:
+    try:
+        return None if vector is None else Space(vector)
+    except ValueError:
+        raise UsageError(f"no vector {vector!r}: there are {', '.join(Space)}") from None
