@@ -318,7 +318,7 @@ class Search:
         return [tag for tag in tags if tag.score >= min_score][:limit]
 
     def _reading(self, asked: ImageQuery) -> TagEvidence:
-        return _placed(asked) if asked.is_sum else self.projection.read(asked.visual)
+        return _placed(asked) if asked.is_sum else self.projection.tag_evidence(asked.visual)
 
     def own_labels(self) -> list[str]:
         """The collection's labels that have a vector."""
