@@ -1,11 +1,11 @@
-"""What each ingredient of the best recipe gives: it is left out, and labels that were held out are judged.
+"""What each ingredient of the best recipe gives: it is left out, and labels that were held out are evaluated.
 
     python benchmarks/ablation.py FOLDER [--groups 4]
 
 FOLDER has one sub-folder a label. The labels are put into groups; each group in turn is never trained on (ten
-pictures of each of its labels are judged), a fifth of the others is held back. Printed are means over the groups, in
-percent: test hit@2 among the trained labels; unseen hit@10 among all; mean average precision of pictures for
-trained and for unseen words; unseen pictures whose very word is among ten tags.
+pictures of each of its labels are evaluated), a fifth of the others is held back. Printed are means over the groups,
+in percent: test hit@2 among the trained labels; unseen hit@10 among all labels; mean average precision of text
+searches for trained and for unseen labels; unseen pictures whose own label is among ten tags.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ import numpy as np
 import typer
 
 from model.encoders import Encoder, class_names, need_classifier, open_encoder
-from model.judging.metrics import CLOSED, JOINT, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.judging.evaluation import ALL_LABELS, TEST, TRAIN, TRAINED_LABELS, UNSEEN, Evaluation, Sample
+from model.judging.metrics import Scorer
 from model.pair import BUNDLED
 from model.pictures import LeftOut, dataset_root, scan
-from model.projections import Conse, Header, Joint, Projection, classes, conse, tagging
-from model.projections import best as joint
-from model.projections.training import Labelled, encode, train
+from model.projections import BestProjection, ConseProjection, Header, Projection, best, classes, conse, tagging
+from model.projections.training import BestRecipe, DocumentRecipe, Labelled, Recipe, encode, train
 from model.projections.training import best as fit
-from model.projections.training.lesson import BestRecipe, Recipe
-from model.words import Vocabulary, Words, open_words
+from model.words import TextSpace, Vocabulary, open_words
 
 UNSEEN_PICTURES = 10
 
 
 class Group:
-    """The labels but one group, trained; that group to be judged."""
+    """All labels but one group, to train on; and that group, to evaluate on."""
 
-    def __init__(self, data: Labelled, held: set[str], encoder: Encoder, words: Words, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, data: Labelled, held: set[str], encoder: Encoder, words: TextSpace, vocabulary: Vocabulary
+    ) -> None:
         self.encoder, self.words = encoder, words
         self.header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
         labels = np.array(data.labels)
         seen = np.flatnonzero(~np.isin(labels, list(held)))
         unseen = np.concatenate([np.flatnonzero(labels == label)[:UNSEEN_PICTURES] for label in sorted(held)])
-        self.lesson = _rows(data, seen)
+        self.seen = _rows(data, seen)
         self.best = self.trained(BestRecipe())
         held_back = set(self.best.header.test)
         rows = [*seen, *unseen]
@@ -55,20 +56,22 @@ class Group:
             )
             for row in rows
         ]
-        judged = [i for i, sample in enumerate(samples) if sample.part != TRAIN]
-        self.judge = Judge([samples[i] for i in judged], data.features[[rows[i] for i in judged]], words, vocabulary)
+        evaluated = [i for i, sample in enumerate(samples) if sample.part != TRAIN]
+        self.scorer = Scorer(
+            [samples[i] for i in evaluated], data.features[[rows[i] for i in evaluated]], words, vocabulary
+        )
 
-    def trained(self, recipe: Recipe | BestRecipe) -> Projection:
-        return train(self.lesson, self.words, self.header, self.encoder.classifier, recipe=recipe)
+    def trained(self, recipe: Recipe) -> Projection:
+        return train(self.seen, self.words, self.header, self.encoder.classifier, recipe=recipe)
 
     def conse(self) -> Projection:
-        return Conse.build(need_classifier(self.encoder), self.header, self.words)
+        return ConseProjection.build(need_classifier(self.encoder), self.header, self.words)
 
     def changed(self, **tensors: np.ndarray) -> Projection:
-        return Joint(self.best.header, {**self.best.tensors, **tensors})
+        return BestProjection(self.best.header, {**self.best.tensors, **tensors})
 
     def without_names(self) -> Projection:
-        return Joint(replace(self.best.header, class_tags=[]), self.best.tensors)
+        return BestProjection(replace(self.best.header, class_tags=[]), self.best.tensors)
 
     def without_synonyms(self) -> Projection:
         with patch.object(classes, "SYNONYMS_SHARE", 0.0):
@@ -100,28 +103,32 @@ def same(features: np.ndarray) -> np.ndarray:
 
 CASES: list[tuple[str, Callable[[Group], Projection], list[tuple[object, str, object]]]] = [
     ("best", lambda group: group.best, []),
-    ("- square roots of the features", Group.without_roots, [(fit, "rooted", same), (joint, "rooted", same)]),
-    ("- labels apart", lambda group: group.changed(directions=group.best.tensors["labels"]), []),
-    ("- the second guess (temperature 1)", lambda group: group.best, [(joint, "TEMPERATURE", 1.0)]),
-    ("- the labels' floor", lambda group: group.best, [(joint, "FLOOR", 0.0)]),
-    ("- leaning to the labels", lambda group: group.best, [(joint, "LEAN", 0.0)]),
+    (
+        "- square roots of the features",
+        Group.without_roots,
+        [(fit, "sqrt_features", same), (best, "sqrt_features", same)],
+    ),
+    ("- decorrelated labels", lambda group: group.changed(directions=group.best.tensors["labels"]), []),
+    ("- the second guess (temperature 1)", lambda group: group.best, [(best, "TEMPERATURE", 1.0)]),
+    ("- the labels' least weight", lambda group: group.best, [(best, "MIN_LABEL_WEIGHT", 0.0)]),
+    ("- the bias to the labels", lambda group: group.best, [(best, "LABEL_LOGIT_BIAS", 0.0)]),
     ("- all classes beside the ten", lambda group: group.best, [(conse, "RELATED_SHARE", 0.0)]),
     ("- synonyms in the class vectors", Group.without_synonyms, []),
     ("- words that name a class, in tags", Group.without_names, []),
     ("- the fourth root of that probability", lambda group: group.best, [(tagging, "NAMED_POWER", 1.0)]),
     ("ConSE alone", Group.conse, []),
-    ("the document's head alone", lambda group: group.trained(Recipe()), []),
+    ("the document's head alone", lambda group: group.trained(DocumentRecipe()), []),
 ]
 
 
 def figures(found: Evaluation) -> list[float]:
-    named, of = found.named
+    tagged, of = found.unseen_tagged
     return [
-        found.hits[TEST, CLOSED][2].percent,
-        found.hits[UNSEEN, JOINT][10].percent,
+        found.hits[TEST, TRAINED_LABELS][2].percent,
+        found.hits[UNSEEN, ALL_LABELS][10].percent,
         found.mean_ap[TEST].percent,
         found.mean_ap[UNSEEN].percent,
-        100 * named / of,
+        100 * tagged / of,
     ]
 
 
@@ -130,11 +137,11 @@ def main(folder: Path, groups: int = 4, document: bool = True) -> None:
     data = encode([file for file in scan(dataset_root(folder), LeftOut()) if file.label], encoder)
     vocabulary = Vocabulary(words, class_names(encoder))
     labels = np.random.default_rng(7).permutation(sorted(set(data.labels)))
-    taught = [Group(data, set(labels[k::groups]), encoder, words, vocabulary) for k in range(groups)]
-    print("without\ttest hit@2\tunseen hit@10\tmAP trained\tmAP unseen\tvery word")
+    trained = [Group(data, set(labels[k::groups]), encoder, words, vocabulary) for k in range(groups)]
+    print("without\ttest hit@2\tunseen hit@10\tmAP trained\tmAP unseen\town label")
     for name, made, changes in CASES if document else CASES[:-1]:
         with constants(*changes):
-            rows = [figures(group.judge.evaluate(name, made(group))) for group in taught]
+            rows = [figures(group.scorer.evaluate(name, made(group))) for group in trained]
         print(name, *(f"{number:.1f}" for number in np.mean(rows, axis=0)), sep="\t", flush=True)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/cutoff.py FOLDER [HEAD]
 
 FOLDER: one sub-folder a label. It is ingested with the bundled pair into a store that is thrown away, once with
-ConSE and once with a trained projection; HEAD is one trained on some of the labels (`model train`), or a kind, joint
+ConSE and once with a trained projection; HEAD is one trained on some of the labels (`model train`), or a kind, best
 if none is given, trained on all. Each label is asked for in words, alone and with each of the two nearest labels
 taken away; six pictures of each label are asked about; and 200 words that are near no label are asked for, which
 should bring nothing. Labels are split in two halves: a rule
@@ -191,4 +191,4 @@ def table(questions: list[Judged]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "joint")
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "best")

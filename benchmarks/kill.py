@@ -161,7 +161,7 @@ class Bench:
         change = [*self.run, "--projection", "conse"]
         begin_with(conse, self.store)()
         whole = ran(change, self.env(conse))
-        kinds = {"joint": self.right, "conse": vectors_in(conse, "photos")}
+        kinds = {"best": self.right, "conse": vectors_in(conse, "photos")}
         begin = begin_with(store, self.store)
 
         def look() -> None:

@@ -30,7 +30,7 @@ def main(folder: Path, copies: int) -> None:
                     new = target / path.parent.name / f"{copy}-{path.name}"
                     new.parent.mkdir(parents=True, exist_ok=True)
                     new.write_bytes(path.read_bytes() + bytes([copy]))
-            for projection in ("conse", "devise"):
+            for projection in ("conse", "document"):
                 anonymous, resident, seconds = ingest(target, f"c{count}-{projection}", projection)
                 pictures = sum(1 for _ in target.rglob("*.jpg"))
                 peak = f"peak {resident} MB, {anonymous} MB of it its own"

@@ -54,7 +54,7 @@ def ingest_folder(
         api_key: the server's.
         encoder: ``vgg16``, ``efficientnet-lite0``, or ``auto``: vgg16 where it is available.
         words: the text space, or ``auto``: the one that goes with the encoder.
-        projection: ``conse``, ``joint``, ``devise``, a file, or ``auto``: joint where the labels allow.
+        projection: ``conse``, ``best``, ``document``, a file, or ``auto``: best where the labels allow.
         offline: do not try to download the standard pair.
         keep_missing: keep pictures whose files are gone.
         follow_links: enter folders that are links.

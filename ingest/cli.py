@@ -27,7 +27,7 @@ from model.system.terminal import NothingFoundError
 app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
 
 WantedProjection = Annotated[
-    str, typer.Option("--projection", help="conse, joint, devise, a file, or auto: joint where the labels allow.")
+    str, typer.Option("--projection", help="conse, best, document, a file, or auto: best where the labels allow.")
 ]
 
 

@@ -93,30 +93,30 @@ def train(
             help="One sub-folder a label, ten pictures or more each.", metavar="FOLDER", parser=terminal.path
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the head.")] = Path("head.safetensors"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the projection.")] = Path("head.safetensors"),
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
     offline: Offline = False,
-    recipe: Annotated[str, typer.Option(help="best, or document: the head as DeViSE's document trains it.")] = "best",
+    recipe: Annotated[str, typer.Option(help="best, or document: the head of the DeViSE document.")] = "best",
     hold_out: Annotated[
         list[str] | None, typer.Option("--hold-out", help="Leave this label out of the training; repeatable.")
     ] = None,
     test_share: Annotated[
-        float, typer.Option("--test-share", min=0.0, max=0.9, help="Of each label, held back to measure.")
+        float, typer.Option("--test-share", min=0.0, max=0.9, help="Share of each label held back to measure.")
     ] = 0.2,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Of the document's recipe: 60.", show_default=False)
+        int | None, typer.Option("--epochs", min=1, help="For --recipe document: 60 without it.", show_default=False)
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
             "--patience",
             min=0,
-            help="Of the document's recipe: stop after so many epochs without a gain.",
+            help="For --recipe document: stop after so many epochs without a gain.",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="For the split and the training.")] = 0,
     device: Device = AUTO,
 ) -> None:
     """Train a projection on a labelled folder: `ingest run --projection FILE` uses it."""
@@ -141,7 +141,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="One sub-folder a label.", metavar="FOLDER", parser=terminal.path)],
     projection: Annotated[
         list[str] | None,
-        typer.Option("--projection", help="A file, or best, document, conse; repeatable. Else all three."),
+        typer.Option("--projection", help="A file, or conse, best, document; repeatable. Without it, these three."),
     ] = None,
     unseen: Annotated[
         Path | None, typer.Option("--unseen", help="A folder of labels that nothing is trained on.")
@@ -155,25 +155,32 @@ def evaluate(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a projection.")] = False,
     test_share: Annotated[
-        float, typer.Option("--test-share", min=0.01, max=0.9, help="Of each label, held back to measure.")
+        float, typer.Option("--test-share", min=0.01, max=0.9, help="Share of each label held back to measure.")
     ] = 0.2,
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
     offline: Offline = False,
-    seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="For the split and the training.")] = 0,
     device: Device = AUTO,
 ) -> None:
-    """Judge projections: the document's table, what unseen labels are called, pictures for words."""
-    from model.judging import MADE_ON_THE_SPOT, Exam, write_figures
-    from model.judging import evaluate as judge
+    """Evaluate projections: hit@k, tags of unseen labels, text search for labels; beside the document's figures."""
+    from model.judging import BUILT_KINDS, EvaluationSettings, write_figures
+    from model.judging import evaluate as evaluate_projections
 
     if report:
         from model.judging import check_target
 
         check_target(report)
-    exam = Exam(folder, unseen, hold_out or (), test_share, seed)
-    names = projection or MADE_ON_THE_SPOT
-    found = judge(exam, names, encoder=encoder, words=words, offline=offline, device=device, stored=context.obj)
+    settings = EvaluationSettings(folder, unseen, hold_out or (), test_share, seed)
+    found = evaluate_projections(
+        settings,
+        projection or BUILT_KINDS,
+        encoder=encoder,
+        words=words,
+        offline=offline,
+        device=device,
+        stored=context.obj,
+    )
     try:
         if report:
             from model.judging import write_report

@@ -1,7 +1,7 @@
 """A self-contained HTML page: one file without a script that fetches nothing; its content security policy forbids both.
 
-Whatever comes from outside (names of files, labels, words) is escaped by `markupsafe` where it is put into markup.
-"""
+Whatever comes from outside (names of files, labels, words) is escaped by `markupsafe` where it is put into markup. It
+must not know what a page shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_page(page: IO[bytes], *, title: str, style: str, header: Markup, body:
     """Write a page, ``body`` piece by piece as it comes.
 
     Args:
-        style: what the page wants beside what all pages have, CSS.
+        style: the page's own CSS, beside that of all pages.
     """
     head, tail = asset("model", "page.html").split("{body}")
     style = asset("model", "page.css") + style
@@ -37,10 +37,10 @@ def write_page(page: IO[bytes], *, title: str, style: str, header: Markup, body:
 
 @cache
 def asset(package: str, name: str) -> str:
-    """A text file of a package of ours."""
+    """A text file that is part of one of our packages."""
     return files(package).joinpath(name).read_text("utf-8")
 
 
 def data_address(jpeg: bytes) -> str:
-    """A JPEG file as the address of an image that is in the page itself."""
+    """A JPEG file as a ``data:`` address, so that the image is in the page itself."""
     return f"data:{MEDIA_TYPE};base64,{base64.b64encode(jpeg).decode()}"

@@ -172,13 +172,13 @@ def test_a_head_is_trained_by_model_train_and_used_by_ingest(originals: Path, tm
     assert "trained on 20 pictures of 2 labels, tested on 4" in trained.err
     assert command("ingest", "run", folder, "--offline", "--projection", head).status == 0
     row = command("ingest", "status", "--json").json[0]
-    assert (row["projection"], row["trained_labels"]) == ("joint", 2)
+    assert (row["projection"], row["trained_labels"]) == ("best", 2)
     tags = command("query", "tags", folder / "cat/00.jpg", "--own-labels", "--json").json
     assert (tags[0]["word"], tags[0]["trained"]) == ("cat", True)
     refused(command("model", "train", originals, "--offline"), "nothing to learn from")
     photo = folder / "cat/00.jpg"
     before = photo.read_bytes()
-    refused(command("model", "train", folder, "--out", photo, "--offline"), "is no projection")
+    refused(command("model", "train", folder, "--out", photo, "--offline"), "is not a projection")
     assert photo.read_bytes() == before
     refused(
         command("ingest", "run", folder, "-c", "x", "--offline", "--projection", folder / "cat/00.jpg"), "projection"

@@ -1,4 +1,4 @@
-"""`model evaluate` as a user drives it."""
+"""`model evaluate` as a user runs it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from model.cli import app
 from model.encoders import Encoder
-from model.judging import evaluator as evaluator
-from model.projections import Conse, Header
-from model.projections.training.lesson import BestRecipe
+from model.judging import evaluator
+from model.projections import ConseProjection, Header
+from model.projections.training import BestRecipe
 from model.words import Vocabulary, Words
 from tests.commands import asked, command, refused
 from tests.photographs import labelled_folder, sample
@@ -56,15 +56,15 @@ def quick(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(evaluator.RECIPES, "best", partial(BestRecipe, iterations=8, most_groups=2))
 
 
-def test_a_folder_is_judged_and_told_as_lines_and_as_a_page(here: Path) -> None:
+def test_a_folder_is_evaluated_as_lines_and_as_a_page(here: Path) -> None:
     words = ("--unseen", "others", "--projection", "conse", "--report", "new/page")
     ran = command("model", "evaluate", "photos", *words)
     assert ran.status == 0, ran.err
     assert ran.rows[0] == ["figure", "reported", "conse"]
     figures = {row[0]: row[1:] for row in ran.rows}
     assert figures["test hit@2, trained labels"][0] == "60.9"
-    assert figures["unseen, the very word among 10 tags"][0] == "16/50"
-    assert figures["unseen, the very word among 10 tags"][1].endswith("/3")
+    assert figures["unseen, own label among 10 tags"][0] == "16/50"
+    assert figures["unseen, own label among 10 tags"][1].endswith("/3")
     assert all(len(row) == 3 for row in ran.rows)
     assert f"written to {here / 'new/page/report.html'}" in ran.err
     assert "left out 'motorcycle/bad.jpg'" in ran.err
@@ -73,7 +73,7 @@ def test_a_folder_is_judged_and_told_as_lines_and_as_a_page(here: Path) -> None:
     assert ran.rows[5][2] in page
 
 
-def test_json_has_every_figure_and_all_are_judged_on_the_same_pictures(here: Path, quick: None) -> None:
+def test_json_has_every_figure_and_all_are_evaluated_on_the_same_pictures(here: Path, quick: None) -> None:
     words = ("--unseen", "others", "--projection", "best", "--projection", "conse", "--json")
     ran = asked(app, "evaluate", "photos", *words)
     assert ran.status == 0, ran.err
@@ -91,16 +91,16 @@ def test_json_has_every_figure_and_all_are_judged_on_the_same_pictures(here: Pat
     assert learnt[1] == 100.0
 
 
-def test_what_cannot_be_judged_is_refused(here: Path, words: Words, encoder: Encoder) -> None:
+def test_what_cannot_be_evaluated_is_refused(here: Path, words: Words, encoder: Encoder) -> None:
     (here / "file").write_text("dear")
     both = here / "both" / "cat"
     both.mkdir(parents=True, exist_ok=True)
     shutil.copy(here / "photos/cat/01.jpg", both / "01.jpg")
     header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
-    made = Conse.build(encoder.classifier, header, words)
+    made = ConseProjection.build(encoder.classifier, header, words)
     made.header = replace(made.header, words_sha256="f" * 64)
     made.save(here / "other.safetensors")
-    for options, told in (
+    for options, message in (
         (["others"], "too few labels in others"),
         (["nowhere"], "no folder nowhere"),
         (["photos", "--hold-out", "unicorn"], "no label 'unicorn' to hold out: there are cat, coffee"),
@@ -109,17 +109,18 @@ def test_what_cannot_be_judged_is_refused(here: Path, words: Words, encoder: Enc
         (["photos", "--unseen", "photos/cat"], "no labels in photos/cat"),
         (["photos", "--unseen", "both"], "'cat' is a label of photos and of both"),
         (["photos", "--projection", "nowhere"], "cannot read the projection nowhere"),
-        (["photos", "--projection", "file"], "file is no projection"),
+        (["photos", "--projection", "joint"], "the projection 'joint' is now called 'best': use --projection best"),
+        (["photos", "--projection", "file"], "file is not a projection"),
         (["photos", "--projection", "other.safetensors"], "ffffffff"),
         (["photos", "--report", "file"], "cannot write"),
     ):
         ran = asked(app, "evaluate", *options)
-        refused(ran, told)
+        refused(ran, message)
         assert "encoding" not in ran.err
     assert (here / "file").read_text() == "dear"
 
 
-def test_a_held_out_label_is_unseen_and_figures_are_told_though_the_page_cannot_be_written(
+def test_a_held_out_label_is_unseen_and_figures_are_shown_though_the_page_cannot_be_written(
     here: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

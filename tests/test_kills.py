@@ -73,7 +73,7 @@ class Right:
         self.train(self.head)
         shutil.copytree(self.store, place / "trained")
         reproject(EmbeddedStore(place / "trained"), "photos", str(self.head))
-        self.joint: Vectors = vectors_in(place / "trained", "photos")
+        self.best: Vectors = vectors_in(place / "trained", "photos")
 
     @property
     def run(self) -> list[str | Path]:
@@ -97,7 +97,7 @@ def right(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPat
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
         right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store)
     assert len(right.conse) == PICTURES
-    assert not np.allclose(right.conse["cat/00000.jpg"][SEMANTIC], right.joint["cat/00000.jpg"][SEMANTIC], atol=0.1)
+    assert not np.allclose(right.conse["cat/00000.jpg"][SEMANTIC], right.best["cat/00000.jpg"][SEMANTIC], atol=0.1)
     return right
 
 
@@ -151,11 +151,11 @@ def test_a_first_ingest_killed_while_it_makes_the_tag_vocabulary(
     ("moment", "kind"),
     [
         (Moment(WRITE_FILE, "after"), "conse"),  # prepared, not begun
-        (Moment(SAVE, "after"), "joint"),  # begun
-        (Moment(SET_VECTORS, "after"), "joint"),
-        (Moment(SET_VECTORS, "before", 3), "joint"),
-        (Moment(WRITE_FILE, "before", 2), "joint"),  # all vectors are changed, the projection is not in place
-        (Moment(SAVE, "before", 2), "joint"),
+        (Moment(SAVE, "after"), "best"),  # begun
+        (Moment(SET_VECTORS, "after"), "best"),
+        (Moment(SET_VECTORS, "before", 3), "best"),
+        (Moment(WRITE_FILE, "before", 2), "best"),  # all vectors are changed, the projection is not in place
+        (Moment(SAVE, "before", 2), "best"),
     ],
     ids=str,
 )
@@ -169,7 +169,7 @@ def test_a_killed_change_of_projection_is_finished_or_forgotten(
     run_folder(EmbeddedStore(store), right.folder, "", Options(offline=True))
     metadata = EmbeddedStore(store).metadata("photos")
     assert (metadata.projection, metadata.pending) == (kind, "")
-    assert_equal(vectors_in(store, "photos"), {"conse": right.conse, "joint": right.joint}[kind])
+    assert_equal(vectors_in(store, "photos"), {"conse": right.conse, "best": right.best}[kind])
     assert leftovers(store) == []
 
 

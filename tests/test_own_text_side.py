@@ -25,7 +25,7 @@ from model.encoders import EncoderSpec, register, unregister
 from model.errors import UsageError, WordsError
 from model.fetching import hand_over_weights, hand_over_words
 from model.pictures import Framing
-from model.projections import Conse, Devise, Joint
+from model.projections import BestProjection, ConseProjection, DocumentProjection
 from model.projections.training import recipe_of, train_folder
 from model.system.atomic import new_dir
 from model.system.download import RemoteFile
@@ -173,7 +173,7 @@ def test_labels_do_not_make_it_train_what_it_does_not_need(store: EmbeddedStore,
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("projection", [Conse.kind, Joint.kind])
+@pytest.mark.parametrize("projection", [ConseProjection.kind, BestProjection.kind])
 def test_a_projection_that_reads_classes_is_refused_before_anything_is_embedded(
     store: EmbeddedStore, labelled: Path, projection: str
 ) -> None:
@@ -184,9 +184,9 @@ def test_a_projection_that_reads_classes_is_refused_before_anything_is_embedded(
 
 @pytest.mark.usefixtures("installed")
 def test_the_documents_head_can_be_trained_in_its_own_text_space(store: EmbeddedStore, labelled: Path) -> None:
-    run_folder(store, labelled, "colours", Options(encoder="colour-tower", projection=Devise.kind))
+    run_folder(store, labelled, "colours", Options(encoder="colour-tower", projection=DocumentProjection.kind))
     metadata = store.metadata("colours")
-    assert (metadata.projection, metadata.trained) == (Devise.kind, ("blue", "red"))
+    assert (metadata.projection, metadata.trained) == (DocumentProjection.kind, ("blue", "red"))
 
 
 @pytest.mark.usefixtures("installed")
@@ -201,7 +201,7 @@ def test_with_other_words_it_needs_a_head_trained_before(store: EmbeddedStore, l
     train_folder(labelled, head, recipe=recipe_of("document", epochs=3), **choices)
     run_folder(store, labelled, "colours", Options(**made_of, projection=str(head)))
     metadata = store.metadata("colours")
-    assert (metadata.projection, metadata.vectors["semantic"]) == (Devise.kind, 50)
+    assert (metadata.projection, metadata.vectors["semantic"]) == (DocumentProjection.kind, 50)
 
 
 @pytest.mark.usefixtures("installed")

@@ -143,7 +143,9 @@ def test_a_snapshot_of_another_encoder_cannot_look_at_a_new_picture(
     monkeypatch.setenv("WORDSIGHT_CACHE", str(tmp_path / "no cache"))
     assert command("query", "similar", CHELSEA, "--snapshot", tmp_path / "s").status == 0
     manifest = tmp_path / "s/manifest.json"
-    manifest.write_bytes(signed(manifest, lambda record: record["facts"].update(encoder="vgg16", encoder_sha256="ab")))
+    manifest.write_bytes(
+        signed(manifest, lambda record: record["metadata"].update(encoder="vgg16", encoder_sha256="ab"))
+    )
     assert command("query", "similar", CHELSEA, "--snapshot", tmp_path / "s").status == 0
     refused(command("query", "similar", "new.jpg", "--snapshot", tmp_path / "s"), "no weights of vgg16", "model fetch")
 

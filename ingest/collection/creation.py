@@ -13,8 +13,8 @@ from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
-from model.projections import KINDS, Conse, Joint, Projection, load_projection
-from model.projections.training import TRAINED, need_learnable
+from model.projections import BestProjection, ConseProjection, Projection, load_chosen
+from model.projections.training import RECIPES, need_learnable
 from model.system.clock import now
 from model.system.paths import is_there
 from model.words import TextSpace, open_words, words_spec
@@ -24,7 +24,7 @@ from model.words import TextSpace, open_words, words_spec
 class Options:
     """How to ingest.
 
-    ``projection``: auto, a kind (conse, joint, devise), or a file's path. ``quantize``: as `Collection.index` takes it.
+    ``projection``: auto, a kind (conse, best, document), or a file's path. ``quantize``: as for `Collection.index`.
     """
 
     encoder: str = AUTO
@@ -52,7 +52,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
     given = projection_file(options)
     pair = choose_pair(options.encoder, options.words, offline=options.offline)
     words = open_words(pair.words)
-    if options.projection in TRAINED:
+    if options.projection in RECIPES:
         need_learnable(Counter(file.label for file in files if file.label), words)
     encoder = open_encoder(pair.encoder, device=options.device, many=True)
     projection = given or _first(encoder, words, options)
@@ -82,16 +82,18 @@ def _first(encoder: Encoder, words: TextSpace, options: Options) -> Projection:
     Raises:
         UsageError: the encoder has no classes, without which there is none, or not the one asked for.
     """
-    if options.projection in (Conse.kind, Joint.kind):
+    if options.projection in (ConseProjection.kind, BestProjection.kind):
         need_classifier(encoder)
     return build_untrained(encoder, words)
 
 
 def projection_file(options: Options) -> Projection | None:
-    """The projection in a file that was asked for, None where it was a kind."""
-    if options.projection in (AUTO, *KINDS):
-        return None
-    return load_projection(Path(options.projection))
+    """The projection in the file that was asked for, None where it was a kind.
+
+    Raises:
+        ProjectionError: there is no such file, or it is broken. UsageError: a kind that was renamed.
+    """
+    return load_chosen(options.projection, (AUTO, ConseProjection.kind, *RECIPES))
 
 
 def check_same(metadata: CollectionMetadata, name: str, root: Path, options: Options, *, may_move: bool) -> None:

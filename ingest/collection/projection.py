@@ -21,8 +21,8 @@ from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
 from model.errors import ProjectionError
-from model.projections import Conse, Header, Identity, Projection, read_projection
-from model.projections.training import TRAINED, Labelled, learnable_labels, need_learnable, train
+from model.projections import ConseProjection, Header, IdentityProjection, Projection, read_projection
+from model.projections.training import RECIPES, Labelled, learnable_labels, need_learnable, train
 from model.system.events import note, progress
 from model.words import TextSpace
 
@@ -39,9 +39,9 @@ def header_for(encoder: Encoder, words: TextSpace) -> Header:
     return Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
 
 
-def build_conse(encoder: Encoder, words: TextSpace) -> Conse:
+def build_conse(encoder: Encoder, words: TextSpace) -> ConseProjection:
     """The projection that needs no training."""
-    return Conse.build(need_classifier(encoder), header_for(encoder, words), words)
+    return ConseProjection.build(need_classifier(encoder), header_for(encoder, words), words)
 
 
 def build_untrained(encoder: Encoder, words: TextSpace) -> Projection:
@@ -51,7 +51,7 @@ def build_untrained(encoder: Encoder, words: TextSpace) -> Projection:
         UsageError: neither is possible: the encoder has no classes.
     """
     if encoder.spec.text_space == words.name:
-        return Identity.build(header_for(encoder, words), words.width)
+        return IdentityProjection.build(header_for(encoder, words), words.width)
     return build_conse(encoder, words)
 
 
@@ -135,12 +135,12 @@ def trainable(collection: Collection, words: TextSpace) -> dict[str, int]:
 
 
 def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
-    """Train a projection of that kind on the stored vectors of a labelled collection, and tell how well it does.
+    """Train a projection of that kind on the stored vectors of a labelled collection, and note how well it does.
 
     Raises:
         DatasetError: nothing to learn from.
     """
-    recipe = TRAINED[kind]()
+    recipe = RECIPES[kind]()
     labels = need_learnable(Counter(collection.labels()), words)
     note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
     data = _labelled(collection, labels, collection.metadata)
@@ -151,11 +151,11 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
             header_for(encoder, words),
             encoder.classifier,
             recipe=recipe,
-            advance=lambda detail: shown.advance(1, detail),
+            on_step=lambda detail: shown.advance(1, detail),
         )
     hit = trained.header.figures["test"]
     if not hit:
-        note("no picture could be held back to tell how well it does: of each label, all are alike")
+        note("no picture could be held back to measure it: of each label, all pictures are near duplicates")
         return trained
     note(
         f"of the pictures held back, {hit['1']}% have their own label as the nearest one, {hit['2']}% among the "

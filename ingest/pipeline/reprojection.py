@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ingest.collection import (
     build_conse,
     check_projection,
@@ -18,8 +16,8 @@ from ingest.records import Pending
 from ingest.stores import Collection, Store
 from model.encoders import class_names, open_encoder
 from model.pair import AUTO
-from model.projections import Conse, Joint, Projection, load_projection
-from model.projections.training import TRAINED
+from model.projections import BestProjection, ConseProjection, Projection, load_chosen
+from model.projections.training import RECIPES
 from model.system.events import note, progress
 from model.words import open_words
 
@@ -30,8 +28,8 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
     What the collection had is not read: a broken projection, or one of an older format, is replaced as well.
 
     Args:
-        wanted: a kind (conse, joint, devise), which is built or trained anew on the stored vectors, a file's
-            path, or auto: joint where the labels allow, else conse.
+        wanted: a kind (conse, best, document), which is built or trained anew on the stored vectors, a file's
+            path, or auto: best where the labels allow, else conse.
 
     Raises:
         DatasetError: nothing to train on. ProjectionError: the file is broken, or made for other models.
@@ -40,7 +38,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
     metadata = store.metadata(name)
     if metadata.kind != "pictures" or metadata.pending == Pending.CREATING:
         raise CollectionMismatch(f"{name!r} is not a finished collection of pictures: `ingest run` makes one")
-    given = None if wanted in (AUTO, Conse.kind, *TRAINED) else load_projection(Path(wanted))
+    given = load_chosen(wanted, (AUTO, ConseProjection.kind, *RECIPES))
     if given:
         check_projection(given, metadata)
     with store.writing(name), store.open(name, write=True) as collection:
@@ -58,7 +56,7 @@ def _made(store: Store, collection: Collection, wanted: str) -> Projection:
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
     if wanted == AUTO:
-        wanted = Joint.kind if trainable(collection, words) else Conse.kind
-    if wanted == Conse.kind:
+        wanted = BestProjection.kind if trainable(collection, words) else ConseProjection.kind
+    if wanted == ConseProjection.kind:
         return build_conse(encoder, words)
     return train_kind(collection, encoder, words, wanted)

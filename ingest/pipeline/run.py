@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection import Ledger, Options, check_same, create, ensure_tags
+from ingest.collection import Ledger, Options, check_same, create, ensure_tags, projection_file
 from ingest.pipeline.changes import find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.report import Report
@@ -47,6 +47,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     """
     root = dataset_root(folder)
     report = Report(check_name(name) if name else _name_for(root, store))
+    projection_file(options)  # a wrong one is refused before a picture is opened
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")

@@ -23,8 +23,8 @@ from ingest.records import Pending
 from ingest.stores import Collection
 from model.encoders import Encoder
 from model.pair import AUTO
-from model.projections import Conse, Joint, Projection
-from model.projections.training import TRAINED
+from model.projections import BestProjection, ConseProjection, Projection
+from model.projections.training import RECIPES
 from model.system.events import note, progress
 from model.words import TextSpace
 
@@ -51,14 +51,14 @@ def settle_projection(collection: Collection, encoder: Encoder, words: TextSpace
     asked = options.projection
     if asked == AUTO:
         if collection.metadata.pending == Pending.UNDECIDED and trainable(collection, words):
-            _switch(collection, train_kind(collection, encoder, words, Joint.kind))
-    elif asked in TRAINED:
+            _switch(collection, train_kind(collection, encoder, words, BestProjection.kind))
+    elif asked in RECIPES:
         if collection.metadata.projection != asked:
             _switch(collection, train_kind(collection, encoder, words, asked))
         else:
             note(f"the collection has a {asked} projection already, which is kept: `ingest reproject` trains it again")
-    elif asked == Conse.kind:
-        if collection.metadata.projection != Conse.kind:
+    elif asked == ConseProjection.kind:
+        if collection.metadata.projection != ConseProjection.kind:
             _switch(collection, build_conse(encoder, words))
     elif given := projection_file(options):
         check_projection(given, collection.metadata)

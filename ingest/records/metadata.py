@@ -8,8 +8,11 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from ingest.errors import StoreError
+from ingest.records.migration import READABLE, migrate
+from model import __version__
+from model.system.formats import why_unreadable
 
-FORMAT = 1
+FORMAT = READABLE[-1]
 
 
 class Pending(StrEnum):
@@ -51,16 +54,23 @@ class CollectionMetadata:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As it is kept; ``program`` says which version wrote it."""
+        return {**asdict(self), "program": __version__}
 
     @classmethod
     def from_json(cls, metadata: Mapping[str, Any], name: str) -> CollectionMetadata:
-        """Raises StoreError where it is incomplete or of a newer format."""
+        """Raises StoreError where it is incomplete or of a format that is not read; an older one is migrated."""
         try:
-            if metadata["format"] != FORMAT:
-                raise StoreError(
-                    f"collection {name!r} is of format {metadata['format']}, this version reads {FORMAT}: upgrade"
-                )
+            problem = why_unreadable(
+                f"collection {name!r}",
+                metadata["format"],
+                READABLE,
+                program=metadata.get("program"),
+                remedy="ingest its folder again under a new name",
+            )
+            if problem:
+                raise StoreError(problem)
+            metadata = migrate(metadata)
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
             typed = {"trained": tuple(known.get("trained", ())), "pending": Pending(known.get("pending", ""))}
             return cls(**{**known, **typed})

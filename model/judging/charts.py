@@ -1,4 +1,6 @@
-"""Line charts and heat maps as inline SVG: coloured by the page's classes, with what they show in words."""
+"""Line charts and heat maps as inline SVG: coloured by the page's classes, with a description in words.
+
+It must not know what the numbers mean."""
 
 from __future__ import annotations
 
@@ -11,30 +13,30 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 COLOURS = 6
-"""Classes ``series-0`` and on; further lines begin again, and are told apart by their dashes."""
+"""Classes ``series-0`` and on; further lines begin again, and differ by their dashes."""
 
 DASHES = ("none", "6 3", "2 3")
 
 _CHART = Markup(
-    '<figure><figcaption>{caption}</figcaption><svg viewBox="0 0 {width} {height}" role="img" aria-label="{told}">'
-    '{inner}</svg><ul class="key">{key}</ul></figure>\n'
+    '<figure><figcaption>{caption}</figcaption><svg viewBox="0 0 {width} {height}" role="img" '
+    'aria-label="{description}">{inner}</svg><ul class="key">{key}</ul></figure>\n'
 )
 _AXIS = Markup('<line class="axis" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 _TEXT = Markup('<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>')
 _CURVE = Markup('<polyline class="curve series-{colour}" stroke-dasharray="{dash}" points="{points}"/>')
-_DOT = Markup('<circle class="dot series-{colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{told}</title></circle>')
+_DOT = Markup('<circle class="dot series-{colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{title}</title></circle>')
 _KEY = Markup(
     '<li><svg viewBox="0 0 28 8" aria-hidden="true"><line class="curve series-{colour}" stroke-dasharray="{dash}" '
     'x1="0" y1="4" x2="28" y2="4"/></svg>{name}</li>'
 )
 _HEAT = Markup(
     '<div class="wide"><svg class="heat" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-    'aria-label="{told}">{inner}</svg></div>\n'
+    'aria-label="{description}">{inner}</svg></div>\n'
 )
 _FIELD = Markup('<rect class="field" x="{x}" y="{y}" width="{width}" height="{height}"/>')
 _CELL = Markup(
     '<rect class="cell{kind}" fill-opacity="{shade:.2f}" x="{x}" y="{y}" width="{side}" height="{side}">'
-    "<title>{told}</title></rect>"
+    "<title>{title}</title></rect>"
 )
 _COUNT = Markup('<text class="count" x="{x}" y="{y}">{count}</text>')
 _TURNED = Markup('<text transform="translate({x} {y}) rotate(-60)">{text}</text>')
@@ -42,7 +44,7 @@ _TURNED = Markup('<text transform="translate({x} {y}) rotate(-60)">{text}</text>
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line. ``points``: x and y, by x. ``colour``, ``dash``: numbers, so that lines of one kind look alike."""
+    """One line. ``points``: x and y, by x. ``colour``, ``dash``: numbers, equal for lines that look alike."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -65,7 +67,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Where things are in a heat map, in SVG units, which are pixels. ``letters``: of a name before it is cut."""
+    """Where things are in a heat map, in SVG units, which are pixels. ``letters``: a longer name is cut."""
 
     cell: int = 20
     letter: int = 7
@@ -85,28 +87,41 @@ def line_chart(
     points = [point for line in series for point in line.points]
     if not points:
         return Markup("")
-    low_x, high_x = min(x for x, _ in points), max(x for x, _ in points)
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
     ticks = _ticks(top if top is not None else max(y for _, y in points))
     height, width = shape.height - shape.top - shape.bottom, shape.width - shape.left - shape.right
 
     def place(x: float, y: float) -> tuple[float, float]:
-        share = (x - low_x) / (high_x - low_x) if high_x > low_x else 0.5
+        share = (x - low) / (high - low) if high > low else 0.5
         return shape.left + share * width, shape.top + (1 - y / ticks[-1]) * height
 
-    inner = Markup("").join(_axis_y(tick, place(low_x, tick)[1], shape) for tick in ticks)
+    inner = Markup("").join(_axis_y(tick, place(low, tick)[1], shape) for tick in ticks)
     inner += Markup("").join(
         _TEXT.format(x=place(x, 0)[0], y=shape.height - 18, anchor="middle", text=f"{x:g}") for x in _steps(points)
     )
     inner += _TEXT.format(x=shape.left + width / 2, y=shape.height - 3, anchor="middle", text=across)
     inner += Markup("").join(_line(line, place, shape.most_dots) for line in series)
-    key = Markup("").join(
+    return _CHART.format(
+        caption=caption,
+        width=shape.width,
+        height=shape.height,
+        description=_description(caption, series),
+        inner=inner,
+        key=_key(series),
+    )
+
+
+def _description(caption: str, series: Sequence[Series]) -> str:
+    """``loss. best: from 0.9 to 0.1``: for who cannot see the chart."""
+    ends = (f"{line.name}: from {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in series if line.points)
+    return f"{caption}. {'; '.join(ends)}"
+
+
+def _key(series: Sequence[Series]) -> Markup:
+    return Markup("").join(
         _KEY.format(colour=line.colour % COLOURS, dash=DASHES[line.dash % len(DASHES)], name=line.name)
         for line in series
     )
-    told = f"{caption}. " + "; ".join(
-        f"{line.name}: from {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in series if line.points
-    )
-    return _CHART.format(caption=caption, width=shape.width, height=shape.height, told=told, inner=inner, key=key)
 
 
 def _axis_y(tick: float, y: float, shape: Chart) -> Markup:
@@ -121,7 +136,7 @@ def _line(line: Series, place: Callable[[float, float], tuple[float, float]], mo
     if len(places) > most_dots:
         return drawn
     return drawn + Markup("").join(
-        _DOT.format(colour=colour, x=x, y=y, told=f"{line.name}, {point[0]:g}: {point[1]:.4g}")
+        _DOT.format(colour=colour, x=x, y=y, title=f"{line.name}, {point[0]:g}: {point[1]:.4g}")
         for (x, y), point in zip(places, line.points, strict=True)
     )
 
@@ -145,7 +160,7 @@ def _steps(points: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def heat_map(labels: Sequence[str], counts: NDArray[np.int64], *, shape: Heat = Heat()) -> Markup:
-    """Counts (labels, labels): a row a label, a column a guess; what is right in another colour."""
+    """Counts (labels, labels): a row a label, a column a prediction; what is right in another colour."""
     names = [label if len(label) <= shape.letters else label[: shape.letters - 1] + "…" for label in labels]
     side = shape.cell
     margin = 12 + shape.letter * max(map(len, names), default=0)
@@ -161,18 +176,15 @@ def heat_map(labels: Sequence[str], counts: NDArray[np.int64], *, shape: Heat = 
         for row, column in np.argwhere(counts).tolist()
     )
     right, total = int(np.trace(counts)), int(counts.sum())
-    told = f"{right} of {total} pictures on the diagonal, {total - right} beside it"
-    return _HEAT.format(width=width, height=height, told=told, inner=inner)
+    description = f"{right} of {total} pictures on the diagonal, {total - right} beside it"
+    return _HEAT.format(width=width, height=height, description=description, inner=inner)
 
 
 def _cell(row: int, column: int, count: int, of: int, labels: Sequence[str], margin: int, shape: Heat) -> Markup:
     x, y = margin + column * shape.cell, margin + row * shape.cell
     shade = shape.faintest + (1 - shape.faintest) * count / of
     kind = " right" if row == column else ""
-    told = (
-        f"{labels[row]} taken for {labels[column]}: {count} of {of}"
-        if kind == ""
-        else f"{labels[row]}: {count} of {of}"
-    )
-    drawn = _CELL.format(kind=kind, shade=shade * shape.darkest, x=x, y=y, side=shape.cell, told=told)
+    what = labels[row] if row == column else f"{labels[row]} taken for {labels[column]}"
+    title = f"{what}: {count} of {of}"
+    drawn = _CELL.format(kind=kind, shade=shade * shape.darkest, x=x, y=y, side=shape.cell, title=title)
     return drawn + _COUNT.format(x=x + shape.cell // 2, y=y + shape.cell // 2 + 4, count=count)

@@ -1,4 +1,6 @@
-"""`model evaluate`: labelled folders and projections in, the table out."""
+"""`model evaluate`: labelled folders and projections in, an evaluation of each out.
+
+It must not know how the figures are computed (`metrics`), nor how they are shown (`table`, `report`)."""
 
 from __future__ import annotations
 
@@ -12,14 +14,22 @@ from numpy.typing import NDArray
 
 from model.encoders import Encoder, class_names, need_classifier, open_encoder
 from model.errors import DatasetError, UsageError
-from model.judging.metrics import TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample
+from model.judging.evaluation import TEST, TRAIN, UNSEEN, Evaluation, Sample
+from model.judging.metrics import Scorer
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
-from model.projections import Conse, Header, Projection, known_vectors, load_projection
+from model.projections import (
+    ConseProjection,
+    DocumentProjection,
+    Header,
+    Projection,
+    known_vectors,
+    load_chosen,
+)
 from model.projections.training import (
     RECIPES,
-    AnyRecipe,
     Labelled,
+    Recipe,
     StoredVectors,
     check_held_out,
     duplicate_groups,
@@ -31,13 +41,17 @@ from model.projections.training import (
 from model.system.events import note, progress
 from model.words import TextSpace, Vocabulary, open_words
 
-MADE_ON_THE_SPOT = (*RECIPES, Conse.kind)
-"""Projections that are made on the spot."""
+BUILT_KINDS = (*RECIPES, ConseProjection.kind)
+"""Projections that are named by their kind, and trained or built for the evaluation."""
 
 
 @dataclass(frozen=True)
-class Exam:
-    """What to judge by. ``hold_out``: labels of ``folder`` that nothing is trained on; ``unseen``: a folder of such."""
+class EvaluationSettings:
+    """What to evaluate on.
+
+    ``hold_out``: labels of ``folder`` that nothing is trained on. ``unseen``: a folder of such labels. ``test_share``,
+    ``seed``: of the split.
+    """
 
     folder: Path
     unseen: Path | None = None
@@ -47,7 +61,7 @@ class Exam:
 
 
 def evaluate(
-    exam: Exam,
+    settings: EvaluationSettings,
     projections: Sequence[str],
     *,
     encoder: str,
@@ -56,17 +70,17 @@ def evaluate(
     device: str,
     stored: StoredVectors | None = None,
 ) -> list[Evaluation]:
-    """Judge projections on the pictures of labelled folders.
+    """Evaluate projections on the pictures of labelled folders.
 
     Args:
-        projections: files, or names: best, document (trained now, on what is not held back), conse.
+        projections: files, or kinds: best, document (trained now, on what is not held back), conse.
         stored: finds vectors that are known already, whose pictures are then not opened.
 
     Raises:
-        DatasetError: nothing to judge by. ProjectionError: a file that is broken or of other models.
-        UsageError: a label to hold out is not there.
+        DatasetError: nothing to evaluate on. ProjectionError: a file that is broken or of other models.
+        UsageError: a label to hold out does not exist.
     """
-    given = {name: load_projection(Path(name)) for name in projections if name not in MADE_ON_THE_SPOT}
+    given = {name: loaded for name in projections if (loaded := load_chosen(name, BUILT_KINDS))}
     made_for = next((projection.header for projection in given.values()), None)
     if made_for:
         encoder, words = made_for.encoder, made_for.words
@@ -76,88 +90,104 @@ def evaluate(
         projection.check(
             opened.spec.name, opened.sha256, vectors.name, vectors.sha256, widths=(opened.spec.width, vectors.width)
         )
-    pictures = _Pictures.read(exam, opened, vectors, stored)
-    judge = Judge(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
-    found = []
     for name in projections:
-        projection = given.get(name) or pictures.projection(name, exam, opened, vectors)
-        if both := sorted(projection.header.labels.keys() & set(exam.hold_out)):
-            note(f"{Path(name).name} was trained on {', '.join(both)}: to it, these are no labels never seen")
-        with progress(f"judging {name}", len(pictures.samples), unit="pictures") as shown:
-            found.append(judge.evaluate(Path(name).name, projection, shown.advance))
-    return found
+        if name in BUILT_KINDS and name != DocumentProjection.kind:
+            need_classifier(opened)  # before the pictures are encoded
+    pictures = _Pictures.read(settings, opened, vectors, stored)
+    scorer = Scorer(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
+    evaluations = []
+    for name in projections:
+        projection = given.get(name) or pictures.projection(name, settings, opened, vectors)
+        if both := sorted(projection.header.labels.keys() & set(settings.hold_out)):
+            note(f"{Path(name).name} was trained on {', '.join(both)}: for it, these labels are not unseen")
+        with progress(f"evaluating {name}", len(pictures.samples), unit="pictures") as shown:
+            evaluations.append(scorer.evaluate(Path(name).name, projection, shown.advance))
+    return evaluations
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """The pictures to judge by, encoded: one row a picture in both."""
+    """The pictures to evaluate on, encoded: one row a picture in both."""
 
     data: Labelled
     samples: list[Sample]
 
     @classmethod
-    def read(cls, exam: Exam, encoder: Encoder, words: TextSpace, stored: StoredVectors | None) -> _Pictures:
-        files = _files(exam.folder, words)
-        check_held_out(exam.hold_out, {file.label for file in files if file.label})
-        learnable = learnable_labels(
-            Counter(file.label for file in files if file.label and file.label not in exam.hold_out), words
-        )
-        if not learnable:
-            raise DatasetError(f"too few labels in {exam.folder}: two with ten pictures each are needed")
-        others = _files(exam.unseen, words) if exam.unseen else []
-        if exam.unseen and not others:
-            raise DatasetError(f"no labels in {exam.unseen}: its pictures must lie in sub-folders named by words")
-        if both := sorted({file.label or "" for file in others} & learnable.keys()):
-            raise UsageError(
-                f"{both[0]!r} is a label of {exam.folder} and of {exam.unseen}, of which nothing is trained on: "
-                "keep its pictures in one of them"
-            )
-        chosen = [file for file in files if file.label in learnable or file.label in exam.hold_out]
-        data = encode([*chosen, *others], encoder, stored)
-        is_test = _split(data, learnable, exam)
+    def read(
+        cls, settings: EvaluationSettings, encoder: Encoder, words: TextSpace, stored: StoredVectors | None
+    ) -> _Pictures:
+        files, learnable = _trainable_files(settings, words)
+        unseen = _unseen_files(settings, learnable, words)
+        data = encode([*files, *unseen], encoder, stored)
+        is_test = _split(data, learnable, settings)
         samples = [
             Sample(path, label, UNSEEN if label not in learnable else TEST if held else TRAIN, sha256)
             for path, label, sha256, held in zip(data.paths, data.labels, data.sha256, is_test, strict=True)
         ]
         return cls(data, samples)
 
-    def projection(self, name: str, exam: Exam, encoder: Encoder, words: TextSpace) -> Projection:
-        """Made now, of what may be trained on; its own split is what it is judged by."""
+    def projection(self, kind: str, settings: EvaluationSettings, encoder: Encoder, words: TextSpace) -> Projection:
+        """A projection of that kind, trained on what may be trained on; its own split is what it is evaluated by."""
         header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
-        if name == Conse.kind:
-            return Conse.build(need_classifier(encoder), header, words)
+        if kind == ConseProjection.kind:
+            return ConseProjection.build(encoder.classifier, header, words)
         rows = [row for row, sample in enumerate(self.samples) if sample.part != UNSEEN]
         seen = Labelled(
             self.data.features[rows], [self.data.labels[i] for i in rows], [self.data.sha256[i] for i in rows]
         )
-        recipe: AnyRecipe = replace(RECIPES[name](), test_share=exam.test_share, seed=exam.seed)
-        labels = len(set(seen.labels))
-        with progress(f"training {name}", recipe.steps(labels), unit=recipe.unit) as shown:
+        recipe: Recipe = replace(RECIPES[kind](), test_share=settings.test_share, seed=settings.seed)
+        with progress(f"training {kind}", recipe.steps(len(set(seen.labels))), unit=recipe.unit) as shown:
             return train(
                 seen,
                 words,
                 header,
                 encoder.classifier,
                 recipe=recipe,
-                advance=lambda detail: shown.advance(1, detail),
+                on_step=lambda detail: shown.advance(1, detail),
             )
 
 
-def _split(data: Labelled, learnable: Container[str], exam: Exam) -> NDArray[np.bool_]:
-    """What is held back, as a training does it: every projection is judged on the same test pictures."""
+def _trainable_files(settings: EvaluationSettings, words: TextSpace) -> tuple[list[PictureFile], Mapping[str, int]]:
+    """The pictures of ``folder`` to train on, to test with or to hold out; and the labels that are learnt."""
+    files = _labelled_files(settings.folder, words)
+    check_held_out(settings.hold_out, {file.label for file in files if file.label})
+    counts = Counter(file.label for file in files if file.label and file.label not in settings.hold_out)
+    learnable = learnable_labels(counts, words)
+    if not learnable:
+        raise DatasetError(f"too few labels in {settings.folder}: two with ten pictures each are needed")
+    return [file for file in files if file.label in learnable or file.label in settings.hold_out], learnable
+
+
+def _unseen_files(settings: EvaluationSettings, learnable: Container[str], words: TextSpace) -> list[PictureFile]:
+    """The pictures of ``unseen``, whose labels must not be trained on."""
+    if not settings.unseen:
+        return []
+    files = _labelled_files(settings.unseen, words)
+    if not files:
+        raise DatasetError(f"no labels in {settings.unseen}: its pictures must lie in sub-folders named by words")
+    if both := sorted({file.label for file in files if file.label and file.label in learnable}):
+        raise UsageError(
+            f"{both[0]!r} is a label of {settings.folder} and of {settings.unseen}, on which nothing may be trained: "
+            "keep its pictures in one of them"
+        )
+    return files
+
+
+def _labelled_files(folder: Path, words: TextSpace) -> list[PictureFile]:
+    """The labelled pictures of a folder whose label has a vector."""
+    files = [file for file in scan(dataset_root(folder), LeftOut()) if file.label]
+    has_vector = {label: bool(known_vectors([label], words)) for label in {file.label or "" for file in files}}
+    return [file for file in files if has_vector[file.label or ""]]
+
+
+def _split(data: Labelled, learnable: Container[str], settings: EvaluationSettings) -> NDArray[np.bool_]:
+    """(n,) which pictures are held back, as a training holds them back: all projections have the same test pictures."""
     is_test = np.zeros(len(data.labels), bool)
     rows = [row for row, label in enumerate(data.labels) if label in learnable]
     is_test[rows] = split(
         duplicate_groups([data.sha256[row] for row in rows], data.features[rows]),
         np.unique([data.labels[row] for row in rows], return_inverse=True)[1],
-        share=exam.test_share,
-        seed=exam.seed,
+        share=settings.test_share,
+        seed=settings.seed,
     )
     return is_test
-
-
-def _files(folder: Path, words: TextSpace) -> list[PictureFile]:
-    """The labelled pictures of a folder whose label has a vector."""
-    files = [file for file in scan(dataset_root(folder), LeftOut()) if file.label]
-    known: Mapping[str, bool] = {label: bool(known_vectors([label], words)) for label in {f.label or "" for f in files}}
-    return [file for file in files if known[file.label or ""]]

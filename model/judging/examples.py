@@ -1,4 +1,6 @@
-"""Pictures of labels never trained on with what each projection calls them: a part of the report."""
+"""Pictures of unseen labels with the tags that each projection gives them: a part of the report.
+
+It must not know how tags are found, nor the rest of the report."""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from markupsafe import Markup
 
 from model.encoders import DEFAULT_MAX_SECONDS, decode_threads
 from model.errors import PictureError
-from model.judging.metrics import UNSEEN, Evaluation, Judged
+from model.judging.evaluation import UNSEEN, Evaluation, Prediction
 from model.page import data_address
 from model.pictures import LONGEST, in_order, thumbnail
 from model.system.names import one_line
@@ -20,89 +22,92 @@ MOST_PICTURES = 12
 """Of a label: with 40 labels, a page of some 5 MB."""
 
 BEST_OF = 4
-"""Of these, so many are the best, where not all can be shown; the others are the worst."""
+"""Of these, where not all can be shown: the pictures with the best tags; the others are those with the worst."""
 
 AHEAD = 16
 
-_SECTION = Markup("<section>\n<h2>Unseen labels</h2>\n{told}</section>\n")
+_SECTION = Markup("<section>\n<h2>Unseen labels</h2>\n{legend}</section>\n")
 _LEGEND = Markup(
-    '<p>Ten tags of each picture, the worst picture first: <mark>the very word</mark>, <span class="trained">a '
+    '<p>Ten tags of each picture, the worst picture first: <mark>its own label</mark>, <span class="trained">a '
     'trained label</span>, <span class="tag">any other word</span>.{more}</p>\n'
 )
-_LABEL = Markup('<section>\n<h3>{label}: {told}</h3>\n<ol class="grid">\n{cards}</ol>\n</section>\n')
+_LABEL = Markup('<section>\n<h3>{label}: {summary}</h3>\n<ol class="grid">\n{cards}</ol>\n</section>\n')
 _CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="path">{path}</span>'
-    '<dl class="said">{said}</dl></figcaption></figure></li>\n'
+    '<dl class="said">{tags}</dl></figcaption></figure></li>\n'
 )
 _IMAGE = Markup('<span class="frame"><img src="{source}" alt="{name}"></span>')
-_GONE = Markup('<span class="frame gone">not here, or not readable</span>')
-_SAID = Markup('<dt>{name}: <span class="{kind}">{told}</span></dt><dd>{tags}</dd>')
-_WORD = Markup("<mark>{word}</mark>")
+_GONE = Markup('<span class="frame gone">missing, or not readable</span>')
+_TAGS = Markup('<dt>{name}: <span class="{kind}">{verdict}</span></dt><dd>{tags}</dd>')
+_OWN = Markup("<mark>{word}</mark>")
 _TRAINED = Markup('<span class="trained" title="trained on">{word}</span>')
 _OTHER = Markup('<span class="tag">{word}</span>')
 
 
 @dataclass
-class Specimen:
-    """A picture of a label that some projection was not trained on. ``said``: by whom, and what."""
+class Example:
+    """A picture of an unseen label. ``predictions``: with the names of the projections, which may be alike."""
 
     path: str
     label: str
-    said: list[tuple[str, Judged]] = field(default_factory=list)
+    predictions: list[tuple[str, Prediction]] = field(default_factory=list)
 
     @property
     def badness(self) -> tuple[int, int]:
-        """How many miss the word, and how many tags stand before it."""
-        return sum(not judged.is_named for _, judged in self.said), sum(judged.rank for _, judged in self.said)
+        """How many projections miss the label, and how many tags stand before it."""
+        found = [prediction for _, prediction in self.predictions]
+        return sum(not prediction.is_hit for prediction in found), sum(prediction.rank for prediction in found)
 
 
-def specimens(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
-    """The section, in pieces; files are read while it is taken. Nothing where nothing is unseen."""
+def examples(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
+    """The section, piece by piece, as the files are read. Nothing where no label is unseen."""
     labels = _by_label(evaluations)
     if not labels:
         return
     shown = labels[:MOST_LABELS]
     left_out = f" The {len(shown)} of {len(labels)} labels that are missed most." if len(shown) < len(labels) else ""
-    yield _SECTION.format(told=_LEGEND.format(more=left_out))
+    yield _SECTION.format(legend=_LEGEND.format(more=left_out))
     for found in shown:
-        chosen, told = _chosen(found)
-        cards = Markup("").join(_card(specimen, image) for specimen, image in _with_images(chosen))
-        yield _LABEL.format(label=one_line(found[0].label), told=f"{_named(found)}{told}", cards=cards)
+        chosen, remark = _chosen(found)
+        cards = Markup("").join(_card(example, image) for example, image in _with_images(chosen))
+        yield _LABEL.format(label=one_line(found[0].label), summary=f"{_hits(found)}{remark}", cards=cards)
 
 
-def _by_label(evaluations: Sequence[Evaluation]) -> list[list[Specimen]]:
-    """Labels and their pictures, what goes wrong first."""
-    found: dict[tuple[str, str], Specimen] = {}
+def _by_label(evaluations: Sequence[Evaluation]) -> list[list[Example]]:
+    """The examples of each label, the worst first; the label that is missed most first."""
+    found: dict[tuple[str, str], Example] = {}
     for evaluation in evaluations:
-        for judged in evaluation.judged:
-            sample = judged.sample
+        for prediction in evaluation.predictions:
+            sample = prediction.sample
             if sample.part == UNSEEN:
-                specimen = found.setdefault((sample.label, sample.path), Specimen(sample.path, sample.label))
-                specimen.said.append((evaluation.name, judged))
-    labels: dict[str, list[Specimen]] = {}
-    for specimen in sorted(found.values(), key=lambda one: (*(-part for part in one.badness), one.path)):
-        labels.setdefault(specimen.label, []).append(specimen)
+                example = found.setdefault((sample.label, sample.path), Example(sample.path, sample.label))
+                example.predictions.append((evaluation.name, prediction))
+    labels: dict[str, list[Example]] = {}
+    for example in sorted(found.values(), key=lambda one: (*(-part for part in one.badness), one.path)):
+        labels.setdefault(example.label, []).append(example)
     return sorted(labels.values(), key=lambda of: (-sum(one.badness[0] for one in of) / len(of), of[0].label))
 
 
-def _named(found: Sequence[Specimen]) -> str:
-    """``best 3 of 10, conse 4 of 10``."""
-    told: dict[str, list[bool]] = {}
-    for specimen in found:
-        for name, judged in specimen.said:
-            told.setdefault(name, []).append(judged.is_named)
-    return "named by " + ", ".join(f"{one_line(name)} {sum(named)} of {len(named)}" for name, named in told.items())
+def _hits(found: Sequence[Example]) -> str:
+    """``found by best 3 of 10, conse 4 of 10``: pictures with their own label among the tags."""
+    hits: dict[str, list[bool]] = {}
+    for example in found:
+        for name, prediction in example.predictions:
+            hits.setdefault(name, []).append(prediction.is_hit)
+    counts = (f"{one_line(name)} {sum(hit)} of {len(hit)}" for name, hit in hits.items())
+    return f"found by {', '.join(counts)}"
 
 
-def _chosen(found: Sequence[Specimen]) -> tuple[Sequence[Specimen], str]:
+def _chosen(found: Sequence[Example]) -> tuple[Sequence[Example], str]:
+    """The examples to show, and what is shown where that is not all."""
     if len(found) <= MOST_PICTURES:
         return found, ""
     worst = MOST_PICTURES - BEST_OF
-    told = f"; the {worst} worst and the {BEST_OF} best of {len(found)} pictures"
-    return [*found[:worst], *found[-BEST_OF:]], told
+    remark = f"; the {worst} worst and the {BEST_OF} best of {len(found)} pictures"
+    return [*found[:worst], *found[-BEST_OF:]], remark
 
 
-def _with_images(found: Sequence[Specimen]) -> Iterator[tuple[Specimen, bytes | None]]:
+def _with_images(found: Sequence[Example]) -> Iterator[tuple[Example, bytes | None]]:
     return in_order(
         lambda one: (one, _image(Path(one.path))),
         found,
@@ -114,28 +119,30 @@ def _with_images(found: Sequence[Specimen]) -> Iterator[tuple[Specimen, bytes | 
 
 
 def _image(path: Path) -> bytes | None:
-    """A JPEG file, or None where there is no picture."""
+    """A thumbnail as a JPEG file, or None where there is no picture."""
     try:
-        if not path.is_file():  # nor a pipe, which would be waited for
+        if not path.is_file():  # a pipe would be waited for
             return None
         return thumbnail(path.read_bytes(), longest=LONGEST)
     except (PictureError, OSError, ValueError):
         return None
 
 
-def _card(specimen: Specimen, image: bytes | None) -> Markup:
-    path = one_line("/".join(Path(specimen.path).parts[-2:]))
+def _card(example: Example, image: bytes | None) -> Markup:
+    path = one_line("/".join(Path(example.path).parts[-2:]))
     picture = _GONE
     if image is not None:
         picture = _IMAGE.format(source=data_address(image), name=path)
-    said = Markup("").join(_tags(name, judged) for name, judged in specimen.said)
-    return _CARD.format(picture=picture, path=path, said=said)
+    tags = Markup("").join(_tags(name, prediction) for name, prediction in example.predictions)
+    return _CARD.format(picture=picture, path=path, tags=tags)
 
 
-def _tags(name: str, judged: Judged) -> Markup:
-    told = f"its tag {judged.rank + 1}" if judged.is_named else "missed"
+def _tags(name: str, prediction: Prediction) -> Markup:
+    verdict, kind = (f"tag {prediction.rank + 1}", "right") if prediction.is_hit else ("missed", "wrong")
     tags = Markup(" ").join(
-        (_WORD if tag.word in judged.wanted else _TRAINED if tag.trained else _OTHER).format(word=one_line(tag.word))
-        for tag in judged.tags
+        (_OWN if tag.word in prediction.accepted else _TRAINED if tag.trained else _OTHER).format(
+            word=one_line(tag.word)
+        )
+        for tag in prediction.tags
     )
-    return _SAID.format(name=one_line(name), kind="right" if judged.is_named else "wrong", told=told, tags=tags)
+    return _TAGS.format(name=one_line(name), kind=kind, verdict=verdict, tags=tags)

@@ -1,4 +1,6 @@
-"""`model evaluate --report`: one self-contained page of an evaluation."""
+"""`model evaluate --report`: one self-contained page of an evaluation.
+
+It must not know how a figure is computed, nor how a chart is drawn."""
 
 from __future__ import annotations
 
@@ -9,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from model.errors import UsageError
 from model.judging import charts
 from model.judging import table as figures
 from model.judging.charts import Series
-from model.judging.examples import specimens
-from model.judging.metrics import CLOSED, JOINT, OPEN, PARTS, Evaluation
+from model.judging.evaluation import ALL_LABELS, PARTS, TAG_VOCABULARY, TRAINED_LABELS, Evaluation
+from model.judging.examples import examples
 from model.page import asset, write_page
 from model.system.atomic import replace_file
 from model.system.names import one_line
@@ -25,19 +28,19 @@ FILE = "report.html"
 LOSS, HIT = "loss", "hit@2"
 
 MOST_CONFUSED = 60
-"""Labels in a confusion picture: more cannot be read. Those with the most mistakes stay."""
+"""Labels in a confusion matrix: more cannot be read. Those with the most mistakes stay."""
 
 MOST_MISTAKES = 15
-"""Confusions put in words."""
+"""Confusions listed in words below the matrix."""
 
-_HEADER = Markup("<h1>{title}</h1>\n<p>{told}</p>\n")
+_HEADER = Markup("<h1>{title}</h1>\n<p>{amounts}</p>\n")
 _SECTION = Markup("<section>\n<h2>{heading}</h2>\n{inner}</section>\n")
 _PART = Markup("<h3>{heading}</h3>\n{inner}")
-_TOLD = Markup("<p>{text}</p>\n")
+_PARAGRAPH = Markup("<p>{text}</p>\n")
 _CHARTS = Markup('<div class="charts">\n{inner}</div>\n')
 _TABLE = Markup(
     '<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n'
-    "<p>Percent (95% interval). Reported: what the document tells, of its own pictures.</p>\n"
+    "<p>{legend}</p>\n"
 )
 _COLUMN = Markup('<th scope="col">{name}</th>')
 _ROW = Markup('<tr{kind}><th scope="row">{name}</th>{cells}</tr>\n')
@@ -47,7 +50,7 @@ _MISTAKE = Markup("<li>{label} taken for {guess}: {count} of {of}</li>\n")
 
 
 def check_target(folder: Path) -> None:
-    """Refuse before the minutes that an evaluation takes what would fail after them; makes the folder.
+    """Make the folder, and try to write into it, before an evaluation takes minutes.
 
     Raises:
         UsageError: a report cannot be written there.
@@ -72,7 +75,7 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
         _curves(evaluations),
         _training(evaluations),
         _confusions(evaluations),
-        *specimens(evaluations),
+        *examples(evaluations),
     )
     with _write_errors(page), replace_file(page) as file:
         style = asset("model", "report.css")
@@ -81,7 +84,7 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
 
 
 def _page(folder: Path) -> Path:
-    """Where the page goes; of a link, where it leads."""
+    """Where the page is written: a link is followed."""
     try:
         return (expanded(folder) / FILE).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
@@ -101,13 +104,13 @@ def _write_errors(page: Path) -> Iterator[None]:
 
 def _header(evaluations: Sequence[Evaluation]) -> Markup:
     amounts = [_amounts(found) for found in evaluations]
-    apart = "; ".join(f"{one_line(found.name)}: {told}" for found, told in zip(evaluations, amounts, strict=True))
-    return _HEADER.format(title=_title(evaluations), told=amounts[0] if len(set(amounts)) == 1 else apart)
+    of_each = "; ".join(f"{one_line(found.name)}: {of}" for found, of in zip(evaluations, amounts, strict=True))
+    return _HEADER.format(title=_title(evaluations), amounts=amounts[0] if len(set(amounts)) == 1 else of_each)
 
 
 def _title(evaluations: Sequence[Evaluation]) -> str:
     names = ", ".join(one_line(found.name) for found in evaluations)
-    return f"wordsight, judged: {names}"
+    return f"wordsight evaluation: {names}"
 
 
 def _amounts(found: Evaluation) -> str:
@@ -122,6 +125,10 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _figures(evaluations: Sequence[Evaluation]) -> Markup:
     head = Markup("").join(_COLUMN.format(name=name) for name in figures.header(evaluations))
     body, last = Markup(""), ""
@@ -130,33 +137,30 @@ def _figures(evaluations: Sequence[Evaluation]) -> Markup:
         kind = Markup(' class="first"') if last and group != last else ""
         body += _ROW.format(kind=kind, name=name, cells=Markup("").join(_CELL.format(text=cell) for cell in cells))
         last = group
-    return _SECTION.format(heading="Figures", inner=_TABLE.format(head=head, body=body))
+    return _SECTION.format(
+        heading="Figures", inner=_TABLE.format(head=head, body=body, legend=_sentence(figures.LEGEND))
+    )
 
 
 def _curves(evaluations: Sequence[Evaluation]) -> Markup:
-    """Hit@k: a chart for each part and what its labels are looked for among, a colour for each projection."""
+    """Hit@k: a chart for each part and kind of candidates, a colour for each projection."""
     inner = Markup("").join(
-        charts.line_chart(
-            f"{part}, {among}",
-            series,
-            across="k",
-            top=100,
-        )
-        for among in (CLOSED, JOINT, OPEN)
+        charts.line_chart(f"{part}, {among}", series, across="k", top=100)
+        for among in (TRAINED_LABELS, ALL_LABELS, TAG_VOCABULARY)
         for part in PARTS
         if (series := _hits(evaluations, part, among))
     )
     if not inner:
         return Markup("")
-    told = _TOLD.format(
-        text="Pictures with their label among the first k: of the trained labels, of all, or of the tags."
+    legend = _PARAGRAPH.format(
+        text="Pictures with their own label among the first k: of the trained labels, of all labels, or of the tags."
     )
-    return _SECTION.format(heading="Hit@k, in percent", inner=told + _CHARTS.format(inner=inner))
+    return _SECTION.format(heading="Hit@k, in percent", inner=legend + _CHARTS.format(inner=inner))
 
 
 def _hits(evaluations: Sequence[Evaluation], part: str, among: str) -> list[Series]:
     return [
-        Series(one_line(found.name), [(k, share.percent) for k, share in sorted(hits.items())], i, i // charts.COLOURS)
+        Series(one_line(found.name), [(k, hit.percent) for k, hit in sorted(hits.items())], i, i // charts.COLOURS)
         for i, found in enumerate(evaluations)
         if (hits := found.hits.get((part, among)))
     ]
@@ -172,16 +176,16 @@ def _training(evaluations: Sequence[Evaluation]) -> Markup:
 
 
 def _history(found: Evaluation, colour: int) -> Markup:
-    drawn, told = Markup(""), []
+    drawn, single = Markup(""), []
     for what, caption, top in ((LOSS, "loss", None), (HIT, "test hit@2, in percent", 100.0)):
         points = [(step, at[what]) for step, at in enumerate(found.history, 1) if np.isfinite(at.get(what, np.nan))]
         if len(points) > 1:
             line = Series(one_line(found.name), points, colour, colour // charts.COLOURS)
             drawn += charts.line_chart(caption, [line], across="epoch, or evaluation of the loss (L-BFGS)", top=top)
         elif points:
-            told.append(f"After step {points[0][0]}, {caption}: {points[0][1]:.4g}")
-    sentence = f"{'; '.join(told)}." if told else ""
-    return (_CHARTS.format(inner=drawn) if drawn else Markup("")) + (_TOLD.format(text=sentence) if told else "")
+            single.append(f"After step {points[0][0]}, {caption}: {points[0][1]:.4g}")
+    shown = _CHARTS.format(inner=drawn) if drawn else Markup("")
+    return shown + (_PARAGRAPH.format(text=f"{'; '.join(single)}.") if single else "")
 
 
 def _confusions(evaluations: Sequence[Evaluation]) -> Markup:
@@ -192,8 +196,10 @@ def _confusions(evaluations: Sequence[Evaluation]) -> Markup:
     )
     if not inner:
         return Markup("")
-    told = _TOLD.format(text="A row a label, a column the trained label that is nearest; shaded by share of the row.")
-    return _SECTION.format(heading="Confusions of test pictures", inner=told + inner)
+    legend = _PARAGRAPH.format(
+        text="A row for each label, a column for the nearest trained label; shaded by the share of the row."
+    )
+    return _SECTION.format(heading="Confusion of test pictures", inner=legend + inner)
 
 
 def _confusion(found: Evaluation) -> Markup:
@@ -201,20 +207,23 @@ def _confusion(found: Evaluation) -> Markup:
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     kept = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:MOST_CONFUSED])
-    drawn = charts.heat_map([labels[row] for row in kept], counts[np.ix_(kept, kept)])
+    matrix = charts.heat_map([labels[row] for row in kept], counts[np.ix_(kept, kept)])
     if len(kept) < len(labels):
-        drawn = _TOLD.format(text=f"The {len(kept)} of {len(labels)} labels with the most mistakes.") + drawn
+        matrix = _PARAGRAPH.format(text=f"The {len(kept)} of {len(labels)} labels with the most mistakes.") + matrix
+    return matrix + _mistakes(labels, counts, wrong)
+
+
+def _mistakes(labels: Sequence[str], counts: NDArray[np.int64], wrong: NDArray[np.int64]) -> Markup:
+    """The most frequent confusions in words, from ``counts`` and what of these is ``wrong``, (labels, labels)."""
     mistakes = sorted(np.argwhere(wrong).tolist(), key=lambda at: (-wrong[at[0], at[1]], at))
     if not mistakes:
-        return drawn + _TOLD.format(text="No test picture is taken for another label.")
+        return _PARAGRAPH.format(text="No test picture is taken for another label.")
     listed = Markup("").join(
         _MISTAKE.format(
             label=labels[row], guess=labels[column], count=int(wrong[row, column]), of=int(counts[row].sum())
         )
         for row, column in mistakes[:MOST_MISTAKES]
     )
-    drawn += _MISTAKES.format(inner=listed)
-    if len(mistakes) > MOST_MISTAKES:
-        left = sum(int(wrong[row, column]) for row, column in mistakes[MOST_MISTAKES:])
-        drawn += _TOLD.format(text=f"And {_counted(left, 'picture')} more, in rarer confusions.")
-    return drawn
+    rest = sum(int(wrong[row, column]) for row, column in mistakes[MOST_MISTAKES:])
+    more = _PARAGRAPH.format(text=f"And {_counted(rest, 'picture')} more, in rarer confusions.") if rest else ""
+    return _MISTAKES.format(inner=listed) + more

@@ -1,4 +1,6 @@
-"""The table of `model evaluate`, on a terminal, in a pipe, as JSON."""
+"""The table of `model evaluate`, on a terminal, in a pipe, as JSON.
+
+It must not know how a figure is computed."""
 
 from __future__ import annotations
 
@@ -7,16 +9,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from model.judging.metrics import CLOSED, HIT_AT, JOINT, OPEN, PARTS, TEST, TRAIN, UNSEEN, Evaluation, Share
+from model.judging.evaluation import (
+    ALL_LABELS,
+    PARTS,
+    TAG_VOCABULARY,
+    TEST,
+    TRAIN,
+    TRAINED_LABELS,
+    UNSEEN,
+    Estimate,
+    Evaluation,
+)
+from model.projections.training import HIT_AT
 from model.system.events import note
 from model.system.names import one_line, shown
 from model.system.terminal import results, write_json
 
-DOCUMENT = {(TRAIN, 2): 96.3, (TRAIN, 3): 96.3, (TEST, 2): 60.9, (TEST, 3): 62.5}
-"""Hit@k among the trained labels, in percent, as the document reports it, of its own pictures."""
+DOCUMENT_HITS = {(TRAIN, 2): 96.3, (TRAIN, 3): 96.3, (TEST, 2): 60.9, (TEST, 3): 62.5}
+"""Hit@k among the trained labels, in percent, as the document reports them for its own pictures."""
 
-DOCUMENT_NAMED = "16/50"
-"""Pictures of labels never trained on for which the document's head gave the very word."""
+DOCUMENT_TAGGED = "16/50"
+"""Pictures of unseen labels to which the document's head gave the label itself as a tag."""
+
+LEGEND = "percent (95% confidence interval); reported: by the document, for its own pictures"
 
 Row = tuple[str, ...]
 
@@ -29,71 +44,75 @@ def write_figures(evaluations: Sequence[Evaluation], *, as_json: bool) -> None:
     with results():
         if not sys.stdout.isatty():
             sys.stdout.writelines("\t".join(row) + "\n" for row in (header(evaluations), *rows(evaluations)))
-            note("percent (95% interval); reported: by the document, of its own pictures")
+            note(LEGEND)
         else:
             _write_table(evaluations)
 
 
-def as_record(found: Evaluation) -> dict[str, Any]:
+def as_record(evaluation: Evaluation) -> dict[str, Any]:
     """The figures as JSON has them; shares in percent, with their 95% intervals."""
     return {
-        "projection": shown(found.name),
-        "labels": len(found.labels),
-        "unseen_labels": len(found.unseen),
+        "projection": shown(evaluation.name),
+        "labels": len(evaluation.labels),
+        "unseen_labels": len(evaluation.unseen),
         "hits": [
-            {"part": part, "among": among, "k": k, **asdict(share)}
-            for (part, among), hits in found.hits.items()
-            for k, share in hits.items()
+            {"part": part, "among": among, "k": k, **asdict(estimate)}
+            for (part, among), hits in evaluation.hits.items()
+            for k, estimate in hits.items()
         ],
-        "harmonic_mean": {str(k): mean for k, mean in found.harmonic.items()},
-        "named": {"pictures": found.named[0], "of": found.named[1]},
-        "map": {part: asdict(share) for part, share in found.mean_ap.items()},
-        "r_precision": {part: asdict(share) for part, share in found.r_precision.items()},
+        "harmonic_mean": {str(k): mean for k, mean in evaluation.harmonic_mean.items()},
+        "named": {"pictures": evaluation.unseen_tagged[0], "of": evaluation.unseen_tagged[1]},
+        "map": {part: asdict(estimate) for part, estimate in evaluation.mean_ap.items()},
+        "r_precision": {part: asdict(estimate) for part, estimate in evaluation.r_precision.items()},
     }
 
 
 def header(evaluations: Sequence[Evaluation]) -> Row:
     """The table's head: a projection a column."""
-    return ("figure", "reported", *(one_line(found.name) for found in evaluations))
+    return ("figure", "reported", *(one_line(evaluation.name) for evaluation in evaluations))
 
 
 def rows(evaluations: Sequence[Evaluation]) -> Iterator[Row]:
-    """The table's rows: what, what the document reports, what each projection reaches."""
-    for among in (CLOSED, JOINT, OPEN):
+    """The table's rows: the figure's name, what the document reports, what each projection reaches."""
+    yield from _hit_rows(evaluations)
+    for k in HIT_AT:
+        means = [evaluation.harmonic_mean.get(k) for evaluation in evaluations]
+        if any(mean is not None for mean in means):
+            cells = ("" if mean is None else f"{mean:.1f}" for mean in means)
+            yield (f"harmonic mean of test and unseen hit@{k}", "", *cells)
+    if any(evaluation.unseen_tagged[1] for evaluation in evaluations):
+        tagged = [f"{hits}/{of}" for hits, of in (evaluation.unseen_tagged for evaluation in evaluations)]
+        yield ("unseen, own label among 10 tags", DOCUMENT_TAGGED, *tagged)
+    for part, labels in ((TEST, "trained"), (UNSEEN, "unseen")):
+        for name, estimates in (
+            ("mAP", [evaluation.mean_ap.get(part) for evaluation in evaluations]),
+            ("R-precision", [evaluation.r_precision.get(part) for evaluation in evaluations]),
+        ):
+            if any(estimates):
+                yield (f"text search for {labels} labels, {name}", "", *map(_cell, estimates))
+
+
+def _hit_rows(evaluations: Sequence[Evaluation]) -> Iterator[Row]:
+    for among in (TRAINED_LABELS, ALL_LABELS, TAG_VOCABULARY):
         for part in PARTS:
             for k in HIT_AT:
-                shares = [found.hits.get((part, among), {}).get(k) for found in evaluations]
-                if any(shares):
-                    known = DOCUMENT.get((part, k)) if among == CLOSED else None
-                    yield (f"{part} hit@{k}, {among}", f"{known}" if known else "", *map(told, shares))
-    for k in HIT_AT:
-        means = [found.harmonic.get(k) for found in evaluations]
-        if any(mean is not None for mean in means):
-            yield (f"harmonic mean of test and unseen hit@{k}", "", *("" if m is None else f"{m:.1f}" for m in means))
-    if any(found.named[1] for found in evaluations):
-        named = [f"{found.named[0]}/{found.named[1]}" for found in evaluations]
-        yield ("unseen, the very word among 10 tags", DOCUMENT_NAMED, *named)
-    for part, words in ((TEST, "trained"), (UNSEEN, "unseen")):
-        for what in ("mean_ap", "r_precision"):
-            shares = [getattr(found, what).get(part) for found in evaluations]
-            if any(shares):
-                yield (f"pictures for {words} words, {_NAMES[what]}", "", *map(told, shares))
+                estimates = [evaluation.hits.get((part, among), {}).get(k) for evaluation in evaluations]
+                if any(estimates):
+                    reported = DOCUMENT_HITS.get((part, k)) if among == TRAINED_LABELS else None
+                    yield (f"{part} hit@{k}, {among}", f"{reported}" if reported else "", *map(_cell, estimates))
 
 
 def group_of(name: str) -> str:
-    """What rows that belong together have in common: all of one part among one vocabulary."""
+    """What rows that belong together have in common: all of one part among the same candidates."""
     what, at, k = name.partition(" hit@")
     return what + k.partition(", ")[2] if at else what.partition(", ")[0]
 
 
-_NAMES = {"mean_ap": "mAP", "r_precision": "R-precision"}
-
-
-def told(share: Share | None) -> str:
-    """``98.6 (97.3-99.7)``: percent and its 95% interval, which one picture or word alone does not have."""
-    if share is None or share.of == 1:
-        return f"{share.percent:.1f}" if share else ""
-    return f"{share.percent:.1f} ({share.low:.1f}-{share.high:.1f})"
+def _cell(estimate: Estimate | None) -> str:
+    """``98.6 (97.3-99.7)``: percent and its 95% interval, which one picture or label alone does not have."""
+    if estimate is None or estimate.of == 1:
+        return f"{estimate.percent:.1f}" if estimate else ""
+    return f"{estimate.percent:.1f} ({estimate.low:.1f}-{estimate.high:.1f})"
 
 
 def _write_table(evaluations: Sequence[Evaluation]) -> None:
@@ -102,12 +121,7 @@ def _write_table(evaluations: Sequence[Evaluation]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        caption="percent (95% interval); reported: by the document, of its own pictures",
-        caption_justify="left",
-    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=LEGEND, caption_justify="left")
     for column, name in enumerate(header(evaluations)):
         table.add_column(Text(name), justify="right" if column else "left")
     group = ""

@@ -1,25 +1,29 @@
 """From an encoder's features into a text space, and words back out of it.
 
-It must not know where vectors are kept. What trains a projection is `model.projections.training`."""
+`ConseProjection` needs no training; `BestProjection` and `DocumentProjection` are trained, each by the recipe of its
+name (`model.projections.training`); `IdentityProjection` is for an encoder with a text space of its own. All are numpy
+at inference, and give unit vectors. It must not know where vectors are kept."""
 
 from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence, Tensors, unit
-from model.projections.best import Joint, decorrelate, margin, sqrt_features
-from model.projections.conse import Conse
-from model.projections.document import HIDDEN, Devise, parameter_table
-from model.projections.identity import Identity
-from model.projections.io import KINDS, is_projection_file, load_projection, read_projection
+from model.projections.best import BestProjection, decorrelate, margin, sqrt_features
+from model.projections.conse import ConseProjection
+from model.projections.document import HIDDEN, DocumentProjection, parameter_table
+from model.projections.identity import IdentityProjection
+from model.projections.io import KINDS, is_projection_file, load_chosen, load_projection, read_projection
+from model.projections.migration import RENAMED_KINDS
 from model.projections.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked, read_vocabulary
 
 __all__ = [
     "HASH_DIGITS",
     "HIDDEN",
     "KINDS",
+    "RENAMED_KINDS",
     "TAG_DEPTH",
-    "Conse",
-    "Devise",
+    "BestProjection",
+    "ConseProjection",
+    "DocumentProjection",
     "Header",
-    "Identity",
-    "Joint",
+    "IdentityProjection",
     "Projection",
     "Tag",
     "TagEvidence",
@@ -28,6 +32,7 @@ __all__ = [
     "is_projection_file",
     "known_vectors",
     "label_vectors",
+    "load_chosen",
     "load_projection",
     "margin",
     "parameter_table",

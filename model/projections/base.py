@@ -1,4 +1,6 @@
-"""What every projection is: a header that says what made it, and a way from features into word space."""
+"""What every projection is: a header that says what made it, and a way from features into word space.
+
+It must not know any kind of projection, nor where features come from."""
 
 from __future__ import annotations
 
@@ -12,14 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model import __version__
 from model.encoders import Features
 from model.errors import ProjectionError
+from model.projections.migration import READABLE
 from model.system.atomic import replace_file
 
-FORMAT = 2
+FORMAT = READABLE[-1]
 HEADER_KEY = "wordsight"
 HASH_DIGITS = 16
-"""Of a SHA-256 in hex, enough to know a picture again."""
+"""Of a SHA-256 in hex, enough to recognise a picture."""
 
 Tensors = dict[str, NDArray[np.float32]]
 Vector = NDArray[np.float32]
@@ -29,10 +33,10 @@ Vector = NDArray[np.float32]
 class Header:
     """What a projection was made of and for, and how well it did.
 
-    ``labels``: trained label to its number of training pictures. ``spoken``: these labels, sorted, as their
-    words are looked up. ``class_tags``: for each ImageNet class the words that name it. ``figures``: hit@k
-    in percent by split. ``test``: the first 16 hex digits of the SHA-256 of each picture held back from
-    training.
+    ``labels``: trained label to its number of training pictures. ``label_phrases``: the known words of each of
+    these labels, in the order of the labels' names. ``class_tags``: for each ImageNet class the words that name it.
+    ``figures``: hit@k in percent by part (train, test). ``test``: the first 16 hex digits of the SHA-256 of each
+    picture held back from training. ``history``: the loss, and hit@2 in percent, of each step of the training.
     """
 
     kind: str
@@ -42,7 +46,7 @@ class Header:
     words_sha256: str
     created: str = ""
     labels: dict[str, int] = field(default_factory=dict)
-    spoken: list[str] = field(default_factory=list)
+    label_phrases: list[str] = field(default_factory=list)
     class_tags: list[list[str]] = field(default_factory=list)
     recipe: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -52,13 +56,12 @@ class Header:
     def check_types(self) -> None:
         """Of a header that was read: a file may say anything. Raises ValueError."""
         texts = (self.kind, self.encoder, self.encoder_sha256, self.words, self.words_sha256, self.created)
-        lists = (self.spoken, self.test, self.class_tags, self.history)
+        lists = (self.label_phrases, self.test, self.class_tags, self.history)
         dicts = (self.labels, self.recipe, self.figures, *self.history, *self.figures.values())
-        words = [*texts, *self.labels, *self.spoken, *self.test, *(word for tags in self.class_tags for word in tags)]
-        numbers = [
-            *self.labels.values(),
-            *(n for hits in (*self.figures.values(), *self.history) for n in hits.values()),
-        ]
+        tags = (word for names in self.class_tags for word in names)
+        words = [*texts, *self.labels, *self.label_phrases, *self.test, *tags]
+        figures = (*self.figures.values(), *self.history)
+        numbers = [*self.labels.values(), *(number for figure in figures for number in figure.values())]
         right = (
             all(isinstance(one, list) for one in (*lists, *self.class_tags))
             and all(isinstance(one, dict) for one in dicts)
@@ -66,14 +69,14 @@ class Header:
             and all(isinstance(one, int | float) for one in numbers)
         )
         if not right:
-            raise ValueError("a header of other types")
+            raise ValueError("the header has values of other types")
 
 
 @dataclass(frozen=True, slots=True)
 class TagEvidence:
-    """What words are read off a picture by.
+    """What the tags of one picture are ranked by.
 
-    ``vector``: (words' width,) unit, where in word space. ``named``: words to the probability of the classes
+    ``vector``: (words' width,) unit, the picture in word space. ``named``: words to the probability of the classes
     and labels that they name.
     """
 
@@ -82,7 +85,10 @@ class TagEvidence:
 
 
 class Projection(ABC):
-    """Features (n, width) float32 to unit vectors in word space (n, words' width) float32."""
+    """Features (n, width) float32 to unit vectors in word space (n, words' width) float32.
+
+    ``kind``: its one name, in headers, in a collection's metadata and as ``--projection``.
+    """
 
     kind: ClassVar[str]
 
@@ -96,15 +102,17 @@ class Projection(ABC):
         """Numbers in the features it takes."""
 
     @abstractmethod
-    def project(self, features: Features) -> NDArray[np.float32]: ...
+    def project(self, features: Features) -> NDArray[np.float32]:
+        """Unit vectors (n, words' width) float32 of features (n, width)."""
 
-    def read(self, features: Features) -> TagEvidence:
-        """How words are read off one picture, features (width,)."""
+    def tag_evidence(self, features: Features) -> TagEvidence:
+        """What the tags of one picture, features (width,), are ranked by."""
         return TagEvidence(self.project(features[None])[0], {})
 
     @property
     def learnt(self) -> Mapping[str, Vector]:
-        """Where in word space the pictures of a trained label are, where that is not the label's own vector."""
+        """Trained labels to where in word space their pictures are, (words' width,) unit: only where that is not the
+        label's own vector."""
         return {}
 
     def check(
@@ -123,14 +131,14 @@ class Projection(ABC):
         if made != wanted:
             raise ProjectionError(
                 f"the projection is for {made[0]} {made[1][:8]} with {made[2]} {made[3][:8]}, "
-                f"the collection is of {wanted[0]} {wanted[1][:8]} with {wanted[2]} {wanted[3][:8]}: "
-                "train one for it, or use --projection conse"
+                f"the pictures are encoded by {wanted[0]} {wanted[1][:8]} with {wanted[2]} {wanted[3][:8]}: "
+                "train one for these, or use --projection conse"
             )
-        there = (self.width, self.project(np.zeros((1, self.width), np.float32)).shape[1])
-        if there != widths:
+        found = (self.width, self.project(np.zeros((1, self.width), np.float32)).shape[1])
+        if found != widths:
             raise ProjectionError(
-                f"the projection leads from {there[0]} numbers to {there[1]}, not from {widths[0]} to {widths[1]}: "
-                "it is broken, train it again"
+                f"the projection leads from {found[0]} numbers to {found[1]}, not from {widths[0]} to {widths[1]}: "
+                "the file is broken, train it again"
             )
 
     def save(self, path: Path) -> None:
@@ -139,9 +147,10 @@ class Projection(ABC):
             file.write(self.to_bytes())
 
     def to_bytes(self) -> bytes:
+        """The safetensors file, with the header as JSON in its metadata."""
         from safetensors.numpy import save
 
-        header = {"format": FORMAT, **asdict(self.header)}
+        header = {"format": FORMAT, "program": __version__, **asdict(self.header)}
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
         return save(tensors, {HEADER_KEY: json.dumps(header, ensure_ascii=False)})
 

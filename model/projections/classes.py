@@ -1,4 +1,6 @@
-"""The names of ImageNet's 1000 classes, as words to tag with and as vectors."""
+"""The names of ImageNet's 1000 classes, as words to tag with and as vectors.
+
+It must not know projections: only names and words."""
 
 from __future__ import annotations
 

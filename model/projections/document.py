@@ -1,4 +1,6 @@
-"""The document's trained head, DeViSE: from features into word space by two layers, and how many parameters it has."""
+"""The document recipe's projection, a DeViSE head: from features into word space by two layers, and its parameters.
+
+It must not know how it is trained (`model.projections.training.document`), nor how a file is read."""
 
 from __future__ import annotations
 
@@ -14,13 +16,14 @@ HIDDEN = 2000
 """Width of the head's hidden layer, the document's."""
 
 
-class Devise(Projection):
+class DocumentProjection(Projection):
     """The DeViSE head (Frome et al. 2013): Linear, BatchNorm, ReLU, Dropout, Linear, BatchNorm.
 
-    Tensors are those of `training.document.Head`; at inference the BatchNorms are folded into the Linears.
+    Tensors are those of `training.document.Head`; at inference the BatchNorms are folded into the Linears. ``EPS``:
+    torch's, of a BatchNorm.
     """
 
-    kind = "devise"
+    kind = "document"
     EPS = 1e-5
 
     def __init__(self, header: Header, tensors: Tensors) -> None:

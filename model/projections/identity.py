@@ -11,7 +11,7 @@ from model.encoders import Features
 from model.projections.base import Header, Projection, Tensors, unit
 
 
-class Identity(Projection):
+class IdentityProjection(Projection):
     """Features as they are, at unit length: for an encoder that brings its own text space, as CLIP does.
 
     Radford et al. 2021, "Learning transferable visual models from natural language supervision".
@@ -25,7 +25,7 @@ class Identity(Projection):
         super().__init__(header, tensors)
         (width,) = tensors["width"].tolist()
         if not (width == int(width) and width > 0):
-            raise ValueError("no width")
+            raise ValueError("the width is not a whole number above 0")
         self._width = int(width)
 
     @property
@@ -36,6 +36,6 @@ class Identity(Projection):
         return unit(features)
 
     @classmethod
-    def build(cls, header: Header, width: int) -> Identity:
+    def build(cls, header: Header, width: int) -> IdentityProjection:
         """For features and texts of ``width`` numbers."""
         return cls(replace(header, kind=cls.kind), {"width": np.array([width], np.float32)})

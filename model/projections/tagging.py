@@ -1,4 +1,6 @@
-"""Ranking the words for a picture."""
+"""Ranking the tags of a picture, given the evidence of a projection.
+
+It must not know how a projection comes to its evidence, nor where the vocabulary is kept."""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from model.projections.base import TagEvidence
 from model.words import NearWord, TextSpace
 
 TAG_DEPTH = 50
-"""Words near a picture that are ranked at least: one that a class names may overtake nearer ones."""
+"""The nearest words of the vocabulary that are ranked: a word that a class names may overtake nearer ones."""
 
 NAMED_POWER = 0.25
-"""Of the probability of what a word names: a class of 1% is a better guess than most words that are only near."""
+"""Applied to the probability of what a word names: a class of 1% is a better guess than most words that are near."""
 
 Vector = NDArray[np.float32]
 
@@ -36,22 +38,23 @@ class Tag:
 
 
 def ranked(
-    reading: TagEvidence, candidates: Mapping[str, Vector], near: Sequence[NearWord], trained: Container[str]
+    evidence: TagEvidence, candidates: Mapping[str, Vector], near: Sequence[NearWord], trained: Container[str]
 ) -> list[Tag]:
-    """Tags, the best first.
+    """Tags, the best first; of equal scores by the alphabet.
 
     Args:
-        candidates: words with their unit vectors. near: further words with their cosines.
+        candidates: words with their unit vectors. near: further words with their cosines. trained: the words of
+            trained labels.
     """
     cosines = {word.word: word.score for word in near}
-    cosines.update((word, float(vector @ reading.vector)) for word, vector in candidates.items())
-    scores = {word: cosine + reading.named.get(word, 0.0) ** NAMED_POWER for word, cosine in cosines.items()}
+    cosines.update((word, float(vector @ evidence.vector)) for word, vector in candidates.items())
+    scores = {word: cosine + evidence.named.get(word, 0.0) ** NAMED_POWER for word, cosine in cosines.items()}
     best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Tag(word, round(score, 6), word in trained) for word, score in best_first]
 
 
 def label_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:
-    """Labels as the words that are known of them, with their unit vectors.
+    """The known words of each label, with their unit vector (words' width,).
 
     Raises:
         WordsError: no word of a label is known.
@@ -61,13 +64,13 @@ def label_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:
 
 
 def known_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:
-    """As `label_vectors`, those without a vector left out."""
+    """As `label_vectors`, without the labels that have no vector."""
     phrases = [phrase for label in labels if (phrase := words.find(label))]
     return {" ".join(phrase.known): phrase.vector for phrase in phrases}
 
 
 def read_vocabulary(path: Path, words: TextSpace) -> tuple[list[str], list[str]]:
-    """The words of a text file, one a line: those that have a vector, and those that have none.
+    """The words of a text file, one a line: first those that have a vector, then those that have none.
 
     Raises:
         UsageError: the file cannot be read, or has no word with a vector.

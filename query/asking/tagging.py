@@ -90,7 +90,7 @@ def _labels(context: CollectionContext, question: TagsQuestion) -> tuple[Sequenc
 
 def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> list[Tag]:
     """Of the tag vocabulary and what was trained, as the projection reads them off the picture."""
-    evidence = _by_place(image) if image.is_sum else context.projection.read(image.visual)
+    evidence = _by_place(image) if image.is_sum else context.projection.tag_evidence(image.visual)
     with context.vocabulary() as vocabulary:
         hits = vocabulary.search(WORD, evidence.vector, max(limit, TAG_DEPTH))
     near = [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]

@@ -69,8 +69,8 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "is of format 99, this version reads 1: upgrade"),
-        ({"format": None}, "is of format None"),
+        ({"format": 99}, "has format 99, written by wordsight"),
+        ({"format": None}, "was not made by this program"),
         ({"vectors": None}, "was not made by this program"),
         ({"kind": None}, "was not made by this program"),
     ],

@@ -31,10 +31,10 @@ from tests.snapshots import SmallStore, contents, make_facts, make_snapshot
 
 def test_the_manifest_says_what_is_in_it(snapshot: SnapshotStore) -> None:
     record = json.loads((snapshot.folder / "manifest.json").read_bytes())
-    assert (record["format"], record["collection"], record["tags"]) == (1, "pictures", TAGS_NAME)
+    assert (record["format"], record["collection"], record["tags"]) == (2, "pictures", TAGS_NAME)
     assert record["program"].startswith("wordsight ")
-    assert record["facts"]["vectors"] == WIDTHS
-    assert record["facts"]["root"] == "/photos"
+    assert record["metadata"]["vectors"] == WIDTHS
+    assert record["metadata"]["root"] == "/photos"
     assert record["spaces"].keys() == {VISUAL, SEMANTIC, WORD}
     assert record["spaces"][VISUAL] == {
         "file": "visual.ann",

@@ -317,7 +317,7 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     monkeypatch.setattr(embedding_module, "embed", real)
     again = ingest(store, folder)
     assert (again.unchanged, again.added, again.total) == (32, 48, 80)
-    assert store.metadata("many").projection == "joint"
+    assert store.metadata("many").projection == "best"
 
 
 def test_a_full_disk_is_foreseen_before_anything_is_written(

@@ -23,7 +23,7 @@ from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder
 from model.errors import DatasetError, ProjectionError
-from model.projections import Conse
+from model.projections import ConseProjection
 from model.words import Words
 from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder
@@ -46,7 +46,7 @@ def test_a_labelled_folder_gets_a_head_that_is_kept(
     (folder / "2019").mkdir()
     ingest(store, folder)
     metadata = store.metadata("labelled")
-    assert (metadata.projection, metadata.pending, metadata.trained) == ("joint", "", ("cat", "coffee", "rocket"))
+    assert (metadata.projection, metadata.pending, metadata.trained) == ("best", "", ("cat", "coffee", "rocket"))
     for path, point in points(store, "labelled").items():
         own = words.phrase(path.split("/")[0]).vector
         others = [words.phrase(label).vector for label in ("cat", "rocket", "coffee") if label not in path]
@@ -71,7 +71,7 @@ def test_labels_of_which_all_pictures_are_alike_are_trained_and_told(
             (tmp_path / "burst" / label).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, tmp_path / "burst" / label / f"{number}{picture.suffix}")
     ingest(store, tmp_path / "burst")
-    assert (store.metadata("burst").projection, store.metadata("burst").pending) == ("joint", "")
+    assert (store.metadata("burst").projection, store.metadata("burst").pending) == ("best", "")
     assert "no picture could be held back" in capsys.readouterr().err
 
 
@@ -84,7 +84,7 @@ def test_a_projection_that_cannot_be_used_changes_nothing(
     endless = {"weight": np.full_like(right.tensors["weight"], 3e38)}
     for number, tensors in enumerate((wide, endless, {"weight": right.tensors["weight"][:, :100]})):
         bad = tmp_path / f"{number}.safetensors"
-        broken = Conse(right.header, right.tensors)
+        broken = ConseProjection(right.header, right.tensors)
         broken.tensors = {**right.tensors, **tensors}
         broken.save(bad)
         before = points(store)
@@ -108,8 +108,8 @@ def test_a_small_folder_keeps_conse_until_a_head_is_asked_for(
             shutil.copyfile(tmp_path / f"more/{label}/{i:02}.jpg", folder / label / f"{i:02}.jpg")
     ingest(store, folder)
     assert store.metadata("grows").projection == "conse"
-    ingest(store, folder, Options(offline=True, projection="devise"))
-    assert store.metadata("grows").projection == "devise"
+    ingest(store, folder, Options(offline=True, projection="document"))
+    assert store.metadata("grows").projection == "document"
     ingest(store, folder, Options(offline=True, projection="conse"))
     assert store.metadata("grows").projection == "conse"
 
@@ -121,14 +121,14 @@ def test_a_change_of_projection_that_was_killed_halfway_is_finished_by_the_next_
     ingest(store, folder, Options(offline=True, projection="conse"))
     conse = points(store, "halfway")
     with store.open("halfway", write=True) as collection:
-        head = train_kind(collection, encoder, words, "joint")
+        head = train_kind(collection, encoder, words, "best")
         from dataclasses import replace
 
         collection.write_file(NEXT_FILE, head.to_bytes())
         collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
     ingest(store, folder)
     metadata = store.metadata("halfway")
-    assert (metadata.projection, metadata.pending) == ("joint", "")
+    assert (metadata.projection, metadata.pending) == ("best", "")
     after = points(store, "halfway")
     features = np.stack([p.vectors[VISUAL] * p.payload["visual_norm"] for p in after.values()])
     np.testing.assert_allclose(
@@ -150,7 +150,7 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
         ingest(store, folder)
     assert store.metadata("undecided").pending == Pending.UNDECIDED
     ingest(store, folder)
-    assert store.metadata("undecided").projection == "joint"
+    assert store.metadata("undecided").projection == "best"
 
 
 def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
@@ -165,7 +165,7 @@ def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(
     shutil.copytree(folder / "cat", small / "cat")
     ingest(store, small, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     metadata = store.metadata("small")
-    assert (metadata.projection, metadata.pending, metadata.trained) == ("joint", "", ("cat", "rocket"))
+    assert (metadata.projection, metadata.pending, metadata.trained) == ("best", "", ("cat", "rocket"))
     from dataclasses import replace
 
     from model.errors import ProjectionError
@@ -181,7 +181,7 @@ def test_a_head_asked_for_where_nothing_can_be_learnt_is_refused_before_a_pictur
     store: EmbeddedStore, folder: Path, encoded: list[str]
 ) -> None:
     with pytest.raises(DatasetError, match="nothing to learn from"):
-        ingest(store, folder, Options(offline=True, projection="devise"))
+        ingest(store, folder, Options(offline=True, projection="document"))
     assert encoded == []
     assert store.collections() == {}
 
@@ -197,9 +197,9 @@ def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_t
         read_collection_projection(collection).save(tmp_path / "head.safetensors")
     capsys.readouterr()
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
-    assert "projection changed from joint to joint" in capsys.readouterr().err
+    assert "projection changed from best to best" in capsys.readouterr().err
     assert store.metadata("first").trained == ("coffee", "moon")
     ingest(store, folder, Options(offline=True, projection=str(tmp_path / "head.safetensors")))
     assert "projection changed" not in capsys.readouterr().err
-    ingest(store, folder, Options(offline=True, projection="joint"))
-    assert "has a joint projection already, which is kept" in capsys.readouterr().err
+    ingest(store, folder, Options(offline=True, projection="best"))
+    assert "has a best projection already, which is kept" in capsys.readouterr().err

@@ -51,12 +51,12 @@ def test_unchanged_pictures_are_not_opened_and_the_others_are_encoded(
     (place / "photos/a/new.png").write_bytes(hostile.picture(101))
     found = trained()
     told = capsys.readouterr().err
-    assert f"{PICTURES - 1} of {PICTURES + 2} pictures have their vectors in a collection" in told
+    assert f"{PICTURES - 1} of {PICTURES + 2} pictures have stored vectors" in told
     assert "left out 'a/bad.png'" in told
     kept.write_bytes(hostile.picture(1))
     monkeypatch.setenv("WORDSIGHT_STORE", str(place / "none"))
     alone = trained()
-    assert "have their vectors" not in capsys.readouterr().err
+    assert "have stored vectors" not in capsys.readouterr().err
     assert (found.labels, found.sha256, found.paths) == (alone.labels, alone.sha256, alone.paths)
     np.testing.assert_allclose(found.features, alone.features, atol=1e-4)
 
@@ -68,7 +68,7 @@ def test_a_collection_of_another_folder_or_encoder_says_nothing(
     encode(list(scan(dataset_root(place / "copy"), LeftOut())), encoder, find_stored_vectors)
     monkeypatch.setattr(encoder, "sha256", "f" * 64)
     encode(list(scan(dataset_root(place / "photos"), LeftOut())), encoder, find_stored_vectors)
-    assert "have their vectors" not in capsys.readouterr().err
+    assert "have stored vectors" not in capsys.readouterr().err
 
 
 def test_a_store_that_cannot_be_asked_is_told_and_all_is_encoded(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.projections import Conse, Devise, Header, Joint, decorrelate, unit
+from model.projections import BestProjection, ConseProjection, DocumentProjection, Header, decorrelate, unit
 from model.projections.training.document import Head
 
 HEADER = Header(
@@ -46,11 +46,11 @@ def tensors_of(head: Head) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def small_devise() -> Devise:
-    return Devise(replace(HEADER, kind="devise"), tensors_of(trained_head()))
+def small_document() -> DocumentProjection:
+    return DocumentProjection(replace(HEADER, kind="document"), tensors_of(trained_head()))
 
 
-def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Conse:
+def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> ConseProjection:
     rng = np.random.default_rng(1)
     tensors = {
         "weight": rng.normal(size=(classes, width)).astype(np.float32),
@@ -59,10 +59,29 @@ def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Con
         "related": rng.normal(size=(classes, words_width)).astype(np.float32),
     }
     tags = [[f"class{row}", "thing"] for row in range(classes)]
-    return Conse(replace(HEADER, kind="conse", class_tags=tags), tensors)
+    return ConseProjection(replace(HEADER, kind="conse", class_tags=tags), tensors)
 
 
-def small_joint(labels: int = 2, width: int = 12, words_width: int = 7) -> Joint:
+def flat_best(*, gate: tuple[float, float], label_bias: tuple[float, float] = (0.0, 0.0)) -> BestProjection:
+    """In a word space of four directions: the first two are the labels', the third is the most probable class's, the
+    fourth what all classes together are like. Its pictures are two numbers."""
+    first, second, third, fourth = np.eye(4, dtype=np.float32)
+    tensors = {
+        "weight": np.array([[60, 0], [0, 60]], np.float32),
+        "bias": np.zeros(2, np.float32),
+        "classes": np.stack([third, fourth]),
+        "related": np.stack([fourth, fourth]),
+        "rows": np.zeros((2, 2), np.float32),
+        "row_bias": np.array(label_bias, np.float32),
+        "labels": np.stack([first, second]),
+        "directions": np.stack([first, second]),
+        "gate": np.array(gate, np.float32),
+    }
+    made = replace(HEADER, kind="best", label_phrases=["caf\u00e9", "dog"], class_tags=[["cup"], ["saucer"]])
+    return BestProjection(made, tensors)
+
+
+def small_best(labels: int = 2, width: int = 12, words_width: int = 7) -> BestProjection:
     rng = np.random.default_rng(3)
     conse = small_conse(width=width, words_width=words_width)
     vectors = unit(rng.normal(size=(labels, words_width)).astype(np.float32))
@@ -74,7 +93,7 @@ def small_joint(labels: int = 2, width: int = 12, words_width: int = 7) -> Joint
         "directions": decorrelate(vectors),
         "gate": np.array([0.8, -0.3], np.float32),
     }
-    return Joint(replace(conse.header, kind="joint", spoken=["caf\u00e9", "dog"]), tensors)
+    return BestProjection(replace(conse.header, kind="best", label_phrases=["caf\u00e9", "dog"]), tensors)
 
 
 def some_features(count: int = 5, width: int = 12) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Judging: every figure as counted by hand, in a word space of four directions."""
+"""Evaluating: every figure as counted by hand, in a word space of four directions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 
 from model.encoders import Features
-from model.judging.metrics import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judge, Sample, Share
-from model.projections import HASH_DIGITS, Header, Projection
+from model.judging.evaluation import (
+    ALL_LABELS,
+    TAG_VOCABULARY,
+    TEST,
+    TRAIN,
+    TRAINED_LABELS,
+    UNSEEN,
+    Estimate,
+    Evaluation,
+    Sample,
+)
+from model.judging.metrics import Scorer
+from model.projections import Header, Projection
 from model.words import Vocabulary, Words
 
 NAMES = ("cat", "dog", "lamp", "dining", "table", "cats", "sofa")
@@ -56,13 +67,13 @@ def content(number: int) -> str:
     return f"{number:064x}"[::-1]
 
 
-def judged(
+def evaluated(
     space: Words,
     pictures: list[tuple[str, str, tuple[float, ...]]],
     trained: tuple[str, ...] = ("cat", "dog"),
     test: tuple[int, ...] = (),
 ) -> Evaluation:
-    """``pictures``: label, the part the exam gave it, and where it is along cat, dog, lamp, dining table."""
+    """``pictures``: label, the part that the evaluation gave it, and where it is along cat, dog, lamp, dining table."""
     samples = [Sample(f"{i}.png", label, part, content(i)) for i, (label, part, _) in enumerate(pictures)]
     features = np.array([(*place, 0)[:5] for _, _, place in pictures], np.float32)
     header = Header(
@@ -72,10 +83,10 @@ def judged(
         "",
         "",
         labels=dict.fromkeys(trained, 10),
-        test=[content(number)[:HASH_DIGITS] for number in test],
+        test=[content(number)[:16] for number in test],
         history=[{"loss": 0.5}],
     )
-    return Judge(samples, features, space, Tags(space)).evaluate("given", Given(header, {}))
+    return Scorer(samples, features, space, Tags(space)).evaluate("given", Given(header, {}))
 
 
 PICTURES = [
@@ -90,7 +101,7 @@ PICTURES = [
 
 @pytest.fixture(scope="module")
 def found(space: Words) -> Evaluation:
-    return judged(space, PICTURES, test=(1, 2, 3))
+    return evaluated(space, PICTURES, test=(1, 2, 3))
 
 
 def percents(found: Evaluation, part: str, among: str) -> list[float]:
@@ -98,21 +109,21 @@ def percents(found: Evaluation, part: str, among: str) -> list[float]:
 
 
 def test_hits_are_counted_as_by_hand(found: Evaluation) -> None:
-    assert percents(found, TRAIN, CLOSED) == [100.0, 100.0, 100.0]
-    assert percents(found, TEST, CLOSED) == [66.7, 100.0, 100.0]
-    assert percents(found, TEST, JOINT) == [66.7, 66.7, 100.0]
-    assert percents(found, UNSEEN, JOINT) == [50.0, 100.0, 100.0]
-    assert (UNSEEN, CLOSED) not in found.hits
-    assert [share.of for share in found.hits[TEST, CLOSED].values()] == [3] * 5
+    assert percents(found, TRAIN, TRAINED_LABELS) == [100.0, 100.0, 100.0]
+    assert percents(found, TEST, TRAINED_LABELS) == [66.7, 100.0, 100.0]
+    assert percents(found, TEST, ALL_LABELS) == [66.7, 66.7, 100.0]
+    assert percents(found, UNSEEN, ALL_LABELS) == [50.0, 100.0, 100.0]
+    assert (UNSEEN, TRAINED_LABELS) not in found.hits
+    assert [share.of for share in found.hits[TEST, TRAINED_LABELS].values()] == [3] * 5
 
 
 def test_the_harmonic_mean_is_that_of_both_parts_among_all_labels(found: Evaluation) -> None:
-    assert found.harmonic[1] == pytest.approx(2 * 66.7 * 50 / (66.7 + 50), abs=0.05)
-    assert found.harmonic[2] == pytest.approx(2 * 66.7 * 100 / (66.7 + 100), abs=0.05)
-    assert found.harmonic[10] == 100.0
+    assert found.harmonic_mean[1] == pytest.approx(2 * 66.7 * 50 / (66.7 + 50), abs=0.05)
+    assert found.harmonic_mean[2] == pytest.approx(2 * 66.7 * 100 / (66.7 + 100), abs=0.05)
+    assert found.harmonic_mean[10] == 100.0
 
 
-def test_pictures_for_words_are_ranked_in_what_was_never_trained_on(found: Evaluation) -> None:
+def test_text_search_is_measured_on_what_was_never_trained_on(found: Evaluation) -> None:
     """The pool's five: by cat 0.9, 0.2 (lamp), 0.1, 0.1, 0; by dog 0.9 (cat), 0.8, ...; by lamp 0.9, 0.5, ..."""
     cat = (1 / 1 + 2 / 3) / 2
     dog = 1 / 2
@@ -122,62 +133,62 @@ def test_pictures_for_words_are_ranked_in_what_was_never_trained_on(found: Evalu
     assert found.mean_ap[UNSEEN].of == 1
 
 
-def test_tags_name_the_very_label_or_its_plural(space: Words, found: Evaluation) -> None:
-    first, second = found.judged[-2:]
+def test_tags_find_the_label_itself_or_its_plural(space: Words, found: Evaluation) -> None:
+    first, second = found.predictions[-2:]
     assert [tag.word for tag in first.tags] == ["dog", "lamp", "sofa", "cat"]
     assert [(tag.word, tag.trained) for tag in second.tags][:2] == [("lamp", False), ("sofa", False)]
     assert {tag.word for tag in second.tags if tag.trained} == {"cat", "dog"}
-    assert (first.rank, second.rank, found.named) == (1, 0, (2, 2))
-    assert percents(found, UNSEEN, OPEN) == [50.0, 100.0, 100.0]
-    plural = judged(space, [*PICTURES[:4], ("cats", UNSEEN, (1.0, 0, 0, 0))])
-    assert [one.is_named for one in plural.judged] == [True]
-    missed = judged(space, [*PICTURES[:4], ("table", UNSEEN, (0.0, 0, 0, 1))])
-    assert (missed.named, percents(missed, UNSEEN, OPEN)) == ((0, 1), [0.0, 0.0, 0.0])
+    assert (first.rank, second.rank, found.unseen_tagged) == (1, 0, (2, 2))
+    assert percents(found, UNSEEN, TAG_VOCABULARY) == [50.0, 100.0, 100.0]
+    plural = evaluated(space, [*PICTURES[:4], ("cats", UNSEEN, (1.0, 0, 0, 0))])
+    assert [one.is_hit for one in plural.predictions] == [True]
+    missed = evaluated(space, [*PICTURES[:4], ("table", UNSEEN, (0.0, 0, 0, 1))])
+    assert (missed.unseen_tagged, percents(missed, UNSEEN, TAG_VOCABULARY)) == ((0, 1), [0.0, 0.0, 0.0])
 
 
 def test_a_label_of_several_words_is_found_among_the_tags(space: Words) -> None:
     pictures = [("Dining_Table", TEST, (0.0, 0, 0, 1)), ("dog", TEST, (0.0, 1, 0, 0))]
-    found = judged(space, pictures, trained=("Dining_Table", "dog"), test=(0, 1))
-    assert found.judged[0].tags[0].word == "dining table"
-    assert found.judged[0].is_named
-    assert percents(found, TEST, OPEN) == [100.0, 100.0, 100.0]
+    found = evaluated(space, pictures, trained=("Dining_Table", "dog"), test=(0, 1))
+    assert found.predictions[0].tags[0].word == "dining table"
+    assert found.predictions[0].is_hit
+    assert percents(found, TEST, TAG_VOCABULARY) == [100.0, 100.0, 100.0]
 
 
 def test_the_confusion_counts_test_pictures_by_label_and_guess(found: Evaluation) -> None:
     assert found.labels == ["cat", "dog"]
     assert found.confusion.tolist() == [[1, 1], [0, 1]]
-    assert [one.guess for one in found.judged] == ["cat", "dog", "dog", "dog", "lamp"]
+    assert [one.label for one in found.predictions] == ["cat", "dog", "dog", "dog", "lamp"]
 
 
 def test_a_picture_the_header_did_not_hold_back_is_never_test(space: Words) -> None:
-    """Whatever the exam's own split says."""
-    found = judged(space, [("cat", TEST, (1.0, 0, 0, 0)), ("dog", TRAIN, (0.0, 1, 0, 0))], test=(1,))
-    assert [one.sample.path for one in found.judged] == ["1.png"]
-    assert found.hits[TEST, CLOSED][1].of == found.hits[TRAIN, CLOSED][1].of == 1
-    none = judged(space, [("cat", TEST, (1.0, 0, 0, 0)), ("dog", UNSEEN, (0.0, 1, 0, 0))])
-    assert (none.judged, none.named, none.mean_ap, none.harmonic) == ([], (0, 0), {}, {})
+    """Whatever the split of the evaluation says."""
+    found = evaluated(space, [("cat", TEST, (1.0, 0, 0, 0)), ("dog", TRAIN, (0.0, 1, 0, 0))], test=(1,))
+    assert [one.sample.path for one in found.predictions] == ["1.png"]
+    assert found.hits[TEST, TRAINED_LABELS][1].of == found.hits[TRAIN, TRAINED_LABELS][1].of == 1
+    none = evaluated(space, [("cat", TEST, (1.0, 0, 0, 0)), ("dog", UNSEEN, (0.0, 1, 0, 0))])
+    assert (none.predictions, none.unseen_tagged, none.mean_ap, none.harmonic_mean) == ([], (0, 0), {}, {})
 
 
-def test_what_was_not_trained_is_judged_by_the_split_it_came_with(space: Words) -> None:
-    found = judged(space, PICTURES, trained=())
-    assert [one.sample.part for one in found.judged] == [TEST] * 3 + [UNSEEN] * 2
+def test_a_projection_without_training_is_evaluated_by_the_split_it_came_with(space: Words) -> None:
+    found = evaluated(space, PICTURES, trained=())
+    assert [one.sample.part for one in found.predictions] == [TEST] * 3 + [UNSEEN] * 2
     assert found.labels == ["cat", "dog"]
-    assert not any(tag.trained for one in found.judged for tag in one.tags)
+    assert not any(tag.trained for one in found.predictions for tag in one.tags)
 
 
-def test_trained_labels_without_a_picture_are_in_the_way_too(space: Words) -> None:
-    only_lamps = judged(space, PICTURES[4:], trained=("cat", "dog"))
+def test_trained_labels_without_a_picture_are_candidates_too(space: Words) -> None:
+    only_lamps = evaluated(space, PICTURES[4:], trained=("cat", "dog"))
     assert (only_lamps.labels, only_lamps.unseen) == (["cat", "dog"], ["lamp"])
-    assert percents(only_lamps, UNSEEN, JOINT) == [50.0, 100.0, 100.0]
+    assert percents(only_lamps, UNSEEN, ALL_LABELS) == [50.0, 100.0, 100.0]
 
 
 def test_a_vector_that_is_no_number_hits_nothing(space: Words) -> None:
-    found = judged(space, [("cat", TEST, (float("nan"),) * 4), ("dog", TEST, (0.0, 1, 0, 0))], test=(0, 1))
-    assert percents(found, TEST, CLOSED)[:2] == [50.0, 50.0]
+    found = evaluated(space, [("cat", TEST, (float("nan"),) * 4), ("dog", TEST, (0.0, 1, 0, 0))], test=(0, 1))
+    assert percents(found, TEST, TRAINED_LABELS)[:2] == [50.0, 50.0]
 
 
 def test_the_interval_contains_the_mean_and_narrows_with_more_pictures() -> None:
-    few, many = (Share.of_values(np.arange(n) % 4 > 0) for n in (20, 2000))
+    few, many = (Estimate.of_values(np.arange(n) % 4 > 0) for n in (20, 2000))
     assert few
     assert many
     for share in (few, many):
@@ -186,5 +197,5 @@ def test_the_interval_contains_the_mean_and_narrows_with_more_pictures() -> None
     # Of a mean of n draws with p = 3/4: 1.96 times the root of p (1 - p) / n.
     assert few.high - few.low == pytest.approx(2 * 1.96 * np.sqrt(0.1875 / 20) * 100, rel=0.2)
     assert many.high - many.low == pytest.approx(2 * 1.96 * np.sqrt(0.1875 / 2000) * 100, rel=0.2)
-    assert Share.of_values(np.array([])) is None
-    assert Share.of_values(np.ones(5)) == Share(100.0, 100.0, 100.0, 5)
+    assert Estimate.of_values(np.array([])) is None
+    assert Estimate.of_values(np.ones(5)) == Estimate(100.0, 100.0, 100.0, 5)

@@ -12,25 +12,35 @@ import torch
 
 from model.encoders import Classifier, Encoder, encoder_spec
 from model.encoders import torch as architecture
-from model.projections import HIDDEN, Conse, Devise, Projection, decorrelate, parameter_table, unit
-from model.projections.best import LABEL_LOGIT_BIAS, MIN_LABEL_WEIGHT, TEMPERATURE
+from model.errors import UsageError
+from model.projections import (
+    ConseProjection,
+    DocumentProjection,
+    Projection,
+    TagEvidence,
+    decorrelate,
+    parameter_table,
+    ranked,
+    unit,
+)
 from model.projections.classes import ClassName, imagenet_classes
-from model.projections.conse import RELATED_SHARE, class_tensors
+from model.projections.conse import class_tensors
 from model.projections.training.document import Head
-from model.words import Words
+from model.words import NearWord, Words
 from model.words.glove import convert
 from tests.model.projections import (
     HEADER,
+    flat_best,
+    small_best,
     small_conse,
-    small_devise,
-    small_joint,
+    small_document,
     some_features,
     tensors_of,
     trained_head,
 )
 
 
-@pytest.fixture(params=[small_devise, small_conse, small_joint], ids=["devise", "conse", "joint"])
+@pytest.fixture(params=[small_document, small_conse, small_best], ids=["document", "conse", "best"])
 def small(request: pytest.FixtureRequest) -> Projection:
     return request.param()
 
@@ -66,11 +76,11 @@ def test_each_row_of_the_table_is_a_layer_of_the_head(encoder: str, width: int) 
     counted = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]
     table = parameter_table(spec, width)
     assert [row.trainable for row in table if row.trainable] == counted
-    assert [row.fixed for row in table if row.fixed] == [spec.parameters, 2 * HIDDEN, 2 * width]
+    assert [row.fixed for row in table if row.fixed] == [spec.parameters, 4000, 2 * width]
     assert table[0].layer == encoder
 
 
-# DeViSE
+# The document's head
 
 
 @pytest.mark.parametrize(("width", "words_width"), [(12, 7), (1280, 50), (4096, 300)])
@@ -79,7 +89,7 @@ def test_the_folded_head_gives_what_torchs_head_gives(width: int, words_width: i
     features = some_features(9, width)
     with torch.inference_mode():
         theirs = torch.nn.functional.normalize(head(torch.from_numpy(features))).numpy()
-    ours = Devise(replace(HEADER, kind="devise"), tensors_of(head)).project(features)
+    ours = DocumentProjection(replace(HEADER, kind="document"), tensors_of(head)).project(features)
     assert ours.dtype == np.float32
     assert np.abs(ours - theirs).max() < 1e-5
 
@@ -90,7 +100,7 @@ def test_the_head_is_the_documents_in_its_order() -> None:
     by_hand = head.second_norm(head.second(torch.relu(head.first_norm(head.first(features)))))
     assert torch.equal(head(features), by_hand)
     assert head.dropout.p == 0.5
-    assert Devise.EPS == head.first_norm.eps == head.second_norm.eps
+    assert DocumentProjection.EPS == head.first_norm.eps == head.second_norm.eps
 
 
 # ConSE
@@ -101,7 +111,7 @@ def length_one(numbers: list[float]) -> list[float]:
     return [number / length for number in numbers]
 
 
-def in_plain_python(conse: Conse, row: list[float]) -> tuple[list[float], list[float]]:
+def in_plain_python(conse: ConseProjection, row: list[float]) -> tuple[list[float], list[float]]:
     """Logits, and Norouzi et al. 2013, equation 3, with the regression beside it."""
     weight, bias, classes, related = (conse.tensors[name].tolist() for name in ("weight", "bias", "classes", "related"))
     plain = [sum(map(math.prod, zip(w, row, strict=True))) for w in weight]
@@ -111,7 +121,7 @@ def in_plain_python(conse: Conse, row: list[float]) -> tuple[list[float], list[f
     likely = length_one([sum(math.exp(logits[i]) / total * classes[i][d] for i in best) for d in range(7)])
     lengths = [math.sqrt(sum(number**2 for number in w)) for w in weight]
     all_say = length_one([sum(plain[i] / lengths[i] * related[i][d] for i in range(len(plain))) for d in range(7)])
-    return logits, length_one([a + RELATED_SHARE * b for a, b in zip(likely, all_say, strict=True)])
+    return logits, length_one([a + 0.3 * b for a, b in zip(likely, all_say, strict=True)])
 
 
 def test_conse_is_the_plain_computation_on_small_numbers() -> None:
@@ -119,6 +129,44 @@ def test_conse_is_the_plain_computation_on_small_numbers() -> None:
     features = some_features()
     for row, found in zip(features.tolist(), conse.project(features), strict=True):
         assert np.allclose(found, in_plain_python(conse, row)[1], atol=1e-5)
+
+
+def test_the_ten_most_probable_classes_are_summed_and_all_weigh_three_tenths_of_them() -> None:
+    """Ten classes at the first direction are before a hundred at the second; "related" is all at the third."""
+    first, second, third = np.eye(3, dtype=np.float32)
+    tensors = {
+        "weight": np.ones((110, 1), np.float32),
+        "bias": np.array([0.1] * 10 + [0.0] * 100, np.float32),
+        "classes": np.stack([first] * 10 + [second] * 100),
+        "related": np.stack([third] * 110),
+    }
+    (found,) = ConseProjection(replace(HEADER, kind="conse"), tensors).project(np.ones((1, 1), np.float32))
+    assert found == pytest.approx([0.957826, 0.0, 0.287348], abs=1e-6)  # (1, 0, 0.3), of length 1
+
+
+def test_classes_below_one_percent_are_not_named() -> None:
+    tensors = {
+        "weight": np.ones((3, 1), np.float32),
+        "bias": np.log(np.array([0.98, 0.011, 0.009], np.float32)),
+        "classes": np.eye(3, dtype=np.float32),
+        "related": np.eye(3, dtype=np.float32),
+    }
+    header = replace(HEADER, kind="conse", class_tags=[["cup", "mug"], ["lamp"], ["sofa"]])
+    named = ConseProjection(header, tensors).tag_evidence(np.ones(1, np.float32)).named
+    assert named == pytest.approx({"cup": 0.98, "mug": 0.98, "lamp": 0.011}, abs=1e-4)
+
+
+def test_the_ridge_of_the_regression_is_three() -> None:
+    """Rows at right angles: the inverse of 4 I leaves a quarter of each class's vector."""
+    classifier = Classifier(np.eye(2, dtype=np.float32) * 7, np.zeros(2, np.float32), ("", ""))
+    assert class_tensors(classifier, np.eye(2, dtype=np.float32))["related"].tolist() == [[0.25, 0.0], [0.0, 0.25]]
+
+
+def test_conse_needs_the_classifier_of_its_encoder(words: Words) -> None:
+    with pytest.raises(
+        UsageError, match=r"^efficientnet-lite0 has no classes of its own, and ConSE .* --recipe document"
+    ):
+        ConseProjection.build(None, HEADER, words)
 
 
 def test_the_regression_gives_each_class_its_own_words_back() -> None:
@@ -141,12 +189,12 @@ def test_conse_names_what_is_probable() -> None:
     probable = {
         f"class{i}": math.exp(logit) / total for i, logit in enumerate(logits) if math.exp(logit) / total > 0.01
     }
-    reading = conse.read(features)
-    assert np.allclose(reading.vector, vector, atol=1e-5)
-    assert reading.named == pytest.approx(probable | {"thing": sum(probable.values())}, abs=1e-5)
+    evidence = conse.tag_evidence(features)
+    assert np.allclose(evidence.vector, vector, atol=1e-5)
+    assert evidence.named == pytest.approx(probable | {"thing": sum(probable.values())}, abs=1e-5)
 
 
-# Joint
+# The best recipe's projection
 
 
 def labels_say(own: list[float], vectors: list[list[float]]) -> list[float]:
@@ -159,20 +207,69 @@ def between(share: float, first: list[float], second: list[float]) -> list[float
     return length_one([share * a + (1 - share) * b for a, b in zip(first, second, strict=True)])
 
 
-def test_joint_is_the_plain_computation_on_small_numbers() -> None:
-    joint = small_joint()
-    rows, bias, labels, directions = (joint.tensors[n].tolist() for n in ("rows", "row_bias", "labels", "directions"))
+def test_best_is_the_plain_computation_on_small_numbers() -> None:
+    best = small_best()
+    rows, bias, labels, directions = (best.tensors[n].tolist() for n in ("rows", "row_bias", "labels", "directions"))
     for features in some_features(9):
         roots = [math.sqrt(number) for number in features.tolist()]
-        classes, said = in_plain_python(joint, features.tolist())
+        classes, said = in_plain_python(best, features.tolist())
         own = [sum(map(math.prod, zip(row, roots, strict=True))) + b for row, b in zip(rows, bias, strict=True)]
         odds = 0.8 * (math.log(sum(map(math.exp, own))) - math.log(sum(map(math.exp, classes)))) - 0.3
-        share = MIN_LABEL_WEIGHT + (1 - MIN_LABEL_WEIGHT) / (1 + math.exp(-odds - LABEL_LOGIT_BIAS))
-        found = between(share, labels_say([logit / TEMPERATURE for logit in own], directions), said)
-        assert np.allclose(joint.project(features[None])[0], found, atol=1e-4)
-        reading, sure = joint.read(features), 1 / (1 + math.exp(-odds))
-        assert np.allclose(reading.vector, between(sure, labels_say(own, labels), said), atol=1e-4)
-        assert reading.named["dog"] == pytest.approx(sure / (1 + math.exp(own[0] - own[1])), abs=1e-4)
+        share = 0.3 + 0.7 / (1 + math.exp(-odds - 1.5))
+        found = between(share, labels_say([logit / 3 for logit in own], directions), said)
+        assert np.allclose(best.project(features[None])[0], found, atol=1e-4)
+        evidence, sure = best.tag_evidence(features), 1 / (1 + math.exp(-odds))
+        assert np.allclose(evidence.vector, between(sure, labels_say(own, labels), said), atol=1e-4)
+        assert evidence.named["dog"] == pytest.approx(sure / (1 + math.exp(own[0] - own[1])), abs=1e-4)
+
+
+PICTURE = np.array([[1.0, 0.0]], np.float32)
+"""To `flat_best` a picture of the first class for certain: its ConSE vector is (0, 0, 1, 0.3), of length 1."""
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (-50.0, [0.278543, 0.278543, 0.880381, 0.264114]),  # surely no label: share 0.3
+        (-1.5, [0.622587, 0.622587, 0.454105, 0.136232]),  # in doubt: share 0.65
+        (50.0, [0.707107, 0.707107, 0.0, 0.0]),  # surely a label: share 1
+    ],
+)
+def test_labels_weigh_three_tenths_at_least_and_doubt_is_in_their_favour(offset: float, expected: list[float]) -> None:
+    (found,) = flat_best(gate=(0.0, offset)).project(PICTURE)
+    assert found == pytest.approx(expected, abs=2e-6)
+
+
+def test_the_second_label_is_in_the_vector_by_a_temperature_of_three() -> None:
+    """Logits 3 and 0, divided by 3: e to 1."""
+    (found,) = flat_best(gate=(0.0, 50.0), label_bias=(3.0, 0.0)).project(PICTURE)
+    assert found == pytest.approx([0.938508, 0.345258, 0.0, 0.0], abs=2e-6)
+
+
+def test_tags_have_neither_the_least_weight_nor_the_bias_nor_the_temperature() -> None:
+    evidence = flat_best(gate=(0.0, 0.0), label_bias=(1.0, 0.0)).tag_evidence(PICTURE[0])
+    assert evidence.named == pytest.approx({"caf\u00e9": 0.365529, "dog": 0.134471, "cup": 0.5}, abs=2e-6)
+    assert evidence.vector == pytest.approx([0.663625, 0.244134, 0.677285, 0.203186], abs=2e-6)
+
+
+def test_labels_are_decorrelated_with_a_ridge_of_one_half() -> None:
+    """Cosine 0.6: by the inverse of (1.5, 0.6; 0.6, 1.5), each loses 0.4 of the other."""
+    found = decorrelate(np.array([[1.0, 0.0], [0.6, 0.8]], np.float32))
+    assert found[0] == pytest.approx([0.921635, -0.388057], abs=2e-6)
+    assert found[1] == pytest.approx([0.242536, 0.970143], abs=2e-6)
+
+
+def test_tags_are_ranked_by_cosine_and_the_fourth_root_of_what_is_named() -> None:
+    evidence = TagEvidence(np.array([1.0, 0.0], np.float32), {"cup": 0.0625, "lamp": 0.0001})
+    candidates = {"cup": np.array([0.25, 0.0], np.float32), "lamp": np.array([0.5, 0.0], np.float32)}
+    near = [NearWord("saucer", 0.7), NearWord("mug", 0.7)]
+    tags = ranked(evidence, candidates, near, {"lamp"})
+    assert [(tag.word, tag.score, tag.trained) for tag in tags] == [
+        ("cup", 0.75, False),  # 0.25, and the fourth root of 1/16
+        ("mug", 0.7, False),
+        ("saucer", 0.7, False),
+        ("lamp", 0.6, True),  # 0.5, and the fourth root of 1/10,000
+    ]
 
 
 def test_labels_are_looked_for_apart_from_each_other() -> None:
@@ -183,8 +280,8 @@ def test_labels_are_looked_for_apart_from_each_other() -> None:
     assert ((found @ near.T).argmax(axis=1) == np.arange(4)).all()
     off = ~np.eye(4, dtype=bool)
     assert (found @ found.T)[off].max() < (near @ near.T)[off].min()
-    joint = small_joint()
-    assert np.array_equal(joint.learnt["dog"], joint.tensors["directions"][1])
+    best = small_best()
+    assert np.array_equal(best.learnt["dog"], best.tensors["directions"][1])
 
 
 # The names of classes
@@ -198,8 +295,8 @@ def test_classes_without_a_word_vector_leave_their_place_to_the_next() -> None:
     silent["classes"][best] = silent["related"][best] = 0
     without = {name: np.delete(tensor, best, axis=0) for name, tensor in conse.tensors.items()}
     unnamed = replace(conse.header, class_tags=[])
-    ours = Conse(unnamed, silent).project(features)
-    assert np.allclose(ours, Conse(unnamed, without).project(features), atol=1e-6)
+    ours = ConseProjection(unnamed, silent).project(features)
+    assert np.allclose(ours, ConseProjection(unnamed, without).project(features), atol=1e-6)
     assert not np.allclose(ours, conse.project(features), atol=1e-3)
 
 
@@ -214,7 +311,7 @@ def test_a_name_counts_its_head_noun_twice_and_synonyms_by_half(tmp_path: Path) 
     words = Words(tmp_path / "w")
     names = [ClassName("dog"), ClassName("qwxyzzy"), ClassName("fire truck", ("fire engine", "engine"))]
     classifier = Classifier(np.ones((3, 2), np.float32), np.zeros(3, np.float32), ("", "", ""))
-    conse = Conse.build(classifier, HEADER, words, names)
+    conse = ConseProjection.build(classifier, HEADER, words, names)
     assert conse.header.kind == "conse"
     assert conse.header.class_tags == [["dog"], ["qwxyzzy"], ["truck", "engine"]]
     assert conse.tensors["classes"][0].tolist() == [1, 0, 0, 0]
@@ -238,7 +335,7 @@ def test_the_published_names_are_those_of_the_classifier(encoder: Encoder) -> No
 
 
 def test_conse_of_the_real_pair_puts_pictures_near_their_words(encoder: Encoder, words: Words) -> None:
-    conse = Conse.build(encoder.classifier, HEADER, words)
+    conse = ConseProjection.build(encoder.classifier, HEADER, words)
     silent = ~conse.tensors["classes"].any(axis=1)
     assert 0 < silent.sum() < 50
     # A feature vector that the last layer takes for a class for certain: that class's own direction.
@@ -247,7 +344,7 @@ def test_conse_of_the_real_pair_puts_pictures_near_their_words(encoder: Encoder,
         direction = conse.tensors["weight"][row] - conse.tensors["weight"].mean(axis=0)
         (found,) = conse.project(direction[None] * 100)
         assert found @ words.phrase(name).vector > 0.8
-        assert conse.read(direction * 100).named[name.split()[-1]] > 0.99
+        assert conse.tag_evidence(direction * 100).named[name.split()[-1]] > 0.99
 
 
 # Both

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from model.errors import ProjectionError
-from model.projections import Projection, load_projection, read_projection
-from model.projections.base import FORMAT, HEADER_KEY
-from tests.model.projections import small_conse, small_devise, small_joint, some_features
+from model import __version__
+from model.errors import ProjectionError, UsageError
+from model.projections import Projection, load_chosen, load_projection, read_projection
+from model.projections.migration import migrate
+from tests.model.projections import small_best, small_conse, small_document, some_features
 
 
-@pytest.fixture(params=[small_devise, small_conse, small_joint], ids=["devise", "conse", "joint"])
+@pytest.fixture(params=[small_document, small_conse, small_best], ids=["document", "conse", "best"])
 def small(request: pytest.FixtureRequest) -> Projection:
     return request.param()
 
@@ -46,8 +47,8 @@ def test_tensors_that_lie_transposed_in_memory_are_saved_as_they_read(tmp_path: 
 def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
     data = small.to_bytes()
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header == {"format": FORMAT, **asdict(small.header)}
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["wordsight"])
+    assert header == {"format": 3, "program": __version__, **asdict(small.header)}
 
 
 # Refusals
@@ -68,12 +69,12 @@ def test_a_projection_of_other_models_is_refused(small: Projection, field: str) 
 def changed(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     """The same file with another header of ours."""
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    return save(load(data), {HEADER_KEY: json.dumps(change(header))})
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["wordsight"])
+    return save(load(data), {"wordsight": json.dumps(change(header))})
 
 
-def refused(data: bytes, told: str = "no projection, or a broken one: train it again") -> None:
-    with pytest.raises(ProjectionError, match=f"my file is .*{told}|my file is {told}"):
+def refused(data: bytes, message: str = "not a projection, or is broken: train it again") -> None:
+    with pytest.raises(ProjectionError, match=f"my file (is|has) {message}"):
         read_projection(data, "my file")
 
 
@@ -96,9 +97,61 @@ def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
     refused(save({"weight": np.zeros((2, 2), np.float32)}, {"wordsight": "[]"}))
 
 
-def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
-    data = changed(small.to_bytes(), lambda header: header | {"format": FORMAT + 1})
-    refused(data, f"of format {FORMAT + 1}, this version reads {FORMAT}: train it again")
+def test_a_newer_format_names_the_version_that_reads_it(small: Projection) -> None:
+    newer = changed(small.to_bytes(), lambda header: header | {"format": 4, "program": "7.8.9rc1", "kind": "oracle"})
+    refused(newer, r"format 4, written by wordsight 7\.8\.9rc1: .*reads formats 2 to 3; install wordsight 7\.8\.9rc1")
+    for program in (None, 7, "evil\x1b[31m", "1" * 99):
+        silent = changed(small.to_bytes(), lambda header, said=program: header | {"format": 4, "program": said})
+        refused(silent, "format 4 and does not say which version of wordsight wrote it")
+
+
+def test_a_format_that_is_too_old_says_what_to_do(small: Projection) -> None:
+    old = changed(small.to_bytes(), lambda header: header | {"format": 1})
+    refused(old, r"format 1, which is too old: .* train it again with `model train`, or .* `ingest reproject`")
+
+
+# Older formats
+
+
+@pytest.mark.parametrize(("before", "now"), [("joint", "best"), ("devise", "document"), ("conse", "conse")])
+def test_a_header_of_format_2_is_migrated(before: str, now: str) -> None:
+    old = {"format": 2, "kind": before, "encoder": "e", "labels": {"dog": 3}, "spoken": ["dog"]}
+    kept = dict(old)
+    assert migrate(old) == {"format": 3, "kind": now, "encoder": "e", "labels": {"dog": 3}, "label_phrases": ["dog"]}
+    assert old == kept
+    current = {"format": 3, "kind": "joint", "label_phrases": []}
+    assert migrate(current) == current
+
+
+def test_a_file_of_format_2_is_read_and_saved_in_format_3(small: Projection) -> None:
+    kinds = {"best": "joint", "document": "devise", "conse": "conse"}
+
+    def older(header: dict[str, Any]) -> dict[str, Any]:
+        del header["program"]
+        return header | {"format": 2, "kind": kinds[header["kind"]], "spoken": header.pop("label_phrases")}
+
+    again = read_projection(changed(small.to_bytes(), older), "it")
+    assert type(again) is type(small)
+    assert again.to_bytes() == small.to_bytes()
+    refused(changed(small.to_bytes(), lambda header: header | {"format": 2}))  # and no "spoken"
+
+
+# Files and kinds
+
+
+def test_a_kind_is_told_from_a_file_and_an_old_one_names_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_chosen("best", ("best", "conse")) is None
+    with pytest.raises(UsageError, match="'joint' is now called 'best': use --projection best"):
+        load_chosen("joint", ("best", "conse"))
+    with pytest.raises(UsageError, match="'devise' is now called 'document': use --projection document"):
+        load_chosen("devise", ("best", "conse"))
+    small_conse().save(tmp_path / "joint")
+    found = load_chosen("joint", ("best", "conse"))
+    assert found is not None
+    assert found.header.kind == "conse"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +164,7 @@ def test_a_format_from_the_future_is_told_apart(small: Projection) -> None:
         lambda header: header | {"kind": []},
         lambda header: header | {"labels": None},
         lambda header: header | {"labels": [1, 2]},
-        lambda header: header | {"spoken": [1]},
+        lambda header: header | {"label_phrases": [1]},
         lambda header: header | {"figures": {"test": 3}},
         lambda header: header | {"history": [3]},
         lambda header: header | {"test": "abc"},
@@ -125,7 +178,7 @@ def test_a_header_that_does_not_fit_is_refused(small: Projection, change: Callab
 def test_a_header_too_deep_to_read_and_names_of_other_classes_are_refused() -> None:
     conse = small_conse()
     length = 8 + int.from_bytes(conse.to_bytes()[:8], "little")
-    deep = json.dumps({"__metadata__": {HEADER_KEY: "[" * 100_000}}).encode()
+    deep = json.dumps({"__metadata__": {"wordsight": "[" * 100_000}}).encode()
     refused(len(deep).to_bytes(8, "little") + deep + conse.to_bytes()[length:])
     refused(changed(conse.to_bytes(), lambda header: header | {"class_tags": [["x"]]}))
 
@@ -139,7 +192,7 @@ def test_tensors_that_do_not_fit_together_are_refused(small: Projection) -> None
                 tensors[name] = broken
             if broken is not None and broken.size == 1 and tensor.ndim == 1:
                 continue  # one number for all is a shape that fits
-            small_header = {HEADER_KEY: json.dumps({"format": FORMAT, **asdict(small.header)})}
+            small_header = {"wordsight": json.dumps({"format": 3, **asdict(small.header)})}
             refused(save(tensors, small_header))
 
 

@@ -18,8 +18,18 @@ from PIL import Image
 from model.errors import UsageError
 from model.judging import check_target, write_report
 from model.judging.charts import Series, line_chart
-from model.judging.examples import MOST_LABELS, MOST_PICTURES
-from model.judging.metrics import CLOSED, JOINT, OPEN, TEST, TRAIN, UNSEEN, Evaluation, Judged, Sample, Share
+from model.judging.evaluation import (
+    ALL_LABELS,
+    TAG_VOCABULARY,
+    TEST,
+    TRAIN,
+    TRAINED_LABELS,
+    UNSEEN,
+    Estimate,
+    Evaluation,
+    Prediction,
+    Sample,
+)
 from model.projections import Tag
 
 SCRIPT = "<script>alert(1)</script>"
@@ -58,28 +68,33 @@ class Page(HTMLParser):
         return places == sorted(places)
 
 
-def judged(path: str | Path, label: str, words: str, trained: str = "", wanted: str = "") -> Judged:
+def predicted(path: str | Path, label: str, words: str, trained: str = "", accepted: str = "") -> Prediction:
     tags = tuple(Tag(word, 0.5, word in trained.split()) for word in words.split())
-    return Judged(Sample(str(path), label, UNSEEN, "0" * 64), "cat", tags, frozenset({wanted or label}))
+    return Prediction(Sample(str(path), label, UNSEEN, "0" * 64), "cat", tags, frozenset({accepted or label}))
 
 
-def share(percent: float) -> Share:
-    return Share(percent, percent - 1, percent + 1, 10)
+def estimate(percent: float) -> Estimate:
+    return Estimate(percent, percent - 1, percent + 1, 10)
 
 
 def evaluation(**changes: Any) -> Evaluation:
-    hits = {k: share(50 + k) for k in (1, 2, 3, 5, 10)}
+    hits = {k: estimate(50 + k) for k in (1, 2, 3, 5, 10)}
     made = {
         "name": "best",
         "labels": ["cat", "dog", "owl"],
         "unseen": ["lamp"],
-        "hits": {(part, CLOSED): hits for part in (TRAIN, TEST)} | {(UNSEEN, JOINT): hits, (UNSEEN, OPEN): hits},
-        "harmonic": {1: 61.5},
-        "named": (1, 2),
-        "mean_ap": {TEST: share(90.5)},
-        "r_precision": {TEST: share(80.5)},
+        "hits": {
+            (TRAIN, TRAINED_LABELS): hits,
+            (TEST, TRAINED_LABELS): hits,
+            (UNSEEN, ALL_LABELS): hits,
+            (UNSEEN, TAG_VOCABULARY): hits,
+        },
+        "harmonic_mean": {1: 61.5},
+        "unseen_tagged": (1, 2),
+        "mean_ap": {TEST: estimate(90.5)},
+        "r_precision": {TEST: estimate(80.5)},
         "confusion": np.array([[5, 2, 0], [0, 7, 0], [0, 1, 3]]),
-        "judged": [],
+        "predictions": [],
         "history": [{"loss": 0.9, "hit@2": 40.0}, {"loss": 0.3, "hit@2": 80.0}, {"loss": 0.1, "hit@2": 90.0}],
     }
     return Evaluation(**{**made, **changes})
@@ -98,11 +113,11 @@ def photos(tmp_path: Path) -> Path:
 
 def test_a_page_shows_figures_curves_confusions_and_pictures(tmp_path: Path, photos: Path) -> None:
     seen = [
-        judged(photos / "0.png", "lamp", "lamp cat stove", trained="cat"),
-        judged(photos / "1.png", "lamp", "dog stove hose", trained="dog"),
-        judged(photos / "2.png", "lamp", "dog hose lamp", trained="dog"),
+        predicted(photos / "0.png", "lamp", "lamp cat stove", trained="cat"),
+        predicted(photos / "1.png", "lamp", "dog stove hose", trained="dog"),
+        predicted(photos / "2.png", "lamp", "dog hose lamp", trained="dog"),
     ]
-    written = write_report(tmp_path / "new" / "report", [evaluation(judged=seen)])
+    written = write_report(tmp_path / "new" / "report", [evaluation(predictions=seen)])
     assert written == tmp_path / "new" / "report" / "report.html"
     page = Page(written)
     assert {"test hit@2, trained labels", "53.0 (52.0-54.0)"} <= set(page.within("th") + page.within("td"))
@@ -111,19 +126,19 @@ def test_a_page_shows_figures_curves_confusions_and_pictures(tmp_path: Path, pho
     assert {"loss", "test hit@2, in percent"} <= set(page.within("figcaption"))
     curves = [of["points"].split() for of in page.all("polyline")]
     assert sorted(map(len, curves)) == [3, 3, 5, 5, 5, 5]
-    told = [of["aria-label"] for of in page.all("svg") if of.get("role") == "img"]
-    assert "15 of 18 pictures on the diagonal, 3 beside it" in told
-    assert "loss. best: from 0.9 to 0.1" in told
+    descriptions = [of["aria-label"] for of in page.all("svg") if of.get("role") == "img"]
+    assert "15 of 18 pictures on the diagonal, 3 beside it" in descriptions
+    assert "loss. best: from 0.9 to 0.1" in descriptions
     assert [text for text in page.within("li") if "taken for" in text] == [
         "cat taken for dog: 2 of 7",
         "owl taken for dog: 1 of 4",
     ]
     # The worst picture first.
     assert page.order("lamp/1.png</span>", "lamp/2.png</span>", "lamp/0.png</span>")
-    assert "named by best 2 of 3" in page.text
+    assert "found by best 2 of 3" in page.text
     assert page.source.count("<mark>lamp</mark>") == 2
     assert page.source.count('title="trained on">dog<') == 2
-    assert "best: its tag 3" in page.text
+    assert "best: tag 3" in page.text
     assert "best: missed" in page.text
     images = [Image.open(io.BytesIO(base64.b64decode(of["src"].split(",")[1]))) for of in page.all("img")]
     assert [image.size for image in images] == [(256, 128)] * 3
@@ -142,6 +157,7 @@ def test_the_dots_of_a_curve_are_where_the_numbers_are() -> None:
 
 def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     label = f"{SCRIPT} {NOT_UTF8}"
+    path = f"/nowhere/{SCRIPT}/{BREAKOUT}{NOT_UTF8}\n.png"
     page = Page(
         write_report(
             tmp_path,
@@ -149,7 +165,7 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
                 evaluation(
                     name=f"{BREAKOUT}\n\x1b[31m{NOT_UTF8}",
                     labels=[label, BREAKOUT, "cat"],
-                    judged=[judged(f"/nowhere/{SCRIPT}/{BREAKOUT}{NOT_UTF8}\n.png", label, SCRIPT, trained=SCRIPT)],
+                    predictions=[predicted(path, label, SCRIPT, trained=SCRIPT)],
                 )
             ],
         )
@@ -172,13 +188,13 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
 
 def test_files_that_are_gone_or_bad_are_shown_as_that(tmp_path: Path, photos: Path) -> None:
     paths = [photos / name for name in ("0.png", "bad.png", "pipe.png", "gone.png")]
-    page = Page(write_report(tmp_path, [evaluation(judged=[judged(path, "lamp", "cat") for path in paths])]))
+    page = Page(write_report(tmp_path, [evaluation(predictions=[predicted(path, "lamp", "cat") for path in paths])]))
     assert len(page.all("img")) == 1
-    assert page.text.count("not here, or not readable") == 3
+    assert page.text.count("missing, or not readable") == 3
 
 
 def test_what_is_not_there_leaves_no_trace(tmp_path: Path) -> None:
-    bare = evaluation(history=[], judged=[], unseen=[], hits={}, confusion=np.zeros((3, 3), np.int64))
+    bare = evaluation(history=[], predictions=[], unseen=[], hits={}, confusion=np.zeros((3, 3), np.int64))
     page = Page(write_report(tmp_path, [bare]))
     assert page.within("h2") == ["Figures"]
     assert page.all("svg") == []
@@ -190,42 +206,42 @@ def test_what_is_not_there_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_projections_are_side_by_side_and_a_picture_is_there_once(tmp_path: Path, photos: Path) -> None:
     both = [
-        evaluation(judged=[judged(photos / "0.png", "lamp", "lamp cat")]),
-        evaluation(name="conse", judged=[judged(photos / "0.png", "lamp", "stove cat")], history=[]),
+        evaluation(predictions=[predicted(photos / "0.png", "lamp", "lamp cat")]),
+        evaluation(name="conse", predictions=[predicted(photos / "0.png", "lamp", "stove cat")], history=[]),
     ]
     page = Page(write_report(tmp_path, both))
     assert len(page.all("img")) == 1
-    assert "named by best 1 of 1, conse 0 of 1" in page.text
+    assert "found by best 1 of 1, conse 0 of 1" in page.text
     assert len(page.all("dt")) == 2
 
 
 def test_a_page_is_bounded_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     many = [
-        judged(f"/gone/{label}/{i:02}.png", f"label{label}", f"label{label}" if i < label % 5 else "cat")
-        for label in range(MOST_LABELS + 3)
-        for i in range(MOST_PICTURES + 8)
+        predicted(f"/gone/{label}/{i:02}.png", f"label{label}", f"label{label}" if i < label % 5 else "cat")
+        for label in range(43)
+        for i in range(20)
     ]
     count = 90
     confusion = np.eye(count, dtype=np.int64) * 3
     confusion[7, 8] = confusion[80, 81] = 1
     labels = [f"name{i}" for i in range(count)]
-    page = Page(write_report(tmp_path, [evaluation(judged=many, labels=labels, confusion=confusion)]))
-    assert len(page.all("ol")) == MOST_LABELS + 1
-    assert page.text.count("not here, or not readable") == MOST_LABELS * MOST_PICTURES
+    page = Page(write_report(tmp_path, [evaluation(predictions=many, labels=labels, confusion=confusion)]))
+    assert len(page.all("ol")) == 41
+    assert page.text.count("missing, or not readable") == 480
     assert "The 40 of 43 labels that are missed most." in page.text
     assert "the 8 worst and the 4 best of 20 pictures" in page.text
     best = [text for text in page.within("h3") if text.startswith("label3:")]
-    assert best == ["label3: named by best 3 of 20; the 8 worst and the 4 best of 20 pictures"]
+    assert best == ["label3: found by best 3 of 20; the 8 worst and the 4 best of 20 pictures"]
     assert "The 60 of 90 labels with the most mistakes." in page.text
     assert "name80 taken for name81: 1 of 4" in page.text
     assert page.source.count('<rect class="cell"') == 2
 
 
-def test_where_no_report_can_be_written_is_told_first(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("dear")
     (tmp_path / "taken" / "report.html").mkdir(parents=True)
-    for folder, told in (("file", "file"), ("file/below", "file"), ("taken", "it is a folder")):
-        with pytest.raises(UsageError, match=told):
+    for folder, reason in (("file", "file"), ("file/below", "file"), ("taken", "it is a folder")):
+        with pytest.raises(UsageError, match=reason):
             check_target(tmp_path / folder)
     with pytest.raises(UsageError, match="cannot write"):
         check_target(Path("/proc/nowhere"))

@@ -228,7 +228,7 @@ def test_a_snapshot_is_served_with_what_it_carries(photos: Photos, tmp_path: Pat
     """Its pictures were elsewhere: thumbnails are there, originals are not."""
     export_collection(photos.store, "photos", tmp_path / "snapshot", ExportOptions(with_thumbnails=True))
     manifest = tmp_path / "snapshot" / "manifest.json"
-    assert json.loads(manifest.read_text())["facts"]["root"] == str(photos.folder)
+    assert json.loads(manifest.read_text())["metadata"]["root"] == str(photos.folder)
     aside = photos.folder.rename(tmp_path / "aside")
     try:
         with serving(SnapshotStore(tmp_path / "snapshot"), "photos") as client:

@@ -13,8 +13,10 @@ from ingest.errors import StoreDamaged, StoreError
 from ingest.records import CollectionMetadata
 from ingest.stores import SEMANTIC, VISUAL, WORD
 from ingest.stores.snapshot.annoy import METRIC, IndexInfo
+from ingest.stores.snapshot.migration import READABLE, migrate
+from model.system.formats import why_unreadable
 
-FORMAT = 1
+FORMAT = READABLE[-1]
 MANIFEST_FILE = "manifest.json"
 PICTURES_FILE = "pictures.parquet"
 TAGS_FILE = "tags.parquet"
@@ -29,8 +31,8 @@ class Manifest:
     """What a snapshot says of itself.
 
     ``indexes``: vector name to its index, ``spaces`` in the file. ``files``: path inside the snapshot to its bytes
-    and SHA-256. ``tags``: name of the vocabulary's collection. In the file, ``metadata`` is called ``facts``, and
-    ``sha256`` is of all the other fields, as JSON with sorted keys and no spaces.
+    and SHA-256. ``tags``: name of the vocabulary's collection. In the file, ``sha256`` is of all the other fields, as
+    JSON with sorted keys and no spaces.
     """
 
     collection: str
@@ -47,7 +49,7 @@ class Manifest:
             "collection": self.collection,
             "created": self.created,
             "program": self.program,
-            "facts": self.metadata.to_json(),
+            "metadata": self.metadata.to_json(),
             "tags": self.tags,
             "spaces": {name: asdict(index) for name, index in self.indexes.items()},
             "files": dict(sorted(self.files.items())),
@@ -60,15 +62,21 @@ class Manifest:
         path = folder / MANIFEST_FILE
         try:
             record = json.loads(path.read_bytes())
-            if record["format"] != FORMAT:
-                raise StoreError(
-                    f"{folder} is of snapshot format {record['format']}, this version reads {FORMAT}: upgrade"
-                )
+            problem = why_unreadable(
+                f"the snapshot {folder}",
+                record["format"],
+                READABLE,
+                program=str(record.get("program", "")).removeprefix("wordsight "),
+                remedy="export the collection again",
+            )
+            if problem:
+                raise StoreError(problem)
             if record.pop("sha256") != _digest(record):
                 raise ValueError("its own checksum is another")
+            record = migrate(record)
             manifest = cls(
                 collection=str(record["collection"]),
-                metadata=CollectionMetadata.from_json(record["facts"], str(record["collection"])),
+                metadata=CollectionMetadata.from_json(record["metadata"], str(record["collection"])),
                 tags=str(record["tags"]),
                 indexes={name: IndexInfo(**index) for name, index in record["spaces"].items()},
                 files={

@@ -1,4 +1,6 @@
-"""Teaching trained labels to stand beside the encoder's own classes. Imports torch."""
+"""The best recipe's fit: the trained labels beside the encoder's own classes. Imports torch.
+
+It must not know words, pictures or what is held back: only features, labels by number, and logits."""
 
 from __future__ import annotations
 
@@ -12,34 +14,38 @@ from torch import nn
 
 from model.encoders import Classifier, Features
 from model.projections import Tensors, margin, sqrt_features
-from model.projections.training.lesson import BestRecipe
+from model.projections.training.hits import hit_percent, ranks
+from model.projections.training.recipes import BestRecipe
 
-HELD_PICTURES = 0.25
-"""Of the labels that stay, this share of pictures shows how sure to be of a label that was trained."""
+CALIBRATION_SHARE = 0.25
+"""Of the pictures of the labels that are not left out: not trained on, to show the margins of trained labels."""
 
 NEWTON_STEPS = 30
 PRIOR = 1e-3
+"""Added to the diagonal of the calibration's curvature, so that labels that are told apart perfectly stay finite."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """``weight`` (labels, width) and ``bias`` (labels,) on the square roots of the features; the last loss."""
+class LabelClassifier:
+    """Softmax regression on the square roots of the features, and its last loss.
+
+    ``weight`` (labels, width), ``bias`` (labels,).
+    """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     loss: float
 
     def logits(self, features: Features) -> NDArray[np.float32]:
+        """(n, labels)."""
         return np.asarray(sqrt_features(features) @ self.weight.T + self.bias, np.float32)
 
-    def hit(self, features: Features, labels: NDArray[np.int64], k: int) -> float:
+    def hit_percent(self, features: Features, labels: NDArray[np.int64], k: int) -> float:
         """The share of pictures, in percent, with their label among the ``k`` most probable ones."""
-        logits = self.logits(features)
-        own = np.take_along_axis(logits, labels[:, None], axis=1)
-        return round(float(((logits > own).sum(axis=1) < k).mean()) * 100, 1)
+        return hit_percent(ranks(self.logits(features), labels), k)
 
 
-Watch = Callable[[float, Rows], None]
+OnEvaluation = Callable[[float, LabelClassifier], None]
 
 
 def fit_labels(
@@ -48,41 +54,56 @@ def fit_labels(
     count: int,
     classifier: Classifier,
     recipe: BestRecipe,
-    told: Callable[[float], None] = lambda _loss: None,
-    watch: Watch = lambda _loss, _rows: None,
+    *,
+    on_step: Callable[[float], None] = lambda _loss: None,
+    on_evaluation: OnEvaluation = lambda _loss, _fitted: None,
 ) -> Tensors:
-    """Rows for ``count`` labels, and the gate that says when they speak.
-
-    The gate is calibrated on what it is for: the labels are put into groups, and with each group left out of
-    the training in turn, its pictures are the ones that show no trained label.
+    """A classifier of ``count`` labels, and the gate that says when a picture shows one of them.
 
     Args:
         features: (n, width), not normalised. labels: (n,) below ``count``.
-        told: called after each of ``recipe.steps(count)`` fits with the loss.
-        watch: called at each evaluation of the first of them with the loss and the rows as they are.
+        on_step: called after each of ``recipe.steps(count)`` fits with the loss.
+        on_evaluation: called at each evaluation of the first fit with the loss and the classifier as it is.
 
     Returns:
-        ``rows``, ``row_bias`` and ``gate`` of `model.projections.best.Joint`; the same on the same machine each time.
+        ``rows``, ``row_bias`` and ``gate`` of `model.projections.BestProjection`; the same on the same machine each
+        time.
     """
     logits = classifier.logits(features)
-    whole = _fit(features, labels, count, logits, recipe, watch)
-    told(whole.loss)
+    whole = _fit(features, labels, count, logits, recipe, on_evaluation)
+    on_step(whole.loss)
+    margins, is_trained = _left_out_margins(features, labels, count, logits, recipe, on_step)
+    return {"rows": whole.weight, "row_bias": whole.bias, "gate": _calibrate(margins, is_trained)}
+
+
+def _left_out_margins(
+    features: Features,
+    labels: NDArray[np.int64],
+    count: int,
+    logits: NDArray[np.float32],
+    recipe: BestRecipe,
+    on_step: Callable[[float], None],
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Margins of pictures that no fit has seen, and whether their label was trained (1) or left out (0).
+
+    The gate is calibrated on what it is for: the labels are put into groups, and with each group left out of the
+    training in turn, its pictures are the ones that show no trained label.
+    """
     rng = np.random.default_rng(recipe.seed)
     group = rng.permutation(count) % recipe.groups(count)
-    held = rng.random(len(labels)) < HELD_PICTURES
+    is_spared = rng.random(len(labels)) < CALIBRATION_SHARE
     margins: list[NDArray[np.float32]] = []
     trained: list[NDArray[np.float64]] = []
     for left_out in range(recipe.groups(count)):
         is_kept = group[labels] != left_out
         kept = np.flatnonzero(group != left_out)
-        rows = is_kept & ~held
+        rows = is_kept & ~is_spared
         fitted = _fit(features[rows], np.searchsorted(kept, labels[rows]), len(kept), logits[rows], recipe)
-        told(fitted.loss)
-        for of, known in ((is_kept & held, 1.0), (~is_kept, 0.0)):
+        on_step(fitted.loss)
+        for of, is_trained in ((is_kept & is_spared, 1.0), (~is_kept, 0.0)):
             margins.append(margin(fitted.logits(features[of]), logits[of]))
-            trained.append(np.full(int(of.sum()), known))
-    gate = _calibrate(np.concatenate(margins), np.concatenate(trained))
-    return {"rows": whole.weight, "row_bias": whole.bias, "gate": gate}
+            trained.append(np.full(int(of.sum()), is_trained))
+    return np.concatenate(margins), np.concatenate(trained)
 
 
 def _fit(
@@ -91,9 +112,9 @@ def _fit(
     count: int,
     logits: NDArray[np.float32],
     recipe: BestRecipe,
-    watch: Watch = lambda _loss, _rows: None,
-) -> Rows:
-    """Softmax regression over the labels and the classes; the classes' logits stay as they are (convex)."""
+    on_evaluation: OnEvaluation = lambda _loss, _fitted: None,
+) -> LabelClassifier:
+    """Softmax regression over the labels and the classes, whose logits (n, 1000) stay as they are: it is convex."""
     pictures, others = torch.from_numpy(sqrt_features(features)), torch.from_numpy(logits)
     wanted = torch.from_numpy(labels.astype(np.int64))
     weight = torch.zeros(count, features.shape[1], requires_grad=True)
@@ -102,27 +123,27 @@ def _fit(
         [weight, bias], max_iter=recipe.iterations, history_size=10, line_search_fn="strong_wolfe"
     )
 
-    def fitting() -> torch.Tensor:
+    def cross_entropy() -> torch.Tensor:
         return nn.functional.cross_entropy(torch.cat([pictures @ weight.T + bias, others], dim=1), wanted)
 
-    def rows(loss: float) -> Rows:
-        return Rows(weight.detach().numpy(), bias.detach().numpy(), loss)
+    def as_it_is(loss: float) -> LabelClassifier:
+        return LabelClassifier(weight.detach().numpy(), bias.detach().numpy(), loss)
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = fitting()
-        watch(loss.item(), rows(loss.item()))
+        loss = cross_entropy()
+        on_evaluation(loss.item(), as_it_is(loss.item()))
         loss = loss + recipe.decay * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        return rows(float(fitting()))
+        return as_it_is(float(cross_entropy()))
 
 
 def _calibrate(margins: NDArray[np.float32], trained: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Slope and offset of a logistic regression, both sides weighing the same, by Newton's method (Platt 1999)."""
+    """Slope and offset (2,) of a logistic regression, both sides weighing the same, by Newton's method (Platt 1999)."""
     inputs = np.stack([margins.astype(np.float64), np.ones(len(margins))], axis=1)
     share = max(float(trained.mean()), PRIOR)
     weights = np.where(trained > 0, 0.5 / share, 0.5 / max(1 - share, PRIOR))

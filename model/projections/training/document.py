@@ -1,4 +1,6 @@
-"""Training the DeViSE head on features that were computed before. Imports torch."""
+"""The document recipe's fit: training the DeViSE head on features that were computed before. Imports torch.
+
+It must not know words, pictures or what is held back: only features, labels by number, and target vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from torch import nn
 
 from model.encoders import Features
 from model.projections import HIDDEN, Tensors
-from model.projections.training.lesson import Project, Recipe
+from model.projections.training.hits import Project
+from model.projections.training.recipes import DocumentRecipe
 
 
 class Head(nn.Module):
@@ -31,7 +34,7 @@ class Head(nn.Module):
         return projected
 
     def project(self, features: Features) -> NDArray[np.float32]:
-        """Unit vectors (n, words' width), by what was learnt until now."""
+        """Unit vectors (n, words' width), by the parameters as they are now."""
         self.eval()
         with torch.no_grad():
             return np.asarray(nn.functional.normalize(self(torch.from_numpy(features))).numpy())
@@ -41,14 +44,14 @@ def train_head(
     features: Features,
     labels: NDArray[np.int64],
     targets: NDArray[np.float32],
-    recipe: Recipe,
-    told: Callable[[float, Project], None] = lambda _loss, _project: None,
+    recipe: DocumentRecipe,
+    on_step: Callable[[float, Project], None] = lambda _loss, _project: None,
 ) -> Tensors:
     """Teach a head to predict the word vector of each picture's label, by cosine.
 
     Args:
         features: (n, width). labels: (n,) rows of ``targets``. targets: (labels, words' width), unit.
-        told: called after each epoch with the loss and the head as it is, to project with before the next.
+        on_step: called after each epoch with the loss, and with the head as it is to project by.
 
     Returns:
         The head's parameters and running statistics; the same seed gives the same on the same machine.
@@ -61,20 +64,20 @@ def train_head(
         )
         pictures, wanted = torch.from_numpy(features), torch.from_numpy(targets[labels])
         watched = torch.randperm(len(pictures))[: len(pictures) // 10 if recipe.patience else 0]
-        learnt = torch.ones(len(pictures), dtype=torch.bool)
-        learnt[watched] = False
-        best = Best(recipe.patience)
+        is_trained = torch.ones(len(pictures), dtype=torch.bool)
+        is_trained[watched] = False
+        best = BestEpoch(recipe.patience)
         for _ in range(recipe.epochs):
             head.train()
-            loss = _epoch(head, optimizer, pictures[learnt], wanted[learnt], recipe.batch_size)
-            told(loss, head.project)
+            loss = _epoch(head, optimizer, pictures[is_trained], wanted[is_trained], recipe.batch_size)
+            on_step(loss, head.project)
             if recipe.patience and best.is_over(_loss_on(head, pictures[watched], wanted[watched]), head):
                 break
     return best.tensors or _tensors(head)
 
 
-class Best:
-    """The head of the epoch with the lowest loss on pictures it does not learn from; counts the epochs since."""
+class BestEpoch:
+    """The head of the epoch with the lowest loss on pictures it is not trained on; counts the epochs since."""
 
     def __init__(self, patience: int) -> None:
         self.tensors: Tensors = {}
@@ -83,6 +86,7 @@ class Best:
         self._since = 0
 
     def is_over(self, loss: float, head: Head) -> bool:
+        """Whether the patience is at an end after an epoch with this loss."""
         self._since += 1
         if loss < self._lowest:
             self._lowest, self._since, self.tensors = loss, 0, _tensors(head)

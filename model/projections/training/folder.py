@@ -1,4 +1,6 @@
-"""`model train`: a labelled folder into a projection file."""
+"""`model train`: a labelled folder into a projection file.
+
+It must not know how a projection is fitted (`trainer`), nor where vectors may be stored."""
 
 from __future__ import annotations
 
@@ -14,23 +16,26 @@ from model.errors import DatasetError, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
 from model.projections import Header, Projection, is_projection_file
-from model.projections.training.lesson import AnyRecipe, BestRecipe, Labelled, need_learnable, train
+from model.projections.training.learnable import need_learnable
+from model.projections.training.recipes import BestRecipe, Recipe
+from model.projections.training.splitting import Labelled
+from model.projections.training.trainer import train
 from model.system.events import note, progress
 from model.words import open_words
 
 StoredVectors = Callable[[Path, str, str], Mapping[PictureFile, Embedded]]
 """Finds what is known already of the pictures below a folder: called with the folder, the encoder's name and the
-SHA-256 of its weights. It is passed in by whoever has a store; this layer knows of none."""
+SHA-256 of its weights. It is passed in by whoever has a store; this layer knows none."""
 
 SHOWN_LABELS = 12
-"""Named where one that was asked for is not there."""
+"""Named in the message where the one asked for does not exist."""
 
 
 def train_folder(
     folder: Path,
     out: Path,
     *,
-    recipe: AnyRecipe,
+    recipe: Recipe,
     hold_out: Collection[str] = (),
     encoder: str,
     words: str,
@@ -41,18 +46,19 @@ def train_folder(
     """Encode the pictures of every label that can be learnt, train, measure, write ``out``.
 
     Args:
-        hold_out: labels that are left out of the training, to be measured as labels never seen.
+        hold_out: labels that are left out of the training, to be evaluated as unseen labels.
         stored: finds vectors that are known already, whose pictures are then not opened.
 
     Raises:
         DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
-        UsageError: ``out`` cannot be written, or a label to hold out is not there.
+        UsageError: ``out`` cannot be written, a label to hold out does not exist, or the recipe needs a classifier that
+            the encoder does not have.
     """
     root = dataset_root(folder)
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
         raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
     if out.exists() and not is_projection_file(out):
-        raise UsageError(f"{out} is there and is no projection: name another file with --out")
+        raise UsageError(f"{out} exists and is not a projection: name another file with --out")
     files = [file for file in scan(root, LeftOut()) if file.label]
     check_held_out(hold_out, {file.label for file in files if file.label})
     pair = choose_pair(encoder, words, offline=offline)
@@ -60,15 +66,15 @@ def train_folder(
     labels = need_learnable(Counter(file.label for file in files if file.label and file.label not in hold_out), vectors)
     opened = open_encoder(pair.encoder, device=device, many=True)
     if isinstance(recipe, BestRecipe):
-        need_classifier(opened)  # before a picture is encoded
+        need_classifier(opened)  # before the pictures are encoded
     data = encode([file for file in files if file.label in labels], opened, stored)
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(
-            data, vectors, header, opened.classifier, recipe=recipe, advance=lambda detail: shown.advance(1, detail)
+            data, vectors, header, opened.classifier, recipe=recipe, on_step=lambda detail: shown.advance(1, detail)
         )
     trained.save(out)
-    _tell(trained, out)
+    _note_figures(trained, out)
     return trained
 
 
@@ -77,12 +83,12 @@ def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
     for label in hold_out:
         if label not in labels:
             more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-            told = ", ".join(sorted(labels)[:SHOWN_LABELS])
-            raise UsageError(f"no label {label!r} to hold out: there are {told}{more}")
+            some = ", ".join(sorted(labels)[:SHOWN_LABELS])
+            raise UsageError(f"no label {label!r} to hold out: there are {some}{more}")
 
 
 def encode(files: list[PictureFile], opened: Encoder, stored: StoredVectors | None = None) -> Labelled:
-    """Features and labels of picture files, one row a picture; bad files are noted and left out.
+    """Features and labels of picture files, one row a picture; bad files are left out, with a note.
 
     Args:
         stored: finds vectors that are known already; the unchanged files that they belong to are not opened.
@@ -92,7 +98,7 @@ def encode(files: list[PictureFile], opened: Encoder, stored: StoredVectors | No
     """
     known = _known(files, opened, stored) if stored else {}
     if known:
-        note(f"{len(known)} of {len(files)} pictures have their vectors in a collection")
+        note(f"{len(known)} of {len(files)} pictures have stored vectors and are not encoded again")
     encoded = embed([file for file in files if file not in known], opened)
     good: list[Embedded] = []
     with progress("encoding", len(files), unit="pictures") as shown:
@@ -124,8 +130,8 @@ def _known(files: list[PictureFile], opened: Encoder, stored: StoredVectors) -> 
     return {file: found[file] for file in files if file in found}
 
 
-def _tell(head: Projection, out: Path) -> None:
-    header = head.header
+def _note_figures(trained: Projection, out: Path) -> None:
+    header = trained.header
     note(
         f"trained on {sum(header.labels.values())} pictures of {len(header.labels)} labels, "
         f"tested on {len(header.test)}"

@@ -1,4 +1,6 @@
-"""Which pictures are held back from training: by picture, stratified, free of duplicates across."""
+"""Which pictures are held back from training: a share of each label, with copies and near duplicates on one side.
+
+It must not know what is trained."""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ NEAR = 0.97
 """Visual cosine from which two pictures count as one: resized, recompressed or a moment apart."""
 
 ROWS = 1024
-"""Compared with all others at a time: at 50,000 pictures 200 MB of cosines."""
+"""Pictures compared with all others at a time: 200 MB of cosines among 50,000 pictures."""
 
 
 def split(groups: Sequence[int], labels: NDArray[np.int64], *, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which pictures are held back: a share of each label, one group on one side.
+    """Which pictures are held back: a share of each label, stratified; the pictures of a group stay together.
 
     Args:
-        groups: pictures of one number are the same picture, as of `duplicate_groups`.
+        groups: a number a picture, equal for pictures that count as one (`duplicate_groups`). labels: (n,).
 
     Returns:
         (n,) bool.
@@ -42,7 +44,11 @@ def split(groups: Sequence[int], labels: NDArray[np.int64], *, share: float, see
 
 
 def duplicate_groups(sha256: Sequence[str], features: Features) -> list[int]:
-    """A number a picture, equal for copies of one file and for near duplicates, and for what these join."""
+    """A number a picture, equal for copies of one file and for near duplicates, and for groups that these join.
+
+    Args:
+        sha256: of the files. features: (n, width).
+    """
     first: dict[str, int] = {}
     groups = np.array([first.setdefault(content, row) for row, content in enumerate(sha256)])
     vectors = unit(features)
@@ -50,6 +56,6 @@ def duplicate_groups(sha256: Sequence[str], features: Features) -> list[int]:
         near = vectors[start : start + ROWS] @ vectors[start:].T >= NEAR
         for row in near:
             joined = groups[start:][row]
-            if len(joined) and (joined != joined[0]).any():  # seldom: so often at most as there are pictures
+            if len(joined) and (joined != joined[0]).any():  # seldom: at most once a picture
                 groups[np.isin(groups, joined)] = joined.min()
     return list(map(int, groups))

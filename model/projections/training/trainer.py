@@ -1,0 +1,112 @@
+"""Training a projection on labelled features: split, fit by the recipe, measure.
+
+It must not know folders, pictures or stores; how a recipe fits is in `best` and `document`, which import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from model.encoders import Classifier, require_classes
+from model.projections import (
+    HASH_DIGITS,
+    BestProjection,
+    ConseProjection,
+    DocumentProjection,
+    Header,
+    Projection,
+    decorrelate,
+)
+from model.projections.training.hits import Project, hits
+from model.projections.training.recipes import BestRecipe, DocumentRecipe, Recipe
+from model.projections.training.splitting import Labelled, Split
+from model.system.clock import now
+from model.words import TextSpace
+
+OnStep = Callable[[str], None]
+"""Called after each of the ``recipe.steps(labels)`` steps with the loss and, where something is held back, hit@2."""
+
+
+def train(
+    data: Labelled,
+    words: TextSpace,
+    header: Header,
+    classifier: Classifier | None,
+    *,
+    recipe: Recipe,
+    on_step: OnStep = lambda _: None,
+) -> Projection:
+    """Train on all but ``recipe.test_share`` of the pictures, and measure hit@k on both parts.
+
+    Args:
+        header: what it is made of and for; the rest is filled in. classifier: the encoder's last layer, which only
+            the document's recipe can do without.
+
+    Raises:
+        DatasetError: fewer than two labels with ten pictures and a word vector.
+        UsageError: no classifier, and a recipe that needs one.
+    """
+    split = Split.of(data, words, test_share=recipe.test_share, seed=recipe.seed)
+    projection: Projection
+    if isinstance(recipe, BestRecipe):
+        last_layer = require_classes(header.encoder, classifier)
+        projection = _fit_best(split, ConseProjection.build(last_layer, header, words), last_layer, recipe, on_step)
+    else:
+        projection = _fit_document(split, header, recipe, on_step)
+    projection.header = replace(
+        projection.header,
+        created=now(),
+        recipe={"name": recipe.name, **asdict(recipe)},
+        test=sorted({sha256[:HASH_DIGITS] for sha256 in split.test_sha256}),
+        figures={
+            part: hits(projection.project, examples.features, examples.labels, split.targets)
+            for part, examples in (("train", split.train), ("test", split.test))
+        },
+    )
+    return projection
+
+
+def _fit_document(split: Split, header: Header, recipe: DocumentRecipe, on_step: OnStep) -> DocumentProjection:
+    from model.projections.training.document import train_head
+
+    history: list[dict[str, float]] = []
+
+    def on_epoch(loss: float, project: Project) -> None:
+        test = hits(project, split.test.features, split.test.labels, split.targets)
+        history.append({"loss": loss, **({"hit@2": test["2"]} if test else {})})
+        on_step(f"loss {loss:.3f}" + (f", test hit@2 {test['2']}%" if test else ""))
+
+    tensors = train_head(split.train.features, split.train.labels, split.targets, recipe, on_epoch)
+    kind = DocumentProjection.kind
+    made = replace(header, kind=kind, labels=split.counts(), label_phrases=split.phrases, history=history)
+    return DocumentProjection(made, tensors)
+
+
+def _fit_best(
+    split: Split, conse: ConseProjection, classifier: Classifier, recipe: BestRecipe, on_step: OnStep
+) -> BestProjection:
+    from model.projections.training.best import LabelClassifier, fit_labels
+
+    history: list[dict[str, float]] = []
+
+    def on_evaluation(loss: float, fitted: LabelClassifier) -> None:
+        hit = {"hit@2": fitted.hit_percent(split.test.features, split.test.labels, 2)} if len(split.test) else {}
+        history.append({"loss": loss, **hit})
+
+    def on_fit(loss: float) -> None:
+        hit = history[-1].get("hit@2")
+        on_step(f"loss {loss:.4f}" + (f", test hit@2 {hit}%" if hit is not None else ""))
+
+    fitted = fit_labels(
+        split.train.features,
+        split.train.labels,
+        len(split.labels),
+        classifier,
+        recipe,
+        on_step=on_fit,
+        on_evaluation=on_evaluation,
+    )
+    tensors = {**conse.tensors, **fitted, "labels": split.targets, "directions": decorrelate(split.targets)}
+    kind = BestProjection.kind
+    made = replace(conse.header, kind=kind, labels=split.counts(), label_phrases=split.phrases, history=history)
+    return BestProjection(made, tensors)
