@@ -124,8 +124,10 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
     source: SmallStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def yield_lock(self: EmbeddedCollection) -> None:
-        if self.name == "pictures":
-            self.save(replace(self.metadata, pending=Pending.SWITCHING))
+        if self.name == "pictures" and self.metadata.pending != Pending.SWITCHING:
+            self._shard.release()
+            with source.open("pictures", write=True) as writer:
+                writer.save(replace(writer.metadata, pending=Pending.SWITCHING))
 
     monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
