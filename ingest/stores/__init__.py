@@ -3,24 +3,7 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import (
-    SCORE_DIGITS,
-    SCROLL_PAGE,
-    SEMANTIC,
-    VISUAL,
-    WORD,
-    Collection,
-    Filter,
-    Hit,
-    Point,
-    ReadOnlyCollection,
-    Store,
-    Summary,
-    Vector,
-    batches,
-    check_name,
-    collection_name,
-)
+from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, Store, Summary, batches
 from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
@@ -33,6 +16,8 @@ from ingest.stores.hnsw import (
     wants_codes,
     wants_graph,
 )
+from ingest.stores.names import check_name, collection_name
+from ingest.stores.points import SCORE_DIGITS, SEMANTIC, VISUAL, WORD, Filter, Hit, Point, Vector
 from ingest.stores.pooled import PooledStore
 
 __all__ = [

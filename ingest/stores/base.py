@@ -7,68 +7,28 @@ thresholds. It must not know any of them.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
+from ingest.stores.points import SCORE_DIGITS, Filter, Hit, Point, Vector, check_point, check_vector
 from model.encoders import Encoder, open_encoder
-from model.errors import UsageError
 from model.words import TextSpace, open_words
 
 log = logging.getLogger("wordsight")
 
-VISUAL = "visual"
-SEMANTIC = "semantic"
-WORD = "word"
+Item = TypeVar("Item")
 
 SCROLL_PAGE = 1000
 TIE_MARGIN = 16
 """Asked for beyond the limit: equal scores at the cut are then decided by id, in every store alike."""
-
-SCORE_DIGITS = 6
-"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
-
-Vector = NDArray[np.float32]
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """An id with named vectors and a payload. ``vectors``: name to (width,) float32. ``payload``: JSON types only."""
-
-    id: UUID
-    vectors: Mapping[str, Vector]
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A point that a search found. ``score``: cosine, 1 is the same direction, to six digits."""
-
-    id: UUID
-    score: float
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``."""
-
-    labels: tuple[str, ...] = ()
-    under: str = ""
-    without: tuple[UUID, ...] = ()
 
 
 class Collection(ABC):
@@ -86,13 +46,7 @@ class Collection(ABC):
             StoreError: the store cannot write them.
         """
         for point in points:
-            if point.vectors.keys() != self.metadata.vectors.keys():
-                raise ValueError(
-                    f"a point with vectors {sorted(point.vectors)}: {sorted(self.metadata.vectors)} expected"
-                )
-            for name, vector in point.vectors.items():
-                self._check_vector(name, vector)
-            _check_payload(point.payload)
+            check_point(point, self.metadata.vectors)
         if points:
             self._upsert(points)
 
@@ -105,7 +59,7 @@ class Collection(ABC):
         if len(ids) != len(matrix):
             raise ValueError(f"{len(ids)} ids and {len(matrix)} vectors")
         for vector in matrix:
-            self._check_vector(name, vector)
+            check_vector(name, vector, self.metadata.vectors)
         if len(ids):
             self._set_vectors(name, ids, matrix)
 
@@ -129,28 +83,17 @@ class Collection(ABC):
         Raises:
             ValueError: the wrong width, not finite, or zero.
         """
-        self._check_vector(using, vector)
+        check_vector(using, vector, self.metadata.vectors)
         if limit < 1:
             return []
+        exact = exact or bool(filter.labels or filter.under)
         wanted = limit + TIE_MARGIN
         while True:
-            found = self._search(using, vector, wanted, filter, exact=exact or bool(filter.labels or filter.under))
-            hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
-            hits.sort(key=lambda hit: (-hit.score, hit.id))
+            found = self._search(using, vector, wanted, filter, exact=exact)
+            hits = _in_order(found)
             if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
                 return [hit for hit in hits if hit.score >= min_score][:limit]
             wanted *= 4  # more ties than the margin: all of them must be seen
-
-    def _check_vector(self, name: str, vector: Vector) -> None:
-        width = self.metadata.vectors.get(name)
-        if width is None:
-            raise ValueError(f"no vector {name!r} in collection {self.name!r}")
-        if vector.shape != (width,):
-            raise ValueError(f"{name!r} is {width} wide, got {vector.shape}")
-        if not np.isfinite(vector).all():
-            raise ValueError(f"{name!r} holds numbers that are not finite")
-        if not vector.any():
-            raise ValueError(f"{name!r} is a zero vector, which has no direction: cosine needs one")
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None: ...
@@ -232,6 +175,12 @@ class Collection(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _in_order(found: Sequence[Hit]) -> list[Hit]:
+    """Rounded scores, the highest first, equal ones in the order of ids."""
+    hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 
 class ReadOnlyCollection(Collection):
@@ -379,29 +328,6 @@ class Store(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _check_payload(payload: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
-        raise ValueError(f"a payload that is not JSON: {error}") from error
-
-
-_NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
-MAX_NAME = 100
-
-
-def collection_name(folder: str) -> str:
-    """A folder's name, fit for a collection: what a store might refuse becomes a hyphen."""
-    return _NOT_IN_NAMES.sub("-", folder).strip(" .-")[:MAX_NAME] or "pictures"
-
-
-def check_name(name: str) -> str:
-    """Raises UsageError where a name given by the user is not fit for a collection."""
-    if collection_name(name) != name:
-        raise UsageError(f"{name!r} cannot name a collection: use letters, digits, spaces and . ( ) - _")
-    return name
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

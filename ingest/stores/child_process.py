@@ -77,7 +77,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    if sys.platform == "linux":  # no thread gets a turn while the engine has the GIL
+    if sys.platform == "linux":  # no thread of this process runs while the engine has the GIL
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 

@@ -48,11 +48,11 @@ def open_store(
 
 
 def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
-    """The collection meant: the one named, else that of the folder ``near`` or this folder lies in, else the only one.
+    """The collection named, else that of the folder that ``near`` or the working directory lies in, else the only one.
 
     Raises:
-        UsageError: several collections, and ``near`` is no file that could tell.
-        CollectionNotFound: there is none of that name, none at all, or several and nothing tells which.
+        UsageError: several collections, and ``near`` is not there.
+        CollectionNotFound: there is none of that name, none at all, or several and no folder decides.
     """
     if name:
         if store.metadata(name).kind != "pictures":
@@ -75,5 +75,5 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
 
 
 def none_yet(store: Store) -> str:
-    """What to tell of a store without collections."""
+    """The message for a store without collections."""
     return f"no collection in {store.where} yet: `ingest run FOLDER` makes one"

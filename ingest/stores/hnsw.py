@@ -43,7 +43,7 @@ def wants_codes(points: int, width: int) -> bool:
     """Whether ``points`` vectors of ``width`` numbers take more than half of this machine's memory."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # a system that does not tell
+    except (AttributeError, ValueError, OSError):  # a system that does not say
         return False
     return 4 * width * points > memory // 2
 

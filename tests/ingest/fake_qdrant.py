@@ -1,4 +1,4 @@
-"""A stand-in for a Qdrant server that answers as it is told."""
+"""A stand-in for a Qdrant server with canned answers."""
 
 from __future__ import annotations
 

@@ -319,7 +319,7 @@ CALLS: dict[str, Callable[[Collection], object]] = {
 
 @pytest.mark.parametrize("first", CALLS)
 def test_a_store_moved_away_under_its_writer(store: EmbeddedStore, root: Path, first: str) -> None:
-    """Whatever is called first tells it, and nothing comes into being under the old name."""
+    """Whatever is called first raises it, and nothing is made under the old name."""
     with store.open("a") as collection:
         there = collection.count()
     moved = store.open("a", write=True)

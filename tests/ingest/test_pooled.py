@@ -169,6 +169,17 @@ def test_a_collection_dropped_or_made_anew_is_noticed(
         assert collection.metadata.root == "elsewhere"
 
 
+def test_closing_the_pool_closes_what_it_opened_and_may_be_done_twice(store: EmbeddedStore, kept: PooledStore) -> None:
+    assert count(kept) == 10
+    with kept.asking("a") as collection:
+        pass
+    kept.close()
+    kept.close()
+    with pytest.raises(ValueError, match="closed"):
+        collection.count()
+    assert not [thread for thread in threading.enumerate() if thread.name == "yield-lock"]
+
+
 def test_names_that_nothing_has_take_no_memory(kept: PooledStore) -> None:
     for number in range(10):
         with pytest.raises(CollectionNotFound), kept.asking(f"no {number}"):

@@ -232,6 +232,11 @@ def test_closing_twice(memory: ServerStore) -> None:
     memory.close()
 
 
+def test_closing_a_connection_twice(fake: FakeQdrant) -> None:
+    with connect(fake.url, None) as store:
+        store.close()
+
+
 def test_two_writers_do_not_undo_each_other(memory: ServerStore) -> None:
     first, second = memory.create("a", METADATA), memory.open("a", write=True)
     first.write_file("one", b"1")

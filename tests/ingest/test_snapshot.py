@@ -53,7 +53,11 @@ def test_it_is_a_store_like_others(snapshot: SnapshotStore) -> None:
         assert collection.read_file(PROJECTION_FILE) == b"projection"
         assert collection.read_file("failures.json") is None
         assert collection.read_file("../store") is None
+        collection.search(VISUAL, make_points(1)[0].vectors[VISUAL], 1)
         collection.close()
+        collection.close()
+    with snapshot:
+        snapshot.close()
 
 
 @pytest.mark.usefixtures("approximate")
@@ -156,10 +160,10 @@ def test_no_damage_passes_for_a_snapshot(title: str, copied: Path) -> None:
             (copied / name).write_bytes(changed)
             with pytest.raises(WordsightError):
                 use_whole(copied)
-            with pytest.raises(WordsightError) as told:
+            with pytest.raises(WordsightError) as raised:
                 verify(SnapshotStore(copied))
-            assert "\n" not in str(told.value)
-            assert name in str(told.value) or "format" in str(told.value)
+            assert "\n" not in str(raised.value)
+            assert name in str(raised.value) or "format" in str(raised.value)
         (copied / name).write_bytes(data)
     use_whole(copied)
     verify(SnapshotStore(copied))
@@ -243,7 +247,7 @@ def test_a_manifest_with_other_numbers_for_both_spaces_is_refused(copied: Path) 
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "is broken"),
         (b"[]", "is broken"),
@@ -256,9 +260,9 @@ def test_a_manifest_with_other_numbers_for_both_spaces_is_refused(copied: Path) 
         (b'{"format": "x"}', "is broken"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(data: bytes, told: str, copied: Path, snapshot: SnapshotStore) -> None:
+def test_a_manifest_that_is_none_is_refused(data: bytes, message: str, copied: Path, snapshot: SnapshotStore) -> None:
     (copied / "manifest.json").write_bytes(data)
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         SnapshotStore(copied)
     with pytest.raises(UsageError, match="is not replaced"):
         export_collection(SmallStore(snapshot.folder.parent / "store"), "pictures", copied, ExportOptions())

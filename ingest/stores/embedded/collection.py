@@ -52,7 +52,7 @@ class EmbeddedCollection(ReadOnlyCollection):
         """Read the record again: while this process waited, a writer may have changed it and the shard.
 
         Raises:
-            StoreDamaged: points are missing. Some damage makes the engine drop points silently; only the count tells.
+            StoreDamaged: points are missing. Some damage makes the engine drop points silently.
         """
         try:
             self._record = Record.from_json(read_record(self.folder), self.name)

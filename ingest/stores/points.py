@@ -1,0 +1,75 @@
+"""Points with named vectors, what a search finds of them, and what must be true of them before they reach a store.
+
+It must not know stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+VISUAL = "visual"
+SEMANTIC = "semantic"
+WORD = "word"
+
+SCORE_DIGITS = 6
+"""Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An id with named vectors and a payload. ``vectors``: name to (width,) float32. ``payload``: JSON types only."""
+
+    id: UUID
+    vectors: Mapping[str, Vector]
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point that a search found. ``score``: cosine, 1 is the same direction, to six digits."""
+
+    id: UUID
+    score: float
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``."""
+
+    labels: tuple[str, ...] = ()
+    under: str = ""
+    without: tuple[UUID, ...] = ()
+
+
+def check_point(point: Point, widths: Mapping[str, int]) -> None:
+    """Raises ValueError unless a point has just the vectors of ``widths`` and a payload of JSON."""
+    if point.vectors.keys() != widths.keys():
+        raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(widths)} expected")
+    for name, vector in point.vectors.items():
+        check_vector(name, vector, widths)
+    try:
+        json.dumps(point.payload, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
+        raise ValueError(f"a payload that is not JSON: {error}") from error
+
+
+def check_vector(name: str, vector: Vector, widths: Mapping[str, int]) -> None:
+    """Raises ValueError unless a vector has the width of its name, is finite, and has a direction."""
+    width = widths.get(name)
+    if width is None:
+        raise ValueError(f"no vector {name!r}, only {sorted(widths)}")
+    if vector.shape != (width,):
+        raise ValueError(f"{name!r} is {width} wide, got {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name!r} holds numbers that are not finite")
+    if not vector.any():
+        raise ValueError(f"{name!r} is a zero vector, which has no direction: cosine needs one")
