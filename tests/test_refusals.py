@@ -99,7 +99,7 @@ def test_an_unknown_collection_lists_those_there_are(place: Path) -> None:
 def test_a_collection_of_another_encoder_is_refused(place: Path) -> None:
     ran = command("ingest", "run", "photos", "--encoder", "vgg16")
     refused(ran, "efficientnet-lite0", "vgg16", "--collection NAME")
-    refused(command("ingest", "run", "photos", "--encoder", "resnet"), "resnet", "efficientnet-lite0, vgg16")
+    refused(command("ingest", "run", "photos", "--encoder", "resnet"), "resnet", "efficientnet-lite0, resnet50, vgg16")
 
 
 def test_an_encoder_that_is_not_here_is_refused_with_the_way_to_get_it(originals: Path) -> None:

@@ -15,7 +15,7 @@ from model.system.events import note
 
 DEVICES = ("auto", "cpu", "cuda")
 
-MOST_STREAMS = 4
+MAX_STREAMS = 4
 """Batches encoded at once at most, for the memory each takes; more cores than that share the work of each."""
 
 
@@ -45,7 +45,7 @@ def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", many: bool
     if not is_exported(spec, sha256):
         prepare(spec, need_weights(spec, sha256), sha256)
     return OnnxEncoder(
-        spec, sha256, export_dir(spec, sha256), streams=min(MOST_STREAMS, os.cpu_count() or 1) if many else 1
+        spec, sha256, export_dir(spec, sha256), streams=min(MAX_STREAMS, os.cpu_count() or 1) if many else 1
     )
 
 

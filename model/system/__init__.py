@@ -1,3 +1,3 @@
-"""What has nothing to do with pictures: files replaced whole, paths, the cache, downloads, processes, the terminal.
+"""What has nothing to do with pictures: atomic files, paths, the cache, downloads, processes, the terminal.
 
-Each file is a small tool of its own and is imported by its name; none knows any other room."""
+Each file is a small tool of its own, imported by its name. None may know any other room."""

@@ -1,4 +1,4 @@
-"""Files and folders that are replaced whole or not at all, whatever ends the process; their checksums."""
+"""Files and folders that are replaced whole or not at all, however the process ends; their checksums."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sweep(folder: Path, name: str = "") -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside ``path`` that says whose it is; what killed processes left under such names goes."""
+    """A name beside ``path`` that says which process it belongs to; those that killed processes left are removed."""
     sweep(path.parent, path.name)
     return path.with_name(f".{path.name}.{pid_scope()}-{os.getpid()}-{new_token()}.tmp")
 
@@ -68,7 +68,7 @@ def _is_young(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder with all in it; nothing happens where there is none."""
+    """Delete a file or a folder with all in it; do nothing if there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -113,7 +113,7 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
 def new_dir(path: Path) -> Iterator[Path]:
     """Fill a folder that appears under its name only when the block ends without an error.
 
-    Where another process made ``path`` meanwhile, its folder is kept and this one thrown away: both
+    If another process made ``path`` meanwhile, its folder is kept and this one is deleted: both
     are keyed by a checksum, so they hold the same.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

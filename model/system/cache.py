@@ -1,4 +1,4 @@
-"""The cache folder: where it is, and which of the files in it are in use."""
+"""The cache folder: where it is, and which weights and text spaces in it are in use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cache_dir() -> Path:
 
 @contextmanager
 def cache_errors(path: Path) -> Iterator[None]:
-    """Translate what the operating system says of the cache folder.
+    """Translate the operating system's errors about the cache folder.
 
     Raises:
         CacheError: the folder cannot be written or read.

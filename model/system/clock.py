@@ -1,4 +1,4 @@
-"""Moments, as records keep them."""
+"""The time, as records keep it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What files take on a disk, and whether more will fit."""
+"""Disk space: how much files take, and whether more will fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPARE_BYTES = 64 * 1024 * 1024
 
 
 def need_space(folder: Path, wanted: int) -> None:
-    """Refuse early what a full disk would break halfway.
+    """Check for room before writing, instead of failing halfway.
 
     Raises:
         DiskFull: fewer than ``wanted`` bytes plus the reserve are free where ``folder`` is or will be.
@@ -24,7 +24,7 @@ def need_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < wanted + SPARE_BYTES:
         raise DiskFull(
-            f"{in_mb(free)} left on the disk of {folder}, {in_mb(wanted + SPARE_BYTES)} wanted: "
+            f"{in_mb(free)} left on the disk of {folder}, {in_mb(wanted + SPARE_BYTES)} needed: "
             "make room, or choose another disk"
         )
 
@@ -38,14 +38,14 @@ def in_mb(size: int) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What a folder takes on the disk, with all in it."""
+    """Bytes that a folder and all in it take on the disk."""
     return sum(_disk_bytes(Path(place, name)) for place, _, names in os.walk(folder) for name in names)
 
 
 def _disk_bytes(path: Path) -> int:
-    """What a file takes on the disk, where it may be sparse."""
+    """Bytes that a file, which may be sparse, takes on the disk."""
     try:
         status = path.stat()
-    except OSError:  # it went away meanwhile
+    except OSError:  # removed meanwhile
         return 0
     return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size

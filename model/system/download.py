@@ -40,14 +40,14 @@ def download(
     advance: Callable[[int], None] = lambda _: None,
     attempts: int = ATTEMPTS,
 ) -> None:
-    """Bring ``remote`` to ``target``, going on where an earlier try stopped.
+    """Download ``remote`` to ``target``, resuming an earlier attempt.
 
-    What has come so far lies beside the target, ending in ``.part``, until its checksum is right. Dropped
+    What has arrived so far lies beside the target, ending in ``.part``, until its checksum is right. Dropped
     connections and 5xx answers are tried again, ``attempts`` times in all with growing pauses; a host that
-    cannot be reached at all is not, so that a machine without network is told at once.
+    cannot be reached at all is not, so that a machine without a network fails at once.
 
     Args:
-        advance: told how many more bytes are here, those of an earlier try first.
+        advance: called with the number of bytes that are new here, those of an earlier attempt first.
 
     Raises:
         WeightsError: unreachable, refused, or not the bytes that were published.
@@ -124,5 +124,5 @@ def _check(remote: RemoteFile, part: Path) -> None:
     if found != remote.sha256:
         part.unlink()
         raise WeightsError(
-            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; it was thrown away"
+            f"{remote.url} gave a file with checksum {found[:8]}, {remote.sha256[:8]} expected; it was deleted"
         )

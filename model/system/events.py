@@ -1,7 +1,7 @@
-"""What happens meanwhile, told to whoever listens: remarks, and how far a long task is. Nothing is printed here.
+"""Events of the engine: notes, and the progress of a long task. Nothing is printed here.
 
-The commands listen and print (`model.system.terminal`); a program that uses the packages hears nothing unless it
-listens. There is one listener a process, since work goes on in threads that are not its callers'.
+The commands listen and print (`model.system.terminal`); a program that uses the packages gets no events unless it
+listens. There is one listener per process, because work goes on in threads that its caller did not start.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Protocol
 
 
 class Progress:
-    """How far a task is.
+    """The progress of one task.
 
     Args:
-        advance: called with the amount that was done since, and a detail to show beside it.
+        advance: called with the amount done since the last call, and a detail to show beside it.
     """
 
     def __init__(self, advance: Callable[[float, str], None]) -> None:
@@ -27,19 +27,19 @@ class Progress:
 
 
 class Listener(Protocol):
-    """Somebody who is told."""
+    """Receives events."""
 
     def note(self, text: str) -> None:
-        """A remark, one sentence."""
+        """One sentence for the user."""
         ...
 
     def progress(self, task: str, total: float, *, unit: str, in_bytes: bool) -> AbstractContextManager[Progress]:
-        """A task of ``total`` units begins; it ends with the block."""
+        """A task of ``total`` units, which lasts as long as the block."""
         ...
 
 
 class Silence:
-    """A listener that keeps everything to itself."""
+    """A listener that ignores every event."""
 
     def note(self, text: str) -> None:
         pass
@@ -59,19 +59,19 @@ _listener: Listener = Silence()
 
 
 def listen(listener: Listener) -> Listener:
-    """From now on ``listener`` is told; returns the one before, to be put back."""
+    """Send events to ``listener`` from now on; returns the one before, to be put back."""
     global _listener
     before, _listener = _listener, listener
     return before
 
 
 def note(text: str) -> None:
-    """Tell one sentence."""
+    """Send one sentence to the listener."""
     _listener.note(text)
 
 
 @contextmanager
 def progress(task: str, total: float, *, unit: str = "", in_bytes: bool = False) -> Iterator[Progress]:
-    """Tell how ``task`` goes on, out of ``total`` ``unit``; with ``in_bytes`` amounts are sizes."""
+    """A task of ``total`` of a ``unit``, whose progress the listener sees; with ``in_bytes`` amounts are sizes."""
     with _listener.progress(task, total, unit=unit, in_bytes=in_bytes) as shown:
         yield shown

@@ -1,4 +1,4 @@
-"""Ctrl-C, met once."""
+"""Ctrl-C, handled once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """The first Ctrl-C ends what is inside, as always; while that comes to its end in good order, others do nothing.
+    """The first Ctrl-C ends what is inside, as always; further ones are ignored while it shuts down in good order.
 
-    A second one would end the ending: threads in the middle of a picture, a record half told.
+    A second one would end the shutting down: threads in the middle of a picture, a record half written.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -26,5 +26,5 @@ def interrupted_once() -> Iterator[None]:
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:  # else the whole process is coming to its end
+        if signal.getsignal(signal.SIGINT) is interrupt:  # else the whole process is ending
             signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Names of files and labels as text that may be shown."""
+"""Names of files and labels as text that can be shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def shown(name: str) -> str:
-    """A file name as text that any terminal and any store takes: bytes that are no UTF-8 become U+FFFD."""
+    """A file name as text that any terminal and any store accepts: bytes that are not UTF-8 become U+FFFD."""
     try:
         raw = os.fsencode(name)
     except UnicodeEncodeError:  # text that was stored, and a locale that has no such letters

@@ -18,10 +18,10 @@ def real_path(path: Path, *, strict: bool = False) -> Path:
 
 
 def expanded(path: Path) -> Path:
-    """With ``~`` as a home folder.
+    """The path with ``~`` replaced by a home folder.
 
     Raises:
-        UsageError: of a user that there is not.
+        UsageError: the home folder of an unknown user.
     """
     try:
         return path.expanduser()
@@ -30,7 +30,7 @@ def expanded(path: Path) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of that name; what others may not look at counts as there."""
+    """Whether anything of that name exists; what this user may not look at counts as existing."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Processes that leave marks of themselves, in names of files or with a collection: whether one still runs."""
+"""Whether a process still runs that left its mark, in a file's name or with a collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 _tokens: set[str] = set()
-"""By which this process knows its own marks: in a container, the one killed before had the same id."""
+"""Tell this process's own marks from those of an earlier one: in a container, that had the same id."""
 
 
 @cache
@@ -28,14 +28,14 @@ def pid_scope() -> str:
 
 
 def new_token() -> str:
-    """For a mark of this process, beside its id."""
+    """A token that makes a mark of this process unique, beside its id."""
     token = secrets.token_hex(4)
     _tokens.add(token)
     return token
 
 
 def forget(token: str) -> None:
-    """From now on a mark with it is of no process that runs."""
+    """Treat a mark with this token as left by a process that has ended."""
     _tokens.discard(token)
 
 
@@ -43,7 +43,7 @@ def is_running(pid: int, token: str) -> bool:
     """Whether the process that left a mark within this `pid_scope` may still run."""
     if pid == os.getpid():
         return token in _tokens
-    if sys.platform == "win32":  # os.kill would end that process, not ask for it
+    if sys.platform == "win32":  # os.kill would end that process
         return True
     try:
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""What every command does alike: errors to exit statuses, notes and progress to stderr.
+"""What all commands share: errors become exit statuses, notes and progress go to stderr.
 
 Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2: wrong use or failure;
 130: interrupted.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 PLAIN_LINE_SECONDS = 10.0
-"""Without a terminal, progress is a line at most this often."""
+"""Without a terminal, progress is one line at most this often."""
 
 
 class NothingFoundError(Exception):
@@ -38,7 +38,7 @@ class NothingFoundError(Exception):
 
 
 def note(text: str) -> None:
-    """One line on stderr, that no name in it can break; where nobody reads that any more, the work goes on."""
+    """One line on stderr, which no name in it can break; if nobody reads stderr any more, the work goes on."""
     line = "".join(c if unicodedata.category(c) != "Cc" else c.encode("unicode_escape").decode() for c in text)
     with suppress(BrokenPipeError):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
@@ -55,7 +55,7 @@ class Terminal:
 
 
 def path(text: str) -> Path:
-    """What a path on the command line must be: an empty one, as of a variable that is not set, would be this folder."""
+    """Parse a path. An empty one, as from a variable that is not set, would mean this folder, and is refused."""
     if not text:
         raise typer.BadParameter("an empty path: is a variable not set?")
     return Path(text)
@@ -72,13 +72,13 @@ def tell_version(wanted: bool) -> None:
 
 
 def make_app(purpose: str) -> typer.Typer:
-    """An empty Typer app, alike for all three commands. ``purpose``: the first line of its help."""
+    """An empty Typer app, set up like those of the other commands. ``purpose``: the first line of its help."""
     app = typer.Typer(help=purpose, no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
     def common(
         version: Annotated[
-            bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Tell the version.")
+            bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Show the version.")
         ] = False,
     ) -> None:
         pass
@@ -91,8 +91,8 @@ def run_cli(app: Callable[..., object]) -> None:
     events.listen(Terminal())
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("wordsight").setLevel(logging.INFO)
-    warnings.simplefilter("ignore")  # of the libraries, to their callers: not the user's business
-    for stream in (sys.stdout, sys.stderr):  # where the locale has no such letter, it is spelt out
+    warnings.simplefilter("ignore")  # addressed to programmers, not to users
+    for stream in (sys.stdout, sys.stderr):  # a letter that the locale lacks is escaped
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if sys.stdout is None:
@@ -111,7 +111,7 @@ def run_cli(app: Callable[..., object]) -> None:
 
 @contextmanager
 def results() -> Iterator[None]:
-    """Around everything written to stdout: a reader that has seen enough closes the pipe, which is no failure."""
+    """Wrap all writing to stdout: a reader that has seen enough closes the pipe, which is no failure."""
     try:
         yield
         sys.stdout.flush()
@@ -124,7 +124,7 @@ def results() -> Iterator[None]:
 
 
 def write_json(records: Iterable[Mapping[str, Any]]) -> None:
-    """One object a line on stdout; a letter that the locale does not have is escaped as JSON does."""
+    """One object a line on stdout; a letter that the locale lacks is escaped as in JSON."""
     escaped = codecs.lookup(sys.stdout.encoding).name != "utf-8"
     with results():
         sys.stdout.writelines(json.dumps(record, ensure_ascii=escaped) + "\n" for record in records)

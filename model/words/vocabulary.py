@@ -15,7 +15,7 @@ VERSION = 2
 
 MIN_LETTERS = 3
 
-LEAST_CONCRETE = {"noun": 2.0, "also an adverb": 3.5, "in no dictionary": 2.9, "an activity": 3.0}
+MIN_CONCRETENESS = {"noun": 2.0, "also an adverb": 3.5, "in no dictionary": 2.9, "an activity": 3.0}
 """How concrete a word must be, from 1 (idea) to 5 (thing) as people judged it, to be a tag, by what it is.
 
 Brysbaert, Warriner and Kuperman 2014, "Concreteness ratings for 40 thousand generally known English word
@@ -82,12 +82,12 @@ def _is_tag(word: str, rank: int, known: Container[str], concreteness: Mapping[s
     if not kind:
         return False
     if rating is not None:
-        return rating >= LEAST_CONCRETE[kind]
+        return rating >= MIN_CONCRETENESS[kind]
     return kind == "noun" and rank >= RATED_RANK and not _is_plural(word, known)
 
 
 def _kind(word: str) -> str:
-    """What the word is, a key of `LEAST_CONCRETE`; empty for what is no tag."""
+    """What the word is, a key of `MIN_CONCRETENESS`; empty for what is no tag."""
     from lemminflect import getAllLemmas
 
     readings = getAllLemmas(word)

@@ -64,16 +64,16 @@ def test_the_folders_move_with_their_variables(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_replaced_file_has_the_new_content_and_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "below" / "facts.json"
+    path = tmp_path / "below" / "record.json"
     for content in (b"old", b"new"):
         with replace_file(path) as file:
             file.write(content)
         assert path.read_bytes() == content
-    assert [entry.name for entry in path.parent.iterdir()] == ["facts.json"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
 
 
 def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "facts.json"
+    path = tmp_path / "record.json"
     path.write_bytes(b"old")
     with replace_file(path) as file:
         file.write(b"new")
@@ -83,7 +83,7 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("error", [SomeError, KeyboardInterrupt])
 def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path, error: type[BaseException]) -> None:
-    path = tmp_path / "facts.json"
+    path = tmp_path / "record.json"
     path.write_bytes(b"old")
 
     def write_half() -> None:
@@ -182,7 +182,7 @@ with atomic.replace_dir(Path({str(path)!r})) as new:
     assert [entry.name for entry in tmp_path.iterdir()] == ["shard"]
 
 
-def test_the_size_of_a_folder_that_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_a_folder_that_changes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(bytes(9000))
@@ -208,38 +208,38 @@ def test_a_home_folder_of_nobody_is_the_users_mistake(monkeypatch: pytest.Monkey
 def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path, dead_pid: int) -> None:
     folder, file = (
         tmp_path / f".one.{pid_scope()}-{dead_pid}-0badcafe.tmp",
-        tmp_path / f".facts.{pid_scope()}-{dead_pid}-0badcafe.tmp",
+        tmp_path / f".record.{pid_scope()}-{dead_pid}-0badcafe.tmp",
     )
     folder.mkdir()
     (folder / "half").write_text("half")
     file.write_text("half")
-    with replace_file(tmp_path / "facts"):
+    with replace_file(tmp_path / "record"):
         pass
     assert folder.exists()  # another name's: none of this writer's business
     assert not file.exists()
     with new_dir(tmp_path / "one"):
         pass
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["facts", "one"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["one", "record"]
 
 
 def test_a_writer_that_was_killed_under_this_process_id_is_swept_too(tmp_path: Path) -> None:
     """In a container every start has the same id."""
-    left = tmp_path / f".facts.{pid_scope()}-{os.getpid()}-0badcafe.tmp"
+    left = tmp_path / f".record.{pid_scope()}-{os.getpid()}-0badcafe.tmp"
     left.write_text("half")
-    with replace_file(tmp_path / "facts"):
+    with replace_file(tmp_path / "record"):
         pass
     assert not left.exists()
 
 
 def test_what_living_writers_have_open_is_not_swept(tmp_path: Path) -> None:
-    other = tmp_path / f".facts.{pid_scope()}-{os.getppid()}-0badcafe.tmp"
+    other = tmp_path / f".record.{pid_scope()}-{os.getppid()}-0badcafe.tmp"
     other.write_text("being written")
-    with replace_file(tmp_path / "facts") as first:
+    with replace_file(tmp_path / "record") as first:
         first.write(b"first")
-        with replace_file(tmp_path / "facts") as second:
+        with replace_file(tmp_path / "record") as second:
             second.write(b"second")
     assert other.exists()
-    assert (tmp_path / "facts").read_bytes() == b"first"
+    assert (tmp_path / "record").read_bytes() == b"first"
 
 
 def test_containers_of_one_host_name_know_their_own_processes_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,12 +255,12 @@ def test_containers_of_one_host_name_know_their_own_processes_only(monkeypatch: 
 
 
 def test_what_another_machine_writes_is_left_alone_for_a_day(tmp_path: Path, dead_pid: int) -> None:
-    young, old = (tmp_path / f".facts.0badcafe-{dead_pid}-{number}.tmp" for number in (1, 2))
+    young, old = (tmp_path / f".record.0badcafe-{dead_pid}-{number}.tmp" for number in (1, 2))
     for path in (young, old):
         path.write_text("of another container, which has a process of that number")
     long_ago = time.time() - FORGOTTEN_SECONDS - 10
     os.utime(old, (long_ago, long_ago))
-    with replace_file(tmp_path / "facts"):
+    with replace_file(tmp_path / "record"):
         pass
     assert (young.exists(), old.exists()) == (True, False)
 
@@ -283,19 +283,19 @@ def test_a_folder_is_gone_under_its_name_before_its_files_go(tmp_path: Path, mon
 
 def test_files_that_only_look_alike_are_left_alone(tmp_path: Path, dead_pid: int) -> None:
     names = [
-        "facts.tmp",
-        f"facts.{pid_scope()}-{dead_pid}-0badcafe.tmp",
-        f".factsheet.{pid_scope()}-{dead_pid}-0badcafe.tmp",
-        ".facts.x.tmp",
+        "record.tmp",
+        f"record.{pid_scope()}-{dead_pid}-0badcafe.tmp",
+        f".recordheet.{pid_scope()}-{dead_pid}-0badcafe.tmp",
+        ".record.x.tmp",
     ]
     for name in names:
         (tmp_path / name).write_text("mine")
-    with replace_file(tmp_path / "facts"):
+    with replace_file(tmp_path / "record"):
         pass
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "facts"])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "record"])
 
 
-def test_too_little_space_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_refused_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
     def usage(path: Path) -> Usage:
@@ -315,16 +315,16 @@ def test_space_is_asked_of_the_real_disk(tmp_path: Path) -> None:
         need_space(tmp_path, 1 << 60)
 
 
-def test_sizes_are_told_as_people_read_them() -> None:
+def test_sizes_are_written_as_people_read_them() -> None:
     assert in_mb(553_433_881) == "528 MB"
     assert in_mb(1_500_000) == "1.4 MB"
 
 
 def test_an_error_of_the_system_names_the_folder_and_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="WORDSIGHT_CACHE") as told, cache_errors(tmp_path / "c"):
+    with pytest.raises(CacheError, match="WORDSIGHT_CACHE") as raised, cache_errors(tmp_path / "c"):
         (tmp_path / "c").read_text()
-    assert str(tmp_path / "c") in str(told.value)
-    assert "No such file" in str(told.value)
+    assert str(tmp_path / "c") in str(raised.value)
+    assert "No such file" in str(raised.value)
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def unusable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unusable_cache")
-def test_an_unusable_cache_is_told_by_words_and_encoders_alike() -> None:
+def test_words_and_encoders_both_say_that_the_cache_is_unusable() -> None:
     with pytest.raises(CacheError, match=r"cannot use the cache at .*file/cache.*: Not a directory"):
         open_words(BUNDLED.words)
     with pytest.raises(CacheError, match=r"cannot use the cache at .*file/cache.*: Not a directory"):

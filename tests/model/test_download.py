@@ -1,4 +1,4 @@
-"""Downloads against a real HTTP server on this machine that can be told to misbehave."""
+"""Downloads against a real HTTP server on this machine that can be made to misbehave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from model.errors import CacheError, DiskFull, WeightsError
-from model.system import cache, download
+from model.system import download
+from model.system.disk import SPARE_BYTES
 from model.system.download import RemoteFile
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
@@ -49,13 +50,13 @@ class Server:
 
 
 class Handler(BaseHTTPRequestHandler):
-    told: Server
+    server_state: Server
 
     def do_GET(self) -> None:
-        told, asked = self.told, self.headers.get("Range")
-        told.ranges_asked.append(asked)
-        answer = told.plan.pop(0) if told.plan else Answer()
-        body, status = told.content, answer.status
+        state, asked = self.server_state, self.headers.get("Range")
+        state.ranges_asked.append(asked)
+        answer = state.plan.pop(0) if state.plan else Answer()
+        body, status = state.content, answer.status
         if status != 200:
             body = b"sorry"
         elif asked and answer.ranges:
@@ -70,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         if answer.endless:
             while True:
                 self.wfile.write(b"\0" * 65_536)
-                told.sent += 65_536
+                state.sent += 65_536
         self.wfile.write(body[: answer.cut])
 
     def log_message(self, *args: object) -> None:
@@ -87,11 +88,11 @@ class QuietServer(ThreadingHTTPServer):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with QuietServer(("127.0.0.1", 0), Handler) as listening:
-        told = Server(f"http://127.0.0.1:{listening.server_port}")
-        listening.RequestHandlerClass = type("Told", (Handler,), {"told": told})
+        state = Server(f"http://127.0.0.1:{listening.server_port}")
+        listening.RequestHandlerClass = type("Bound", (Handler,), {"server_state": state})
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield told
+        yield state
         listening.shutdown()
         thread.join()
 
@@ -121,9 +122,9 @@ def left_in(target: Path) -> list[str]:
 
 def fetch(server: Server, target: Path, **options: int) -> int:
     """Download, and return what the progress adds up to."""
-    told: list[int] = []
-    download.download(server.remote, target, advance=told.append, **options)
-    return sum(told)
+    counted: list[int] = []
+    download.download(server.remote, target, advance=counted.append, **options)
+    return sum(counted)
 
 
 def test_a_whole_file_comes_with_its_progress_and_nothing_else(server: Server, target: Path) -> None:
@@ -175,7 +176,7 @@ def test_a_part_that_is_not_ours_is_thrown_away_and_the_next_try_succeeds(
 ) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(left)
-    with pytest.raises(WeightsError, match="thrown away"):
+    with pytest.raises(WeightsError, match="deleted"):
         fetch(server, target)
     assert left_in(target) == []
     assert fetch(server, target) == len(CONTENT)
@@ -195,7 +196,7 @@ def test_a_part_longer_than_what_the_server_has_does_not_block_for_ever(server: 
 
 
 @pytest.mark.parametrize("status", [404, 403, 401])
-def test_a_refusal_is_told_at_once(server: Server, target: Path, status: int, pauses: list[float]) -> None:
+def test_a_refusal_is_reported_at_once(server: Server, target: Path, status: int, pauses: list[float]) -> None:
     server.plan = [Answer(status=status)]
     with pytest.raises(WeightsError, match=rf"weights\.pth answers {status}"):
         fetch(server, target)
@@ -224,7 +225,7 @@ def test_a_server_that_stays_in_trouble_is_given_up(server: Server, target: Path
 
 def test_other_bytes_than_published_are_thrown_away(server: Server, target: Path) -> None:
     server.content = b"x" * len(CONTENT)
-    with pytest.raises(WeightsError, match=r"gave a file with checksum .*thrown away"):
+    with pytest.raises(WeightsError, match=r"gave a file with checksum .*deleted"):
         fetch(server, target)
     assert left_in(target) == []
 
@@ -232,7 +233,7 @@ def test_other_bytes_than_published_are_thrown_away(server: Server, target: Path
 @pytest.mark.timeout(30)
 def test_an_endless_answer_is_cut_off(server: Server, target: Path) -> None:
     server.plan = [Answer(endless=True)]
-    with pytest.raises(WeightsError, match="thrown away"):
+    with pytest.raises(WeightsError, match="deleted"):
         fetch(server, target)
     assert left_in(target) == []
     time.sleep(0.05)
@@ -248,7 +249,7 @@ def test_redirects_are_followed(server: Server, target: Path) -> None:
     assert target.read_bytes() == CONTENT
 
 
-def test_a_closed_port_is_told_at_once(server: Server, target: Path, pauses: list[float]) -> None:
+def test_a_closed_port_is_reported_at_once(server: Server, target: Path, pauses: list[float]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -278,10 +279,10 @@ def test_an_older_file_stays_until_the_new_one_is_right(server: Server, target: 
     assert target.read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(
+def test_a_full_disk_is_reported_before_anything_is_fetched(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = SimpleNamespace(free=cache.SPARE_BYTES + len(CONTENT) - 1)
+    usage = SimpleNamespace(free=SPARE_BYTES + len(CONTENT) - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(DiskFull):
         fetch(server, target)

@@ -113,12 +113,12 @@ def test_a_text_of_many_blocks_is_one_set_in_the_files_order(tmp_path: Path, mon
     rng = np.random.default_rng(0)
     lines = {f"word{i}": rng.normal(size=3).round(5).tolist() for i in range(5000)}
     source = zipped(tmp_path / "small.zip", text_of(lines))
-    told: list[int] = []
-    install_words(SMALL, source, sha256_file(source), told.append)
+    read: list[int] = []
+    install_words(SMALL, source, sha256_file(source), read.append)
     words = open_words("small")
     assert list(words.iterate()) == list(lines)
     assert np.allclose(words.vectors[4321], unit(lines["word4321"]), atol=1e-6)
-    assert sum(told) == SMALL.size(source) == len(text_of(lines))
+    assert sum(read) == SMALL.size(source) == len(text_of(lines))
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -142,7 +142,7 @@ def test_a_last_line_without_an_end_and_windows_line_ends_are_read(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         pytest.param(b"", "small.txt", id="empty"),
         pytest.param(b"dog 1 0\ncat 0 1\n", "no GloVe text of 3 numbers", id="too-narrow"),
@@ -159,11 +159,11 @@ def test_a_last_line_without_an_end_and_windows_line_ends_are_read(tmp_path: Pat
 )
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_text_that_is_no_glove_is_refused_and_leaves_nothing(
-    tmp_path: Path, own_cache: Path, data: bytes, told: str
+    tmp_path: Path, own_cache: Path, data: bytes, message: str
 ) -> None:
     source = tmp_path / "small.txt"
     source.write_bytes(data)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         install(source)
     assert [path for path in own_cache.rglob("*") if path.is_file()] == []
     assert installed_words(SMALL) is None

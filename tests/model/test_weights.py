@@ -38,8 +38,8 @@ def lite0(encoder: Encoder) -> Exported:
 # Which weights
 
 
-def refused(weights: Path, told: str, folder: Path, *, sha256: str = "") -> None:
-    with pytest.raises(WeightsError, match=told):
+def refused(weights: Path, message: str, folder: Path, *, sha256: str = "") -> None:
+    with pytest.raises(WeightsError, match=message):
         export(LITE0, weights, sha256 or sha256_file(weights), folder / "exported")
     assert not [path for path in folder.rglob("*") if path.name.startswith((".exported", "exported"))]
 

@@ -254,7 +254,7 @@ def test_a_file_with_something_behind_is_refused(folder: Path) -> None:
     ],
     ids=["no-width", "no-number", "no-words", "no-object"],
 )
-def test_facts_that_say_nonsense_are_refused(folder: Path, damage: Callable[[dict], object]) -> None:
+def test_metadata_that_says_nonsense_are_refused(folder: Path, damage: Callable[[dict], object]) -> None:
     metadata = json.loads((folder / layout.METADATA_FILE).read_text())
     (folder / layout.METADATA_FILE).write_text(json.dumps(damage(metadata)))
     with pytest.raises(WeightsError, match="incomplete"):
