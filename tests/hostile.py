@@ -176,7 +176,7 @@ def _bombs(hostile: Hostile) -> None:
     add("huge.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;")
     add("huge.bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0))
     add("huge.ppm", b"P6 999999999 999999999 255\n" + b"x" * 100)
-    add("scans.jpg", scans_bomb(4000, 3000))
+    add("scans.jpg", scans_bomb(4000, 12_000))
     text = _chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(200 << 20), 9)[: 1 << 20])
     hostile.either.add(hostile.write("bombs/text.png", (png := picture(7))[:33] + text + png[33:]))
 

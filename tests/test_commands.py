@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -115,12 +114,10 @@ def test_without_network_the_bundled_pair_is_used_and_that_is_said_once(
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed.getsockname()[1]}")
     shutil.copytree(tags_store, tmp_path / "store")
     shutil.copytree(originals / "cat", tmp_path / "few" / "cat")
-    started = time.monotonic()
     ran = command("ingest", "run", tmp_path / "few")
     assert ran.status == 0
     assert ran.err.count("going on with the bundled") == 1
     assert "528 MB" in ran.err
-    assert time.monotonic() - started < 60
     again = command("ingest", "run", tmp_path / "few")
     assert "bundled" not in again.err
 

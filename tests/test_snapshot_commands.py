@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,7 @@ from PIL import Image
 
 from ingest.cli import app as ingest_app
 from query.cli import app as query_app
-from tests.commands import SCRIPTS, Ran, asked, command, refused
+from tests.commands import Ran, asked, command, refused
 from tests.photographs import sample
 from tests.snapshots import signed
 
@@ -225,25 +222,6 @@ def test_options_out_of_range_are_refused(place: Path, tmp_path: Path) -> None:
         assert "Invalid value" in ran.err
     refused(asked(ingest_app, "export", tmp_path / "s", "--collection", "absent"), "no collection 'absent'")
     assert not list(tmp_path.glob("**/s*"))
-
-
-def test_a_killed_export_leaves_the_old_snapshot_whole(place: Path, tmp_path: Path) -> None:
-    snapshot = tmp_path / "out" / "s"
-    started = time.monotonic()
-    assert command("ingest", "export", snapshot, "--seed", "1").status == 0
-    whole = time.monotonic() - started
-    random.seed(3)
-    met = 0
-    for _ in range(4):
-        process = subprocess.Popen([SCRIPTS / "ingest", "export", snapshot, "--seed", "2"], stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.3, 1.0) * whole)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        met += len(list(snapshot.parent.iterdir())) > 1
-        assert asked(ingest_app, "verify", snapshot).status == 0
-    assert met  # at least once it was in the middle
-    assert command("ingest", "export", snapshot, "--seed", "3").status == 0
-    assert [path.name for path in snapshot.parent.iterdir()] == ["s"]
 
 
 def test_a_disk_that_gets_full_leaves_the_old_snapshot_whole(place: Path, tmp_path: Path) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
-from tests.commands import SCRIPTS, command, refused
+from tests.commands import command, refused
 from tests.kills import small_pictures
+from tests.staged import UPSERT, Held, Moment
 
 PICTURES = 20
+CREATE = "ingest.stores.embedded:EmbeddedStore.create"
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +30,20 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
     return place
 
 
-def test_two_first_ingests_at_once_one_is_told_and_the_other_completes(
+def test_two_first_ingests_at_once_one_is_refused_and_the_other_completes(
     made: Path, tags_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tags_store, tmp_path / "store")
-    words = [SCRIPTS / "ingest", "run", made / "photos", "--offline", "--projection", "conse"]
-    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=200)[1] for process in both]
-    ended = sorted(zip([process.returncode for process in both], told, strict=True))
-    assert [status for status, _ in ended] in ([0, 2], [0, 0]), told
-    if ended[1][0] == 2:  # else one had ended before the other came so far
-        assert "collection 'photos' is being written by another process: wait until that ends" in ended[1][1]
-    assert not any("Traceback" in text for text in told)
+    words: list[str | Path] = ["ingest", "run", made / "photos", "--offline", "--projection", "conse"]
+    with (
+        Held(words, Moment(CREATE, "before"), tmp_path) as first,
+        Held(words, Moment(CREATE, "after"), tmp_path) as other,
+    ):
+        first.go_on()  # neither saw a collection when it began
+        assert first.end() == 2
+        other.go_on()
+        assert other.end() == 0
+    assert "collection 'photos' is being written by another process: wait until that ends" in first.said
     with EmbeddedStore(tmp_path / "store").open("photos") as collection:
         assert collection.count() == PICTURES
 
@@ -97,17 +100,12 @@ def test_a_read_only_store_is_not_asked_and_the_way_out_is_told(made: Path, tmp_
 def test_a_store_moved_away_under_a_running_ingest_ends_it_with_a_sentence(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "store", tmp_path / "store")
     more = small_pictures(tmp_path / "more", 130)
-    words = [SCRIPTS / "ingest", "run", more, "--offline", "--projection", "conse"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    record = tmp_path / "store/collections/more/collection.json"
-    while not record.exists() and process.poll() is None:
-        time.sleep(0.01)
-    (tmp_path / "store").rename(tmp_path / "moved")
-    told = process.communicate(timeout=200)[1]
-    assert process.returncode == 2, told
-    assert "Traceback" not in told
-    assert told.splitlines()[-1].startswith("error: "), told
-    assert "--store names the new place" in told
+    with Held(["ingest", "run", more, "--offline", "--projection", "conse"], Moment(UPSERT, "after"), tmp_path) as run:
+        (tmp_path / "store").rename(tmp_path / "moved")
+        run.go_on()
+        assert run.end() == 2
+    assert run.said.splitlines()[-1].startswith("error: "), run.said
+    assert "--store names the new place" in run.said
     assert EmbeddedStore(tmp_path / "store").names() == [], "nothing may be made under the old name"
     assert command("ingest", "run", more, "--offline", "--store", tmp_path / "moved").status == 0
     with EmbeddedStore(tmp_path / "moved").open("more") as collection:
