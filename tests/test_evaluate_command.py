@@ -27,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``photos``: three labels to learn and a label of one picture; ``others``: a label that is not there."""
     pytest.importorskip("skimage")
     pytest.importorskip("sklearn")
-    place = tmp_path_factory.mktemp("judged")
+    place = tmp_path_factory.mktemp("evaluated")
     originals = sample(place / "originals")
     labelled_folder(place / "photos", originals, ("cat", "coffee", "rocket"), EACH)
     (place / "photos" / "flower").mkdir()

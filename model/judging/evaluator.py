@@ -86,13 +86,7 @@ def evaluate(
         encoder, words = made_for.encoder, made_for.words
     pair = choose_pair(encoder, words, offline=offline)
     opened, vectors = open_encoder(pair.encoder, device=device), open_words(pair.words)
-    for projection in given.values():
-        projection.check(
-            opened.spec.name, opened.sha256, vectors.name, vectors.sha256, widths=(opened.spec.width, vectors.width)
-        )
-    for name in projections:
-        if name in BUILT_KINDS and name != DocumentProjection.kind:
-            need_classifier(opened)  # before the pictures are encoded
+    _check_models(projections, given, opened, vectors)
     pictures = _Pictures.read(settings, opened, vectors, stored)
     scorer = Scorer(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
     evaluations = []
@@ -103,6 +97,22 @@ def evaluate(
         with progress(f"evaluating {name}", len(pictures.samples), unit="pictures") as shown:
             evaluations.append(scorer.evaluate(Path(name).name, projection, shown.advance))
     return evaluations
+
+
+def _check_models(
+    projections: Sequence[str], given: Mapping[str, Projection], encoder: Encoder, words: TextSpace
+) -> None:
+    """Before the pictures are encoded: that every projection is for these models, or can be built for them.
+
+    Raises:
+        ProjectionError: a file is for others. UsageError: a kind needs a classifier, which the encoder does not have.
+    """
+    widths = (encoder.spec.width, words.width)
+    for name in projections:
+        if name in given:
+            given[name].check(encoder.spec.name, encoder.sha256, words.name, words.sha256, widths=widths)
+        elif name != DocumentProjection.kind:
+            need_classifier(encoder)
 
 
 @dataclass(frozen=True)

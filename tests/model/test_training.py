@@ -59,7 +59,7 @@ def classifier(width: int = 40, classes: int = 1000) -> Classifier:
     )
 
 
-def taught(data: Labelled, words: Words, recipe: Recipe, **more: Any) -> Projection:
+def trained_on(data: Labelled, words: Words, recipe: Recipe, **more: Any) -> Projection:
     return train(data, words, HEADER, classifier(data.features.shape[1]), recipe=recipe, **more)
 
 
@@ -215,7 +215,7 @@ def test_numbers_that_are_none_hit_nothing() -> None:
 
 @pytest.fixture(scope="module", params=[DocumentRecipe(epochs=30), BestRecipe()], ids=["document", "best"])
 def learnt(request: pytest.FixtureRequest, words: Words) -> Projection:
-    return taught(separable(), words, request.param)
+    return trained_on(separable(), words, request.param)
 
 
 def test_what_can_be_told_apart_is_learnt(learnt: Projection) -> None:
@@ -238,7 +238,7 @@ def test_labels_that_say_nothing_about_the_pictures_are_not_learnt(words: Words)
     """The pictures held back are indeed held back: noise is known by heart, but only where it was seen."""
     data = separable(each=40, width=400)
     shuffled = replace(data, labels=list(np.random.default_rng(1).permutation(data.labels)))
-    figures = taught(shuffled, words, DocumentRecipe(epochs=30)).header.figures
+    figures = trained_on(shuffled, words, DocumentRecipe(epochs=30)).header.figures
     assert figures["test"]["1"] < 40 < figures["train"]["1"]
 
 
@@ -261,7 +261,7 @@ def test_the_same_seed_gives_the_same_tensors_and_another_others(words: Words) -
     runs = []
     for seed in (5, 5, 6):
         torch.rand(1)  # whatever was drawn before
-        runs.append(taught(data, words, DocumentRecipe(epochs=3, seed=seed)))
+        runs.append(trained_on(data, words, DocumentRecipe(epochs=3, seed=seed)))
     first, again, other = runs
     for name, tensor in first.tensors.items():
         assert np.array_equal(tensor, again.tensors[name]), name
@@ -279,24 +279,24 @@ def test_training_leaves_torchs_own_dice_alone(words: Words) -> None:
     torch.manual_seed(1)
     wanted = torch.rand(3)
     torch.manual_seed(1)
-    taught(separable(ANIMALS[:2], each=10), words, DocumentRecipe(epochs=1))
+    trained_on(separable(ANIMALS[:2], each=10), words, DocumentRecipe(epochs=1))
     assert torch.equal(torch.rand(3), wanted)
 
 
 def test_only_learnable_labels_are_trained_on(words: Words) -> None:
     data = separable((*ANIMALS[:3], "qwxyzzy", "2019"), each=12)
-    document = taught(data, words, DocumentRecipe(epochs=2))
+    document = trained_on(data, words, DocumentRecipe(epochs=2))
     assert list(document.header.labels) == sorted(ANIMALS[:3])
 
 
 def test_nothing_to_learn_from_says_what_was_found(words: Words) -> None:
     with pytest.raises(DatasetError, match=r"with 10 pictures each.*labels found: 3, pictures with one: 27"):
-        taught(separable(ANIMALS[:3], each=9), words, BestRecipe())
+        trained_on(separable(ANIMALS[:3], each=9), words, BestRecipe())
 
 
 def test_each_epoch_reports_a_loss_that_falls(words: Words) -> None:
     steps: list[str] = []
-    taught(separable(each=12), words, DocumentRecipe(epochs=12), on_step=steps.append)
+    trained_on(separable(each=12), words, DocumentRecipe(epochs=12), on_step=steps.append)
     losses = [float(line.split(",")[0].removeprefix("loss ")) for line in steps]
     assert all("test hit@2" in line for line in steps)
     assert len(losses) == 12
@@ -318,7 +318,7 @@ def test_early_stopping_ends_the_training_and_keeps_the_best_epoch(words: Words)
     noise = separable(each=12)
     shuffled = replace(noise, labels=list(np.random.default_rng(1).permutation(noise.labels)))
     steps: list[str] = []
-    stopped = taught(shuffled, words, DocumentRecipe(epochs=60, patience=3), on_step=steps.append)
+    stopped = trained_on(shuffled, words, DocumentRecipe(epochs=60, patience=3), on_step=steps.append)
     assert 4 <= len(steps) < 60
     assert stopped.header.recipe["patience"] == 3
 
@@ -327,7 +327,7 @@ def test_early_stopping_ends_the_training_and_keeps_the_best_epoch(words: Words)
 
 
 def test_the_best_recipe_gives_the_same_file_each_time(words: Words) -> None:
-    first, again = (taught(separable(ANIMALS[:3], each=12), words, BestRecipe()) for _ in range(2))
+    first, again = (trained_on(separable(ANIMALS[:3], each=12), words, BestRecipe()) for _ in range(2))
     for name, tensor in first.tensors.items():
         assert np.array_equal(tensor, again.tensors[name]), name
 
@@ -340,8 +340,8 @@ def test_what_was_never_trained_is_left_to_the_classes(words: Words) -> None:
     for row, label in enumerate((*ANIMALS, "piano")):  # classes that the encoder knows, as it would of ImageNet
         last.weight[row] = data.features[[own == label for own in data.labels]].mean(axis=0) / 10
     seen = np.flatnonzero(~piano)
-    taught_on = Labelled(data.features[seen], [data.labels[i] for i in seen], [data.sha256[i] for i in seen])
-    best = train(taught_on, words, HEADER, last, recipe=BestRecipe())
+    seen_only = Labelled(data.features[seen], [data.labels[i] for i in seen], [data.sha256[i] for i in seen])
+    best = train(seen_only, words, HEADER, last, recipe=BestRecipe())
     sure = [
         best.tag_evidence(features).named.get(label, 0.0)
         for features, label in zip(data.features, data.labels, strict=True)
@@ -382,7 +382,7 @@ def test_the_best_recipe_needs_a_classifier_and_the_documents_does_not(words: Wo
 
 
 def test_two_labels_are_enough(words: Words) -> None:
-    best = taught(separable(ANIMALS[:2], each=10), words, BestRecipe())
+    best = trained_on(separable(ANIMALS[:2], each=10), words, BestRecipe())
     assert best.header.figures["train"]["1"] == 100
     assert np.isfinite(best.tensors["gate"]).all()
 

@@ -22,7 +22,7 @@ CALIBRATION_SHARE = 0.25
 
 NEWTON_STEPS = 30
 PRIOR = 1e-3
-"""Added to the diagonal of the calibration's curvature, so that labels that are told apart perfectly stay finite."""
+"""Added to the diagonal of the calibration's curvature: the gate stays finite where the margins separate perfectly."""
 
 
 @dataclass(frozen=True)
