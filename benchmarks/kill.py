@@ -58,12 +58,12 @@ def killed_after(words: Sequence[str | Path], env: dict[str, str], seconds: floa
     """Start a command and kill it; whether it was still running then."""
     process = subprocess.Popen(_of(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
     try:
-        told = process.communicate(timeout=seconds)[1]
+        said = process.communicate(timeout=seconds)[1]
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         return True
-    assert process.returncode == 0, told
+    assert process.returncode == 0, said
     return False
 
 

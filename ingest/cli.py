@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from ingest import report
-from ingest.options import ApiKey, CollectionName, Json, MaxMegapixels, MaxSeconds, StoreDir, Url
-from ingest.stores import choose_collection, none_yet, open_store
+from ingest.options import CollectionName, Json, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
+from ingest.stores import choose_collection, none_yet
 from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model.encoders import DEFAULT_MAX_SECONDS
@@ -32,8 +32,10 @@ WantedProjection = Annotated[
 
 
 @app.command()
+@takes_records
 def run(
     folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER", parser=terminal.path)],
+    *,
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
     ] = "",
@@ -60,9 +62,7 @@ def run(
         int,
         typer.Option("--poll", min=1, help="With --watch, look every so many seconds in any case."),
     ] = DEFAULT_POLL_SECONDS,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """Embed a folder of pictures; run again, only what changed."""
     from ingest.collection import Options
@@ -81,7 +81,7 @@ def run(
         device=device,
         quantize=quantize,
     )
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         if watch:
             done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
         else:
@@ -92,24 +92,25 @@ def run(
 
 
 @app.command()
+@takes_records
 def reproject(
+    *,
     collection: CollectionName = "",
     projection: WantedProjection = AUTO,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """New semantic vectors from the stored visual ones, by a projection trained anew or given; opens no picture."""
     from ingest.pipeline import reproject as reproject_collection
 
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         reproject_collection(opened, choose_collection(opened, collection), projection)
 
 
 @app.command()
-def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: ApiKey = "") -> None:
+@takes_records
+def status(*, json: Json = False, place: StoreOptions) -> None:
     """The collections: pictures, labels, encoder, words, projection, where, how big."""
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         rows = report.status_rows(opened)
         if json:
             terminal.write_json(rows)
@@ -120,7 +121,9 @@ def status(json: Json = False, store: StoreDir = None, url: Url = "", api_key: A
 
 
 @app.command()
+@takes_records
 def failures(
+    *,
     collection: CollectionName = "",
     retry: Annotated[
         bool, typer.Option("--retry", help="Try these files again first, and touch no other picture.")
@@ -128,16 +131,14 @@ def failures(
     max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
     json: Json = False,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """The files that could not be indexed, and why."""
     from ingest.collection import Options
     from ingest.pipeline import retry_failures
 
     options = Options(max_megapixels=max_megapixels, max_seconds=max_seconds)
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         for name in report.names_of(opened, collection) if retry else ():
             report.note_run(retry_failures(opened, name, options))
         rows = report.failure_rows(opened, collection)
@@ -150,15 +151,15 @@ def failures(
 
 
 @app.command()
+@takes_records
 def drop(
     collection: Annotated[str, typer.Argument(help="The collection to remove.", metavar="COLLECTION")],
+    *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """Remove a collection; the pictures themselves are not touched."""
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         pictures = opened.summary(collection).points
         if not yes and not sys.stdin.isatty():
             raise UsageError(f"{collection!r} holds {pictures} pictures: --yes removes it without asking")
@@ -169,6 +170,7 @@ def drop(
 
 
 @app.command()
+@takes_records
 def export(
     folder: Annotated[
         Path,
@@ -176,6 +178,7 @@ def export(
             help="The snapshot's folder; an older snapshot is replaced.", metavar="FOLDER", parser=terminal.path
         ),
     ],
+    *,
     collection: CollectionName = "",
     trees: Annotated[
         int | None,
@@ -190,36 +193,34 @@ def export(
     ] = False,
     with_thumbnails: Annotated[bool, typer.Option("--with-thumbnails", help="Include thumbnails.")] = False,
     with_pictures: Annotated[bool, typer.Option("--with-pictures", help="Include the pictures themselves.")] = False,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """Write a collection to files that can be queried anywhere: `query ... --snapshot FOLDER`."""
     from ingest.pipeline import ExportOptions, export_collection
 
     options = ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
-    with open_store(store, url, api_key) as opened:
+    with place.open() as opened:
         name = choose_collection(opened, collection)
         report.note_export(export_collection(opened, name, folder, options), folder)
 
 
 @app.command()
+@takes_records
 def verify(
     folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER", parser=terminal.path)],
+    *,
     against_collection: Annotated[
         str, typer.Option("--against-collection", help="Compare with this live collection too.")
     ] = "",
     json: Json = False,
-    store: StoreDir = None,
-    url: Url = "",
-    api_key: ApiKey = "",
+    place: StoreOptions,
 ) -> None:
     """Check that a snapshot is complete, finds what is near, and answers as the collection does."""
     from ingest.stores.snapshot import SnapshotStore
     from ingest.stores.snapshot import verify as verify_snapshot
 
     with ExitStack() as opened:
-        live = opened.enter_context(open_store(store, url, api_key)) if against_collection else None
+        live = opened.enter_context(place.open()) if against_collection else None
         snapshot = opened.enter_context(SnapshotStore(expanded(folder)))
         verified = verify_snapshot(snapshot, live, against_collection)
     report.write_verified(verified, as_json=json)

@@ -85,11 +85,11 @@ def features_of(point: Point) -> Features:
     return np.asarray(point.vectors[VISUAL] * np.float32(point.payload["visual_norm"]), np.float32)
 
 
-def switch_projection(collection: Collection, projection: Projection, advance: Callable[[int], None]) -> None:
+def switch_projection(collection: Collection, projection: Projection, on_progress: Callable[[int], None]) -> None:
     """Project every stored picture anew; no picture is opened.
 
     Args:
-        advance: told how many more pictures are done.
+        on_progress: called with the number of pictures done since.
 
     Raises:
         ProjectionError: a vector that is not finite came out; of the first pictures, before anything was changed.
@@ -98,10 +98,10 @@ def switch_projection(collection: Collection, projection: Projection, advance: C
         _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
     collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
-    finish_switch(collection, advance)
+    finish_switch(collection, on_progress)
 
 
-def finish_switch(collection: Collection, advance: Callable[[int], None]) -> None:
+def finish_switch(collection: Collection, on_progress: Callable[[int], None]) -> None:
     """Carry out, or go on with, the change that `switch_projection` recorded."""
     data = collection.read_file(NEXT_FILE)
     if data is None:
@@ -109,7 +109,7 @@ def finish_switch(collection: Collection, advance: Callable[[int], None]) -> Non
     projection = read_projection(data, NEXT_FILE)
     for points in collection.scroll([VISUAL], page=PAGE):
         collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
-        advance(len(points))
+        on_progress(len(points))
     collection.write_file(PROJECTION_FILE, data)
     header = projection.header
     collection.save(

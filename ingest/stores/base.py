@@ -7,7 +7,6 @@ thresholds. It must not know any of them.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,9 +19,8 @@ from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
 from ingest.stores.points import SCORE_DIGITS, Filter, Hit, Point, Vector, check_point, check_vector
 from model.encoders import Encoder, open_encoder
+from model.system.events import note
 from model.words import TextSpace, open_words
-
-log = logging.getLogger("wordsight")
 
 Item = TypeVar("Item")
 
@@ -308,7 +306,7 @@ class Store(ABC):
             except StoreUnreachable:
                 raise
             except StoreError as error:
-                log.warning("left out: %s", error)
+                note(f"left out: {error}")
                 continue
             if metadata.kind == "pictures":
                 found[name] = metadata

@@ -156,12 +156,12 @@ def test_of_two_that_come_at_once_one_has_it(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_who_lost_the_mark_does_not_take_it_back(
-    store: ServerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: ServerStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ingest.stores.server.lease.RENEW_SECONDS", 0.01)
     with store.writing("a"):
         mark(store, host="elsewhere", pid=1)
-        wait_until(lambda: "another run has taken over" in caplog.text)
+        wait_until(lambda: "another run has taken over" in capsys.readouterr().err)
         assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
     assert store._requests.metadata("a")[WRITER_KEY]["host"] == "elsewhere"
 

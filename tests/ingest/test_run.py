@@ -15,14 +15,15 @@ from PIL import Image
 from ingest.collection import Ledger, Options, creation, read_failures
 from ingest.errors import CollectionMismatch
 from ingest.pipeline import embedding as embedding_module
+from ingest.pipeline import retry_failures
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import Encoder
+from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
 from model.pictures import open_picture
 from model.pictures.framing import frame
-from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
+from tests.ingest.runs import OFFLINE, four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder
 
 
@@ -206,10 +207,13 @@ def test_an_emptied_folder_empties_no_collection(store: EmbeddedStore, folder: P
     assert len(points(store)) == 4
 
 
-def test_pictures_in_a_folder_that_cannot_be_read_are_kept(
+def test_pictures_and_bad_files_in_a_folder_that_cannot_be_read_are_kept(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (folder / "cat/bad.png").write_bytes(b"no picture")
+    (folder / "bad.png").write_bytes(b"no picture")
     ingest(store, folder)
+    (folder / "bad.png").unlink()
     real = os.scandir
 
     def scandir(path):
@@ -221,6 +225,8 @@ def test_pictures_in_a_folder_that_cannot_be_read_are_kept(
     report = ingest(store, folder)
     assert report.left_out.unreadable == {"cat": "Permission denied"}
     assert (report.removed, report.total) == (0, 4)
+    with store.open("photos") as collection:
+        assert sorted(read_failures(collection)) == ["cat/bad.png"], "what was bad there is not forgotten"
 
 
 def test_bad_files_are_recorded_and_tried_again_only_when_they_change(store: EmbeddedStore, folder: Path) -> None:
@@ -274,8 +280,75 @@ def test_names_of_every_kind_are_indexed(store: EmbeddedStore, folder: Path) -> 
     assert ingest(store, folder).unchanged == 9
 
 
-def test_the_encoder_never_gives_the_store_a_vector_that_is_not_finite(
+@pytest.mark.parametrize(("orientation", "size"), [(1, (40, 20)), (3, (40, 20))])
+def test_a_picture_that_lies_is_recorded_as_it_is(
+    orientation: int, size: tuple[int, int], store: EmbeddedStore, folder: Path
+) -> None:
+    _check_recorded_size(orientation, size, store, folder)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_picture_that_stands_is_recorded_upright(orientation: int, store: EmbeddedStore, folder: Path) -> None:
+    _check_recorded_size(orientation, (20, 40), store, folder)
+
+
+def _check_recorded_size(orientation: int, size: tuple[int, int], store: EmbeddedStore, folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (40, 20), "red").save(folder / "turned.jpg", exif=exif)
+    ingest(store, folder)
+    payload = points(store)["turned.jpg"].payload
+    assert (payload["width"], payload["height"]) == size
+
+
+def test_retrying_touches_no_other_picture(store: EmbeddedStore, folder: Path, encoded: list[str]) -> None:
+    (folder / "mended.png").write_bytes(b"no picture")
+    (folder / "still bad.png").write_bytes(b"no picture")
+    (folder / "gone.png").write_bytes(b"no picture")
+    ingest(store, folder)
+    before = points(store)
+    encoded.clear()
+    Image.new("RGB", (40, 20), "red").save(folder / "mended.png")
+    (folder / "gone.png").unlink()
+    (folder / "flower.jpg").unlink()  # removed by the next run, not by this
+    Image.new("RGB", (40, 20), "blue").save(folder / "new.png")
+    Image.new("RGB", (40, 20), "green").save(folder / "cat/chelsea.png")
+    report = retry_failures(store, "photos", OFFLINE)
+    assert (report.added, report.failed, report.updated, report.removed, report.total) == (1, 1, 0, 0, 5)
+    assert encoded == ["mended.png"]
+    after = points(store)
+    assert sorted(after) == ["cat/chelsea.png", "coffee/coffee.png", "flower.jpg", "mended.png", "rocket/rocket.jpg"]
+    for path, point in before.items():
+        assert after[path].payload == point.payload
+        np.testing.assert_array_equal(after[path].vectors[VISUAL], point.vectors[VISUAL])
+    with store.open("photos") as collection:
+        assert sorted(read_failures(collection)) == ["still bad.png"]
+
+
+def test_what_was_read_before_the_disk_went_away_is_kept_and_the_run_fails(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.png").write_bytes(b"no picture")
+    real = embedding_module.embed
+
+    def gone(files, encoder, **options):
+        yield from list(real(files, encoder, **options))[:3]
+        yield Stopped("9 files took too long: is their disk still there?")
+
+    monkeypatch.setattr(embedding_module, "embed", gone)
+    with pytest.raises(DatasetError, match="9 files took too long: is their disk still there"):
+        ingest(store, folder)
+    with store.open("photos") as collection:
+        assert sorted(read_failures(collection)) == ["bad.png"]
+    assert sorted(points(store)) == ["cat/chelsea.png", "flower.jpg"]
+    monkeypatch.undo()
+    again = ingest(store, folder)
+    assert (again.added, again.unchanged, again.failed_before, again.total) == (2, 2, 1, 4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
+def test_the_encoder_never_gives_the_store_a_vector_without_a_direction(
+    bad: float, store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = creation.open_encoder
 
@@ -283,18 +356,23 @@ def test_the_encoder_never_gives_the_store_a_vector_that_is_not_finite(
         encoder = real(*args, **options)
         encode = encoder.encode
 
-        def with_nan(pictures):
+        def spoiled(pictures):
             features = encode(pictures)
-            features[1] = np.nan
+            features[1] = bad
             return features
 
-        encoder.encode = with_nan
+        encoder.encode = spoiled
         return encoder
 
     monkeypatch.setattr("ingest.collection.creation.open_encoder", poisoned)
     report = ingest(store, folder)
     assert (report.added, report.failed) == (3, 1)
-    assert all(np.isfinite(point.vectors[VISUAL]).all() for point in points(store).values())
+    assert len(points(store)) == 3
+    assert all(
+        np.isfinite(point.vectors[VISUAL]).all() and point.vectors[VISUAL].any() for point in points(store).values()
+    )
+    with store.open("photos") as collection:
+        assert [row.reason for row in read_failures(collection).values()] == ["the encoder finds nothing in it"]
 
 
 def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(

@@ -149,8 +149,13 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
         patch.setattr(run_module, "settle_projection", killed)
         ingest(store, folder)
     assert store.metadata("undecided").pending == Pending.UNDECIDED
+    shutil.copytree(store.root, tmp_path / "copy")
     ingest(store, folder)
-    assert store.metadata("undecided").projection == "best"
+    assert (store.metadata("undecided").projection, store.metadata("undecided").pending) == ("best", "")
+    copy = EmbeddedStore(tmp_path / "copy")
+    ingest(copy, folder, Options(offline=True, projection="conse"))
+    metadata = copy.metadata("undecided")
+    assert (metadata.projection, metadata.pending) == ("conse", ""), "what is asked for is not overruled"
 
 
 def test_a_given_projection_file_is_used_and_one_of_other_models_is_refused(

@@ -50,9 +50,9 @@ def test_unchanged_pictures_are_not_opened_and_the_others_are_encoded(
     (place / "photos/a/0.png").write_bytes(hostile.picture(100))
     (place / "photos/a/new.png").write_bytes(hostile.picture(101))
     found = trained()
-    told = capsys.readouterr().err
-    assert f"{PICTURES - 1} of {PICTURES + 2} pictures have stored vectors" in told
-    assert "left out 'a/bad.png'" in told
+    said = capsys.readouterr().err
+    assert f"{PICTURES - 1} of {PICTURES + 2} pictures have stored vectors" in said
+    assert "left out 'a/bad.png'" in said
     kept.write_bytes(hostile.picture(1))
     monkeypatch.setenv("WORDSIGHT_STORE", str(place / "none"))
     alone = trained()

@@ -7,7 +7,6 @@ applies half of a batch that fails, takes NaN silently, and dies of SIGBUS on a 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,8 +29,6 @@ from model.errors import DiskFull
 from model.system.atomic import sweep
 from model.system.disk import folder_bytes, need_space
 from model.system.events import note
-
-log = logging.getLogger("wordsight")
 
 PAYLOAD_BYTES = 1024
 """What a payload takes at most, for foreseeing a full disk."""
@@ -71,7 +68,7 @@ class EmbeddedWriter(EmbeddedCollection):
             self._shard.close()
             raise
         if lost:
-            log.warning("collection %r has lost %d points; what is missing is added again", self.name, lost)
+            note(f"collection {self.name!r} has lost {lost} points; what is missing is added again")
 
     def _on_load(self, shard: edge.EdgeShard) -> None:
         """What is recorded is this writer's own."""

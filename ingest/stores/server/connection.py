@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import os
 import warnings
 
@@ -13,8 +12,7 @@ from ingest.errors import StoreError, StoreUnreachable
 from ingest.stores.server.fault import CLIENT_ERRORS, NOT_FOUND, is_passing, reason_of, status_of, translated
 from ingest.stores.server.store import ServerStore
 from model.errors import UsageError
-
-log = logging.getLogger("wordsight")
+from model.system.events import note
 
 OLDEST_SERVER = (1, 16)
 """The first with collection metadata."""
@@ -69,9 +67,9 @@ def _check_server(client: QdrantClient, url: str) -> None:
     ours = importlib.metadata.version("qdrant-client")
     (major, minor), (our_major, our_minor) = _minor(version), _minor(ours)
     if major != our_major or abs(minor - our_minor) > 1:
-        log.warning(
-            "the Qdrant server at %s is version %s, the client %s: they should be at most one minor apart",
-            *(url, version, ours),
+        note(
+            f"the Qdrant server at {url} is version {version}, the client {ours}: "
+            "they should be at most one minor version apart"
         )
 
 

@@ -6,7 +6,6 @@ goes on while another changes it would add vectors of the old kind.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -16,9 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ingest.errors import StoreError, StoreInUse
+from model.system.events import note
 from model.system.process import forget, is_running, new_token, pid_scope
-
-log = logging.getLogger("wordsight")
 
 RENEW_SECONDS = 60.0
 LAPSED_SECONDS = 300.0
@@ -67,7 +65,7 @@ def _renew(
     while not ended.wait(RENEW_SECONDS):
         with suppress(StoreError):  # the next write meets it too, and raises it
             if not _is(read(), mine):  # this machine slept, and another run has it now
-                log.warning("another run has taken over this collection: end this one, and run it again later")
+                note("another run has taken over this collection: end this one, and run it again later")
                 return
             write({**mine, "at": time.time()})
 
