@@ -32,7 +32,7 @@ from model.system.download import RemoteFile
 from model.words import NearWord, Phrase, TextSpace, TextSpaceSpec, open_words
 from model.words import register as register_words
 from model.words import unregister as unregister_words
-from query.asking import Search, parse
+from query import open_collection
 
 NOWHERE = RemoteFile("http://127.0.0.1:9/nothing", 1, "0" * 64)
 COLOURS = {"red": [1.0, -1.0, -1.0], "green": [-1.0, 1.0, -1.0], "blue": [-1.0, -1.0, 1.0], "white": [1.0, 1.0, 1.0]}
@@ -144,12 +144,10 @@ def test_a_folder_is_embedded_and_answers_sentences_without_a_projection(store: 
     metadata = store.metadata("colours")
     assert (metadata.encoder, metadata.words, metadata.projection) == ("colour-tower", "colour-words", "identity")
     assert dict(metadata.vectors) == {"visual": 3, "semantic": 3}
-    with store.open("colours") as collection:
-        search = Search(store, collection)
+    with open_collection(store.root) as colours:
         answers = {
-            text: [(found.picture.path, round(found.score, 3)) for found in search.text(asked, limit=3)]
+            text: [(hit.picture.path, round(hit.score, 3)) for hit in colours.text(text, limit=3)]
             for text in ("a red thing", "green", "the blue deep")
-            for asked in [search.towards(parse(text))]
         }
     # rose is (200, 10, 20) / 127.5 - 1 = (0.569, -0.922, -0.843), of length 1.372: its cosine to red is 0.982
     assert answers["a red thing"] == [("rose.png", 0.982), ("leaf.png", -0.256), ("sea.png", -0.514)]
