@@ -22,6 +22,7 @@ from model.system.packages import PackageFile
 from model.system.registry import Registry
 from model.words import TextSpaceSpec, words_names, words_spec, words_specs
 from model.words import register as register_words
+from model.words import unregister as unregister_words
 from tests.commands import SCRIPTS, command
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def made_up() -> Iterator[EncoderSpec]:
     """One more encoder: its name, and a network that is never built."""
-    spec = replace(encoder_spec("resnet50"), name="a-made-up-one", text_space="glove-6b-50d")
+    spec = replace(encoder_spec("resnet50"), name="a-made-up-one", text_space="its-own-words")
     register(spec)(lambda: "its network")  # type: ignore[arg-type, return-value]
     yield spec
     unregister(spec.name)
@@ -188,5 +189,9 @@ def test_the_two_pairs_are_the_documents_and_the_one_that_is_installed() -> None
 def test_an_encoder_with_a_text_space_of_its_own_gets_that_one(made_up: EncoderSpec) -> None:
     unregister(made_up.name)
     register(replace(made_up, weights=encoder_spec("efficientnet-lite0").weights))(lambda: None)  # type: ignore[arg-type, return-value]
-    pair = choose_pair("a-made-up-one")
-    assert (pair.encoder, pair.words) == ("a-made-up-one", "glove-6b-50d")
+    register_words(replace(words_spec("glove-6b-50d"), name="its-own-words"))
+    try:
+        pair = choose_pair("a-made-up-one")
+    finally:
+        unregister_words("its-own-words")
+    assert (pair.encoder, pair.words) == ("a-made-up-one", "its-own-words")
