@@ -10,7 +10,6 @@ A file of an encoder holds its spec and the function that builds its network::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model.encoders.base import EncoderSpec
@@ -22,13 +21,7 @@ if TYPE_CHECKING:
     Builder = Callable[[], nn.Module]
 
 
-@dataclass(frozen=True, slots=True)
-class _Registered:
-    spec: EncoderSpec
-    build: Builder
-
-
-_encoders: Registry[_Registered] = Registry("encoder")
+_encoders: Registry[tuple[EncoderSpec, Builder]] = Registry("encoder")
 
 
 def register(spec: EncoderSpec) -> Callable[[Builder], Builder]:
@@ -43,7 +36,7 @@ def register(spec: EncoderSpec) -> Callable[[Builder], Builder]:
     """
 
     def decorate(build: Builder) -> Builder:
-        _encoders.add(spec.name, _Registered(spec, build))
+        _encoders.add(spec.name, (spec, build))
         return build
 
     return decorate
@@ -61,7 +54,7 @@ def encoder_names() -> list[str]:
 
 def encoder_specs() -> list[EncoderSpec]:
     """Sorted by name."""
-    return [_encoders[name].spec for name in _encoders.names()]
+    return [encoder_spec(name) for name in _encoders.names()]
 
 
 def encoder_spec(name: str) -> EncoderSpec:
@@ -70,9 +63,11 @@ def encoder_spec(name: str) -> EncoderSpec:
     Raises:
         UsageError: there is none.
     """
-    return _encoders[name].spec
+    spec, _ = _encoders[name]
+    return spec
 
 
 def build_network(name: str) -> nn.Module:
     """The network of that encoder, without weights. Imports torch."""
-    return _encoders[name].build()
+    _, build = _encoders[name]
+    return build()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,18 +16,17 @@ from model.system.disk import need_space
 from model.system.download import RemoteFile
 from model.system.packages import PackageFile
 from model.words.base import TextSpaceSpec
-from model.words.conversion import Block, convert
 from model.words.registry import register
 from model.words.vectors import SCAN_ROWS, Words
+
+if TYPE_CHECKING:
+    from model.words.conversion import Block
 
 TEXT_BLOCK_BYTES = 8 << 20
 """Text parsed at a time: bounds memory whatever the file's size."""
 
 WORDS_EXPECTED = 400_000
 """In each file of GloVe 6B: the room that a conversion needs."""
-
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
-"""What reading a zip with damaged bytes raises."""
 
 PACKAGE_INDEX = "glove_6B_index.parquet"
 """Beside the package's vectors: their words, in the same order."""
@@ -43,6 +40,8 @@ class GloveText(TextSpaceSpec):
 
     def size(self, source: Path) -> int:
         """Bytes of text that converting ``source`` will read; 0 where that will fail."""
+        import zipfile
+
         if not zipfile.is_zipfile(source):
             return source.stat().st_size
         try:
@@ -52,6 +51,8 @@ class GloveText(TextSpaceSpec):
             return 0
 
     def prepare(self, source: Path, sha256: str, folder: Path, advance: Callable[[int], None]) -> None:
+        from model.words.conversion import convert
+
         with _open_text(source, self.member) as text:
             need_space(folder, WORDS_EXPECTED * self.width * 4)
             convert(read_text(text, self.width, source, advance), self.name, self.width, sha256, folder)
@@ -60,12 +61,15 @@ class GloveText(TextSpaceSpec):
         return Words(folder)
 
 
-@dataclass(frozen=True, slots=True)
 class GlovePackage(TextSpaceSpec):
     """Vectors from a package: a NumPy array, and the words in a Parquet file beside it."""
 
+    __slots__ = ()
+
     def prepare(self, source: Path, sha256: str, folder: Path, advance: Callable[[int], None]) -> None:
         from pyarrow import parquet
+
+        from model.words.conversion import convert
 
         if sha256_file(source) != sha256:
             raise WeightsError(
@@ -119,6 +123,8 @@ register(
 @contextmanager
 def _open_text(source: Path, member: str) -> Iterator[IO[bytes]]:
     """The text itself, straight out of the zip where it is one."""
+    import zipfile
+
     try:
         if not zipfile.is_zipfile(source):
             with source.open("rb") as file:
@@ -129,8 +135,16 @@ def _open_text(source: Path, member: str) -> Iterator[IO[bytes]]:
                 raise WeightsError(f"{source} holds no {member}: hand over glove.6B.zip or its text file")
             with archive.open(member) as file:
                 yield file
-    except BROKEN_ZIP as error:
+    except _broken_zip() as error:
         raise WeightsError(f"{source} is a broken zip: fetch it again") from error
+
+
+def _broken_zip() -> tuple[type[Exception], ...]:
+    """What reading a zip with damaged bytes raises."""
+    import zipfile
+    import zlib
+
+    return zipfile.BadZipFile, zlib.error, EOFError
 
 
 class _Counted:
@@ -165,6 +179,6 @@ def read_text(text: IO[bytes], width: int, source: Path, advance: Callable[[int]
         for batch in reader:
             numbers = [column.to_numpy(zero_copy_only=False) for column in batch.columns[1:]]
             yield batch.column(0).to_pylist(), np.stack(numbers, axis=1)
-    except (ArrowInvalid, *BROKEN_ZIP) as error:
+    except (ArrowInvalid, *_broken_zip()) as error:
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{source} is no GloVe text of {width} numbers a word: {reason}") from error
