@@ -22,7 +22,7 @@ from ingest.records import Pending
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder
-from model.errors import DatasetError, ProjectionError
+from model.errors import DatasetError, ProjectionError, UsageError
 from model.projections import ConseProjection
 from model.words import Words
 from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
@@ -208,3 +208,13 @@ def test_another_head_given_for_an_existing_collection_replaces_its_own_and_is_t
     assert "projection changed" not in capsys.readouterr().err
     ingest(store, folder, Options(offline=True, projection="best"))
     assert "has a best projection already, which is kept" in capsys.readouterr().err
+
+
+def test_a_kind_by_its_old_name_is_refused_with_the_new_before_anything_is_made(
+    store: EmbeddedStore, folder: Path, encoded: list[str]
+) -> None:
+    for before, now in (("joint", "best"), ("devise", "document")):
+        with pytest.raises(UsageError, match=f"{before!r} is now called {now!r}: use --projection {now}"):
+            ingest(store, folder, Options(offline=True, projection=before))
+    assert encoded == []
+    assert store.collections() == {}
