@@ -1,6 +1,6 @@
 """Collections for Python programs: what `query.open_collection` opens.
 
-It prints nothing; what the commands tell and show as progress are events (`model.system.events`). It must not know
+It prints nothing: what the commands print as remarks and progress are events (`model.system.events`). It must not know
 the command line.
 """
 
@@ -118,7 +118,7 @@ class PictureCollection:
             min_score: leave out lower cosines; ``"auto"``: all that do not stand out.
 
         Returns:
-            The hits, with what is to be told of them; without hits, ``why_nothing`` says why.
+            The hits; ``messages`` and ``left_out`` say what was passed over, ``why_nothing`` why there are none.
 
         Raises:
             UsageError: words that ask for nothing, or a folder outside the dataset.
