@@ -45,8 +45,8 @@ Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
 
 
 def open_collection(
-    place: str | os.PathLike[str] | None = None,
-    name: str = "",
+    store: str | os.PathLike[str] | None = None,
+    collection: str = "",
     *,
     api_key: str = "",
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
@@ -54,9 +54,9 @@ def open_collection(
     """Open a collection of pictures, to ask it. Close it, or use it in a ``with``.
 
     Args:
-        place: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
+        store: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
             that the commands use.
-        name: which collection; by default the only one there, or that of the current folder.
+        collection: its name; by default the only one there, or that of the current folder.
         api_key: the server's.
         max_megapixels: refuse larger query pictures; 0 lifts the limit.
 
@@ -64,15 +64,15 @@ def open_collection(
         CollectionNotFound: there is no such collection, or several and nothing tells which.
         StoreError: the store cannot be read, or the server does not answer.
     """
-    store = _open_place("" if place is None else os.fspath(place), api_key)
+    opened = _open_store("" if store is None else os.fspath(store), api_key)
     try:
-        return PictureCollection(store, choose_collection(store, name), max_megapixels)
+        return PictureCollection(opened, choose_collection(opened, collection), max_megapixels)
     except BaseException:
-        store.close()
+        opened.close()
         raise
 
 
-def _open_place(place: str, api_key: str) -> Store:
+def _open_store(place: str, api_key: str) -> Store:
     if not place:
         return open_store()
     if place.lower().startswith(("http://", "https://")):

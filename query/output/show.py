@@ -68,7 +68,7 @@ class Show:
         return real_path(expanded(Path(self.html)))
 
     def pictures(self, question: Question, answer: Answer, store: Store) -> None:
-        """Lines, page and preview of an answer, and its messages on stderr. ``store``: the one asked, for its thumbnails.
+        """Lines, page and preview of an answer, and its messages on stderr. ``store``: the one asked.
 
         Raises:
             NothingFoundError: after all that, where there is no picture.
