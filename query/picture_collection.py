@@ -1,6 +1,6 @@
 """Collections for Python programs: what `query.open_collection` opens.
 
-It prints nothing; what the commands tell and show as progress are events (`model.system.events`). It must not know
+It prints nothing: what the commands print as remarks and progress are events (`model.system.events`). It must not know
 the command line.
 """
 
@@ -45,8 +45,8 @@ Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
 
 
 def open_collection(
-    place: str | os.PathLike[str] | None = None,
-    name: str = "",
+    store: str | os.PathLike[str] | None = None,
+    collection: str = "",
     *,
     api_key: str = "",
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
@@ -54,9 +54,9 @@ def open_collection(
     """Open a collection of pictures, to ask it. Close it, or use it in a ``with``.
 
     Args:
-        place: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
+        store: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
             that the commands use.
-        name: which collection; by default the only one there, or that of the current folder.
+        collection: its name; by default the only one there, or that of the current folder.
         api_key: the server's.
         max_megapixels: refuse larger query pictures; 0 lifts the limit.
 
@@ -64,15 +64,15 @@ def open_collection(
         CollectionNotFound: there is no such collection, or several and nothing tells which.
         StoreError: the store cannot be read, or the server does not answer.
     """
-    store = _open_place("" if place is None else os.fspath(place), api_key)
+    opened = _open_store("" if store is None else os.fspath(store), api_key)
     try:
-        return PictureCollection(store, choose_collection(store, name), max_megapixels)
+        return PictureCollection(opened, choose_collection(opened, collection), max_megapixels)
     except BaseException:
-        store.close()
+        opened.close()
         raise
 
 
-def _open_place(place: str, api_key: str) -> Store:
+def _open_store(place: str, api_key: str) -> Store:
     if not place:
         return open_store()
     if place.lower().startswith(("http://", "https://")):
@@ -118,7 +118,7 @@ class PictureCollection:
             min_score: leave out lower cosines; ``"auto"``: all that do not stand out.
 
         Returns:
-            The hits, with what is to be told of them; without hits, ``why_nothing`` says why.
+            The hits; ``messages`` and ``left_out`` say what was passed over, ``why_nothing`` why there are none.
 
         Raises:
             UsageError: words that ask for nothing, or a folder outside the dataset.

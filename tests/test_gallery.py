@@ -170,8 +170,8 @@ def test_a_page_can_go_to_standard_output_alone(place: Path) -> None:
     ("options", "told"),
     [
         (["--html", "no such/page.html"], "no folder"),
-        (["--html", "photos"], "is no file"),
-        (["--html", "/dev/null"], "is no file"),
+        (["--html", "photos"], "is not a file"),
+        (["--html", "/dev/null"], "is not a file"),
         (["--html", "original.png"], "exists and is not a page"),
         (["--html", "-", "--json"], "exclude each other"),
         (["--html", "-", "--open"], "leave out"),

@@ -27,6 +27,11 @@ class PictureHit:
     root: str
 
     @property
+    def label(self) -> str | None:
+        """The name of its folder, None at the top of the dataset."""
+        return self.picture.label
+
+    @property
     def file(self) -> str:
         """The file's absolute path."""
         return os.path.join(self.root, self.picture.path)

@@ -22,6 +22,7 @@ def count_message(question: Question, answer: Answer) -> str:
     filter = question.filter
     labelled = f" labelled {' or '.join(filter.labels)}" if filter.labels else ""
     under = f" under {filter.under}" if filter.under else ""
-    searched = f"{answer.total} pictures{labelled}{under} in collection {answer.collection}"
+    pictures = "picture" if answer.total == 1 else "pictures"
+    searched = f"{answer.total} {pictures}{labelled}{under} in collection {answer.collection}"
     cut = cut_message(question, answer)
     return f"{cut} ({searched})" if cut else f"{len(answer.hits)} of {searched}"

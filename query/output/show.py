@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 
 STDOUT = "-"
 KEPT_PAGES = 20
-"""Pages that `--open` leaves in the cache: a browser may be asked to load one again."""
+"""Pages that `--open` keeps in the cache: a browser may be asked to load one again."""
 
 DOCTYPE = b"<!doctype html>"
 
@@ -68,7 +68,7 @@ class Show:
         return real_path(expanded(Path(self.html)))
 
     def pictures(self, question: Question, answer: Answer, store: Store) -> None:
-        """The answer, and on stderr what is to be told of it. ``store``: the one asked, for its thumbnails.
+        """Lines, page and preview of an answer, and its messages on stderr. ``store``: the one asked.
 
         Raises:
             NothingFoundError: after all that, where there is no picture.
@@ -112,7 +112,7 @@ class Show:
             import webbrowser
 
             if not webbrowser.open(path.as_uri()):
-                note("no browser could be started: open that file in one")
+                note("could not start a browser: open that file yourself")
 
 
 def _tell(messages: Iterable[str]) -> None:
@@ -158,7 +158,7 @@ def _check_target(path: Path) -> None:
         if not path.parent.is_dir():
             raise UsageError(f"no folder {str(path.parent)!r} to write the page to")
         if path.exists() and not path.is_file():
-            raise UsageError(f"{str(path)!r} is no file: name one for the page")
+            raise UsageError(f"{str(path)!r} is not a file: name one for the page")
         if path.exists():
             with path.open("rb") as file:
                 if file.read(len(DOCTYPE)).lower() not in (DOCTYPE, b""):

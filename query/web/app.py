@@ -1,4 +1,7 @@
-"""The application: page, API, and errors as answers."""
+"""The application: page, API, and errors as responses.
+
+It must not know how questions are answered.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ STATUSES: dict[type[WordsightError], int] = {
     StoreInUse: 503,
     StoreUnreachable: 503,
 }
-"""The nearest class up the tree counts; what is not named is the server's own trouble."""
+"""The nearest class up the tree counts; what is not named is a failure of the server."""
 
 RETRY = {"Retry-After": "5"}
 
@@ -99,7 +102,7 @@ def _tell(_: Request, error: Exception) -> Response:
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
     if status == 500:  # paths of this machine are for its owner
         log.error("error: %s", error)
-        return refusal(500, "the server has trouble of its own: its messages say which")
+        return refusal(500, "the server failed: its own messages say why")
     if isinstance(error, StoreUnreachable):
         log.error("error: %s", error)
         return refusal(status, "the Qdrant server behind this one does not answer: try again soon", RETRY)
@@ -107,11 +110,11 @@ def _tell(_: Request, error: Exception) -> Response:
 
 
 def _tell_status(request: Request, error: Exception) -> Response:
-    told = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
-    sentence = str(told.detail)
-    if sentence == HTTPStatus(told.status_code).phrase:  # Starlette's own, for want of a better
-        sentence = f"{request.method} {request.url.path}: {sentence.lower()}; /api/docs tells what there is"
-    return refusal(told.status_code, sentence, dict(told.headers or {}))
+    known = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
+    sentence = str(known.detail)
+    if sentence == HTTPStatus(known.status_code).phrase:  # Starlette's own, which says no more than the status
+        sentence = f"{request.method} {request.url.path}: {sentence.lower()}; /api/docs lists what there is"
+    return refusal(known.status_code, sentence, dict(known.headers or {}))
 
 
 def _tell_invalid(_: Request, error: Exception) -> Response:
@@ -125,11 +128,11 @@ def _sentence(problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{name} is missing"
     if problem["type"] == "extra_forbidden":
-        return f"there is no parameter {name!r}: /api/docs tells which there are"
-    told = problem["msg"].replace("Input should", "it should")
-    return f"{name} is {str(problem['input'])[:40]!r}: {told[0].lower()}{told[1:]}"
+        return f"there is no parameter {name!r}: /api/docs lists them"
+    message = problem["msg"].replace("Input should", "it should")
+    return f"{name} is {str(problem['input'])[:40]!r}: {message[0].lower()}{message[1:]}"
 
 
 def _tell_nothing(_: Request, _error: Exception) -> Response:
     """The error itself is logged by whoever runs this, with its place in the code."""
-    return refusal(500, "the server has trouble of its own: its messages say which")
+    return refusal(500, "the server failed: its own messages say why")

@@ -1,4 +1,7 @@
-"""A picture that a client sends: received within limits of size and time, decoded a few at a time."""
+"""A picture that a client sends: received within limits of size and time, decoded a few at a time.
+
+It must not know what is asked about it.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ from query.asking import Source
 from query.web.files import decoding
 
 BODY_SECONDS = 60.0
-"""A client that sends slower is not waited for."""
+"""A slower client is not waited for."""
 
 IN_MEMORY_BYTES = 1 << 20
-"""What is larger waits in a temporary file that has no name."""
+"""A larger body waits in a temporary file that has no name."""
 
 MAX_JSON_BYTES = 4096
 
@@ -76,7 +79,7 @@ async def receive(request: Request, limit: int) -> IO[bytes]:
 
 
 def media_type(request: Request) -> str:
-    """What the client says it sends. Raises HTTPException, 415, for what a form of another site could send."""
+    """What the client says it sends. Raises HTTPException, 415, for what a form on another site could send."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("image/") or kind in ("application/octet-stream", "application/json"):
         return kind
@@ -84,7 +87,7 @@ def media_type(request: Request) -> str:
 
 
 def name_of(kind: str) -> str:
-    """A file's name for what the client says it sends, by which HEIC is told from rubbish."""
+    """A file's name for what the client says it sends, by which a HEIC picture is recognised."""
     return "upload.heic" if kind in ("image/heic", "image/heif") else "upload"
 
 

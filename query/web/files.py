@@ -1,4 +1,7 @@
-"""The files of the pictures served: the original, by its id alone, and a thumbnail of it."""
+"""The files of the pictures served: the original, by its id alone, and a thumbnail of it.
+
+It must not know questions.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ MEDIA_TYPES = {
     ".pbm": "image/x-portable-bitmap",
     ".pnm": "image/x-portable-anymap",
 }
-"""By ending, and always a picture: a file that is HTML under such a name is not shown as that."""
+"""By ending, and always a picture: an HTML file under such a name is not shown as HTML."""
 
 CACHE_BYTES = 64 << 20
 DECODERS = min(4, os.cpu_count() or 1)
@@ -59,14 +62,14 @@ def open_original(root: str, picture: Picture) -> IO[bytes]:
         inside = real_path(Path(root), strict=True)
         path = real_path(inside / picture.path, strict=True)
         if not path.is_relative_to(inside):
-            raise PictureOutside("the file is outside the dataset, or a link that leads there: it is not served")
+            raise PictureOutside("the file is outside the dataset, or is a link that leads out of it: it is not served")
         # Resolved, so no link is left in it; should one appear just now, it is not followed.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise PictureGone(f"the file cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise PictureOutside("no regular file: it is not served")
+        raise PictureOutside("not a regular file: it is not served")
     return os.fdopen(handle, "rb")
 
 

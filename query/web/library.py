@@ -39,7 +39,7 @@ class Library:
         return [self.summary(name) for name in names]
 
     def summary(self, asked: str) -> Summary:
-        """What can be told of a collection.
+        """What is known of a collection without asking it.
 
         Raises:
             CollectionNotFound: none that is served.

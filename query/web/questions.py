@@ -60,8 +60,8 @@ class PicturesParameters(Parameters):
 
     @property
     def no_more_note(self) -> str:
-        """What to tell there."""
-        return f"no more than {self.end} are shown: a filter, or more words, leave fewer"
+        """What to say there."""
+        return f"no more than {self.end} are shown: narrow the question with a filter or more words"
 
 
 class ScoredParameters(PicturesParameters):

@@ -28,7 +28,7 @@ MIN_TOKEN = 12
 HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 COOKIE_SECONDS = 30 * 86_400
 OPEN_TO_ALL = ("/assets/", "/api/health")
-"""Paths that need no token: the login page's style sheet, and whether the server lives."""
+"""Paths that need no token: the login page's style sheet, and whether the server is running."""
 
 PAGES = ("/", "/api/docs")
 """What a person opens in a browser: there, the token is asked for."""
@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``token``: empty where none is wanted. ``names``: the host names by which this server may be called.
+    """``token``: empty where none is required. ``names``: the host names by which this server may be called.
 
     ``addresses``: whether it may be called by any IP address too, which a rebound name never is.
     """
@@ -70,21 +70,21 @@ class Access:
 
     @classmethod
     def decide(cls, host: str, token: str, no_token: bool, allowed: Sequence[str]) -> Access:
-        """Raises UsageError where others could ask and nothing was said about that."""
+        """Raises UsageError where others could ask and neither a token nor ``no_token`` is given."""
         if token and no_token:
             raise UsageError("--token and --no-token exclude each other: choose one")
         if token and len(token) < MIN_TOKEN:
             raise UsageError(f"a token of {len(token)} characters can be guessed: give at least {MIN_TOKEN}")
         if token and not token.isascii():
-            raise UsageError("a token of other than ASCII characters cannot be sent in a header: choose another")
+            raise UsageError("a token is sent in a header, which takes ASCII characters only: choose another")
         for name in allowed:
             if not HOST_NAME.fullmatch(name):
-                raise UsageError(f"--allow-host takes a name, such as photos.example, and {name!r} is none")
+                raise UsageError(f"--allow-host takes a name, such as photos.example, not {name!r}")
         local = is_loopback(host)
         if not (local or token or no_token):
             raise UsageError(
-                f"at {host} others can reach the pictures: give --token (or WORDSIGHT_TOKEN), which they must know "
-                "then, or say --no-token"
+                f"at {host} others can reach the pictures: give --token (or WORDSIGHT_TOKEN), which they will need, "
+                "or --no-token to let everybody in"
             )
         names = {"localhost", *(name.lower() for name in allowed)}
         if not local:
@@ -105,12 +105,12 @@ class Access:
         return address.is_loopback or self.addresses or name in self.names
 
     def is_token(self, given: str) -> bool:
-        """Compared in constant time, so that its duration tells nothing of the token."""
+        """Compared in constant time, so that the duration gives nothing of the token away."""
         return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
 
     @property
     def pass_key(self) -> str:
-        """What the cookie holds: made of the token, which it does not tell."""
+        """What the cookie holds: made from the token, which cannot be got back from it."""
         return hmac.new(self.token.encode(), b"wordsight cookie", hashlib.sha256).hexdigest()
 
 
@@ -140,7 +140,7 @@ class Guard:
         await answer(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """The guard's own answer, where the application gets no say."""
+        """The guard's own response, where the application is not asked."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._access.knows(host):
@@ -148,7 +148,7 @@ class Guard:
                 421, f"this server is not called {host!r}: --allow-host {host.partition(':')[0]} makes it so"
             )
         if not _is_own_page(scope, headers, host):
-            return refusal(403, "asked by another site's page: that is refused")
+            return refusal(403, "requests from the pages of other sites are refused")
         if self._access.token and not scope["path"].startswith(OPEN_TO_ALL):
             return self._check_token(scope, headers)
         return None
@@ -164,7 +164,7 @@ class Guard:
         if is_known:
             return None
         return refusal(
-            401, "a token is wanted: send it as `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"}
+            401, "a token is required: send it as `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"}
         )
 
     def _log_in(self, scope: Scope, is_known: bool) -> Response | None:
@@ -200,5 +200,5 @@ def _is_own_page(scope: Scope, headers: Headers, host: str) -> bool:
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as every error of the API looks."""
+    """An error in the form of all errors of the API."""
     return Response(json.dumps({"error": sentence}), status, headers, "application/json")

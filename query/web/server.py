@@ -1,4 +1,7 @@
-"""The server process: its socket, its start, its end."""
+"""The server process: its socket, its start, its end.
+
+It must not know what is served.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from query.web.service import Service
 from query.web.uploads import Uploads
 
 MAX_CONNECTIONS = 500
-"""Beyond, clients are told to come again: each may hold a megabyte of a picture it sends."""
+"""Clients beyond that are asked to come back later: each may hold a megabyte of a picture it sends."""
 
 BACKLOG = 128
 KEEP_ALIVE_SECONDS = 30
@@ -34,10 +37,10 @@ M_MMAP_THRESHOLD = -3
 
 LARGE_BLOCK_BYTES = 4 << 20
 HEAD_SECONDS = 15
-"""So long a client may take to say what it wants, once it is heard of or its time to keep silent is over."""
+"""For a client to send the head of a request, once it has connected or its keep-alive time is over."""
 
 END_SECONDS = 3
-"""So long a request that is being answered may take when the server is told to end."""
+"""For requests that are being answered when the server is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,10 @@ class Settings:
 
 
 def run(store: Store, collection: str, only: bool, access: Access, settings: Settings) -> None:
-    """Serve until told to end.
+    """Serve until asked to end.
 
     Raises:
-        UsageError: the address cannot be had.
+        UsageError: the address cannot be used.
     """
     _give_large_blocks_back()
     listening = listen(settings.host, settings.port)
@@ -66,7 +69,7 @@ def run(store: Store, collection: str, only: bool, access: Access, settings: Set
             note(missing)
         service = Service(library, settings.max_upload, settings.fetch_urls, Uploads(), Thumbnails())
         address = _address(listening, settings.host)
-        note(f"serving {_told(library)} at {address}; Ctrl-C ends it")
+        note(f"serving {_summary(library)} at {address}; Ctrl-C ends it")
         if settings.open_page:
             page = f"{address}?token={access.token}" if access.token else address
             threading.Timer(0.5, webbrowser.open, [page]).start()
@@ -91,28 +94,28 @@ def config(app: ASGIApp) -> uvicorn.Config:
 
 
 class Connection(H11Protocol):
-    """A connection that is closed where no question comes over it: else a few hundred silent ones would be all.
+    """A connection that is closed where no request comes over it: else a few hundred silent ones would take all places.
 
-    uvicorn closes one that is silent after an answer, but waits without end for a question that has begun.
+    uvicorn closes one that is silent after a response, but waits without end for a request that has begun.
     """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_question(HEAD_SECONDS, after=None)
+        self._await_request(HEAD_SECONDS, after=None)
 
     def on_response_complete(self) -> None:
         answered = self.cycle
-        super().on_response_complete()  # may take up the next question at once
-        self._await_question(KEEP_ALIVE_SECONDS + HEAD_SECONDS, after=answered)
+        super().on_response_complete()  # may take up the next request at once
+        self._await_request(KEEP_ALIVE_SECONDS + HEAD_SECONDS, after=answered)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._timer:
             self._timer.cancel()
 
-    def _await_question(self, seconds: float, *, after: RequestResponseCycle | None) -> None:
+    def _await_request(self, seconds: float, *, after: RequestResponseCycle | None) -> None:
         if self._timer:
             self._timer.cancel()
 
@@ -133,15 +136,16 @@ def _give_large_blocks_back() -> None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
-def _told(library: Library) -> str:
+def _summary(library: Library) -> str:
     summaries = library.summaries()
     if len(summaries) == 1:
-        return f"{summaries[0].name} ({summaries[0].points} pictures)"
+        points = summaries[0].points
+        return f"{summaries[0].name} ({points} picture{'' if points == 1 else 's'})"
     return f"{len(summaries)} collections"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections. Raises UsageError where the address cannot be had."""
+    """A socket that accepts connections. Raises UsageError where the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named, or asyncio does not turn Nagle's algorithm off, and every answer takes 40 ms longer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

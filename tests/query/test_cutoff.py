@@ -58,6 +58,12 @@ def test_what_stands_out_is_kept_and_its_copies_do_not_raise_the_bar() -> None:
     assert kept[:-7].sum() <= 1
 
 
+def test_a_copy_counts_as_a_cosine_of_0999() -> None:
+    """Nine zeros and a one: the mean of the artanh is a tenth of artanh 0.999, which is 3.8002."""
+    scores = np.float32([0] * 9 + [1])
+    assert floor(scores, 0.5) == pytest.approx(0.3627, abs=1e-4)  # tanh 0.38002
+
+
 def test_where_nothing_can_be_told_apart_everything_is_kept() -> None:
     assert floor(np.empty(0, np.float32), 0.5) == -1.0
     assert floor(np.linspace(0, 0.9, 9, dtype=np.float32), 0.1) == -1.0
@@ -236,6 +242,25 @@ def test_a_sample_is_taken_anew_where_there_are_more_pictures(tmp_path: Path) ->
         assert backgrounds.cutoff(queries) == few
         collection.upsert(points(200)[12:])
         assert backgrounds.cutoff(queries).floors[VISUAL] != few.floors[VISUAL]
+
+
+def test_a_sample_is_kept_until_a_tenth_of_the_pictures_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    take = Sample.of.__func__
+
+    def counted(cls: type[Sample], collection: Collection, using: str) -> Sample:
+        taken.append(collection.count())
+        return take(cls, collection, using)
+
+    monkeypatch.setattr(Sample, "of", classmethod(counted))
+    store = fill(tmp_path / "store", "grows", make_facts(*WIDTHS.values()), points(100))
+    queries = {VISUAL: QueryVector.at(np.eye(WIDTHS[VISUAL], dtype=np.float32)[0])}
+    with store.open("grows", write=True) as collection:
+        backgrounds = CollectionContext(store, collection).backgrounds
+        for total in (100, 101, 110, 111, 112):
+            collection.upsert(points(total)[100:])
+            backgrounds.cutoff(queries)
+    assert taken == [100, 111]
 
 
 def test_what_is_nearer_to_what_is_subtracted_is_no_answer(stores: list[Store]) -> None:

@@ -198,7 +198,7 @@ def test_what_cannot_be_answered_is_an_error_of_the_tree(photos: PictureCollecti
 
 def test_a_collection_that_is_not_there_lists_those_that_are(place: Path, tmp_path: Path) -> None:
     with pytest.raises(CollectionNotFound, match="photos"):
-        open_collection(name="absent")
+        open_collection(collection="absent")
     with pytest.raises(CollectionNotFound, match="ingest run"):
         open_collection(tmp_path / "nothing here")
 

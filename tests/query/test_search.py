@@ -107,7 +107,7 @@ class AsStored(Projection):
         near = [max(PICTURES, key=lambda picture: visual(picture[1]) @ row) for row in features]
         return np.stack([self._words.phrase(picture[2]).vector for picture in near])
 
-    def read(self, features: Features) -> TagEvidence:
+    def tag_evidence(self, features: Features) -> TagEvidence:
         return TagEvidence(self.project(features[None])[0], {"house": 0.5, "qwxyzzy": 0.9})
 
     @property

@@ -35,7 +35,7 @@ def test_a_folder_in_the_place_of_a_picture_is_not_served(client: httpx.Client, 
     folder.mkdir()
     try:
         with holding(photos, "cat/folder.jpg") as id:
-            problem(client.get(f"/api/pictures/{id}/original"), 403, "no regular file")
+            problem(client.get(f"/api/pictures/{id}/original"), 403, "not a regular file")
             before = handles()
             for _ in range(10):
                 problem(client.get(f"/api/pictures/{id}/original"), 403)

@@ -165,7 +165,7 @@ def test_what_stands_out_is_shown_and_the_rest_on_request(desktop: Page) -> None
     few = desktop.cards()
     assert few[0] == "cat"
     assert len(few) < 16
-    assert f"{len(few)} of 16 pictures stand" in desktop.one(".told").text
+    assert f"{len(few)} of 16 pictures stand" in desktop.one(".message").text
     assert "left out" in desktop.one(".rest p").text
     desktop.click(".rest button")
     desktop.until("all=1")
@@ -295,7 +295,7 @@ def test_another_collection_is_asked_the_same(desktop: Page) -> None:
     desktop.wait(lambda: desktop.all(".collections option[value=many]"))[0].click()
     desktop.until("collection=many")
     assert "q=animal" in desktop.driver.current_url
-    assert desktop.one(".told").text
+    assert desktop.one(".message").text
     desktop.driver.back()
     desktop.until("collection=photos")
     assert desktop.one(".collections").get_attribute("value") == "photos"

@@ -263,7 +263,7 @@ def test_a_link_inside_the_dataset_is_followed_and_a_pipe_is_not_waited_for(
         with holding(photos, "cat/again.png") as id:
             assert client.get(f"/api/pictures/{id}/original").content == inside.read_bytes()
         with holding(photos, "cat/pipe.png") as id:
-            problem(client.get(f"/api/pictures/{id}/original"), 403, "no regular file")
+            problem(client.get(f"/api/pictures/{id}/original"), 403, "not a regular file")
     finally:
         inside.unlink()
         pipe.unlink()
@@ -356,4 +356,4 @@ def test_trouble_of_the_server_tells_no_path(photos: Photos, tmp_path: Path) -> 
             raise RuntimeError(f"{tmp_path}/secret")
 
     with serving(Damaged(photos.store.root), "photos") as client:
-        problem(client.get("/api/collections"), 500, "trouble of its own")
+        problem(client.get("/api/collections"), 500, "the server failed")

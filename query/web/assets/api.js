@@ -12,8 +12,8 @@ async function call(path, options = {}) {
   }
   if (answer.ok) return answer.json();
   if (answer.status === 401) location.reload(); // the token is asked for
-  const told = await answer.json().catch(() => ({}));
-  throw new Error(sentence(told.error ?? `The server answers ${answer.status}`));
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(sentence(problem.error ?? `The server answers ${answer.status}`));
 }
 
 export const collections = () => call("/api/collections");

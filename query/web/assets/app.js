@@ -12,7 +12,7 @@ const text = form.elements.q;
 const file = one("input[type=file]");
 const collections = one(".collections");
 const problem = one(".problem");
-const told = one(".told");
+const message = one(".message");
 const askedList = one(".asked");
 const words = one(".words");
 const vector = one(".vector");
@@ -85,7 +85,7 @@ async function render(back = null) {
 }
 
 function fail(error) {
-  told.textContent = "";
+  message.textContent = "";
   tellProblem(error.message);
 }
 
@@ -187,14 +187,14 @@ function withWord(sign, text) {
 
 async function uploadAndAsk(source) {
   tellProblem("");
-  const before = told.textContent;
-  told.textContent = "Looking at the picture…";
+  const before = message.textContent;
+  message.textContent = "Looking at the picture…";
   document.body.classList.add("busy");
   try {
     const { id } = await api.upload(source, question.collection);
     ask(question.about({ id }));
   } catch (error) {
-    told.textContent = before;
+    message.textContent = before;
     tellProblem(error.message);
   } finally {
     document.body.classList.remove("busy");

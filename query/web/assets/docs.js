@@ -38,10 +38,10 @@ function typeOf(schema = {}) {
   return (schema.format ?? schema.type ?? "") + range;
 }
 
-function row(name, schema, told, required) {
+function row(name, schema, description, required) {
   const fallback = !required && (schema.default ?? "") !== "" && !Array.isArray(schema.default);
   const extra = required ? ", required" : fallback ? `, else ${schema.default}` : "";
-  return element("tr", "", element("td", `\`${name}\``), element("td", typeOf(schema) + extra), element("td", told ?? ""));
+  return element("tr", "", element("td", `\`${name}\``), element("td", typeOf(schema) + extra), element("td", description ?? ""));
 }
 
 function operation(path, method, facts) {

@@ -8,7 +8,7 @@ const MOST = 200; // that the API gives at once
 const grid = document.querySelector(".grid");
 const rest = document.querySelector(".rest");
 const end = document.querySelector(".end");
-const told = document.querySelector(".told");
+const message = document.querySelector(".message");
 const card = document.querySelector("#card").content.firstElementChild;
 
 let question = null;
@@ -102,7 +102,7 @@ const MISSING = { 403: "It leads out of the folder", 404: "The file is not here"
 
 async function tellMissing(one, address) {
   const answer = await fetch(address).catch(() => null);
-  const why = answer ? (MISSING[answer.status] ?? "Not to be had just now") : "The server does not answer";
+  const why = answer ? (MISSING[answer.status] ?? "Not available just now") : "The server does not answer";
   one.querySelector("a").dataset.why = why;
   one.classList.add("gone");
 }
@@ -111,16 +111,16 @@ function tell(answer) {
   const note = answer.note ? ` ${sentence(answer.note)}` : "";
   const total = `${number.format(answer.total)} ${answer.total === 1 ? "picture" : "pictures"}`;
   if (question.isEmpty) {
-    told.textContent = answer.total ? `${total}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
+    message.textContent = answer.total ? `${total}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
   } else if (!answer.results.length) {
-    told.textContent = (answer.left_out ? sentence(answer.left_out) : "No picture found.") + note;
+    message.textContent = (answer.left_out ? sentence(answer.left_out) : "No picture found.") + note;
   } else if (answer.left_out) {
     const matches = answer.results.length;
-    told.textContent = `${matches} of ${total} ${matches === 1 ? "stands" : "stand"} out.${note}`;
+    message.textContent = `${matches} of ${total} ${matches === 1 ? "stands" : "stand"} out.${note}`;
   } else if (answer.cutoff && answer.next) {
-    told.textContent = `Those of ${total} that stand out, the nearest first.${note}`;
+    message.textContent = `Those of ${total} that stand out, the nearest first.${note}`;
   } else {
-    told.textContent = `${total}, the nearest first.${note}`;
+    message.textContent = `${total}, the nearest first.${note}`;
   }
 }
 
