@@ -97,5 +97,5 @@ def test_the_command_model_finds_stored_vectors_and_python_m_model_encodes(
     for command in (["-c", as_installed], ["-m", *words]):
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=250, check=False)
         assert done.returncode == 0, done.stderr
-        said.append("20 of 20 pictures have their vectors in a collection" in done.stderr)
+        said.append("20 of 20 pictures have stored vectors" in done.stderr)
     assert said == [True, False]

@@ -21,8 +21,7 @@ from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
-from model.pictures import open_picture
-from model.pictures.framing import frame
+from model.pictures import open_framed
 from tests.ingest.runs import OFFLINE, four_photographs, ingest, points, store_with_tags
 from tests.photographs import labelled_folder
 
@@ -38,8 +37,8 @@ def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
 
 
 def direct_vector(encoder: Encoder, path: Path) -> np.ndarray:
-    pixels = frame(open_picture(path.read_bytes()), encoder.spec.framing)
-    features = encoder.encode(pixels[None])[0]
+    framed = open_framed(path.read_bytes(), encoder.spec.framing)
+    features = encoder.encode(framed.pixels[None])[0]
     return features / np.linalg.norm(features)
 
 
