@@ -116,7 +116,7 @@ def test_without_network_the_bundled_pair_is_used_and_that_is_said_once(
     shutil.copytree(originals / "cat", tmp_path / "few" / "cat")
     ran = command("ingest", "run", tmp_path / "few")
     assert ran.status == 0
-    assert ran.err.count("going on with the bundled") == 1
+    assert ran.err.count("using the bundled") == 1
     assert "528 MB" in ran.err
     again = command("ingest", "run", tmp_path / "few")
     assert "bundled" not in again.err

@@ -150,7 +150,7 @@ def test_a_snapshot_of_another_encoder_cannot_look_at_a_new_picture(
 def test_verify_reports_what_it_found(alone: Path, place: Path) -> None:
     ran = command("ingest", "verify", "snapshot")
     assert ran.status == 0, ran.err
-    assert "files are as they were exported" in ran.out
+    assert "files are unchanged since the export" in ran.out
     assert "visual: recall@10 1.000" in ran.out
     row = command("ingest", "verify", "snapshot", "--json").json[0]
     assert row["recall"] == {"visual": 1.0, "semantic": 1.0, "word": 1.0}
@@ -249,7 +249,7 @@ def test_a_disk_that_gets_full_leaves_the_old_snapshot_whole(place: Path, tmp_pa
             refused(ran, "cannot write", "No space left on device", "what was there is as before")
             assert sorted((path.name, path.stat().st_mtime_ns) for path in (disk / "s").rglob("*")) == before
             assert sorted(path.name for path in disk.iterdir()) == ["other", "s"]
-            refused(asked(ingest_app, "export", disk / "s"), "left on the disk", "wanted")  # foreseen
+            refused(asked(ingest_app, "export", disk / "s"), "left on the disk", "needed")  # foreseen
             (disk / "other").unlink()
         assert command("ingest", "verify", disk / "s").status == 0
     finally:

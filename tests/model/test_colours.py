@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from model.encoders import ENCODERS
+from model.encoders import encoder_spec
 from model.pictures import open_framed, open_picture
 from model.pictures.colours import is_profiled
 from tests.model.photos import make_photo, pixels, saved
 
-FRAMING = ENCODERS["efficientnet-lite0"].framing
+FRAMING = encoder_spec("efficientnet-lite0").framing
 
 
 def srgb() -> bytes:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.encoders import ENCODERS
+from model.encoders import encoder_spec
 from model.errors import PictureError
 from model.pictures import open_framed, open_picture
 from model.pictures.mending import mended
 from tests.model.kinds import chunk, everyday
 from tests.model.photos import make_photo, pixels, saved
 
-FRAMING = ENCODERS["efficientnet-lite0"].framing
+FRAMING = encoder_spec("efficientnet-lite0").framing
 SHARES = (0.05, 0.25, 0.5, 0.6, 0.75, 0.9, 0.97, 0.99)
 
 

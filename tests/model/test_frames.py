@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from model.encoders import ENCODERS
+from model.encoders import encoder_spec
 from model.pictures import open_framed, open_picture
 from tests.model.photos import make_photo, pixels, saved
 
-FRAMING = ENCODERS["efficientnet-lite0"].framing
+FRAMING = encoder_spec("efficientnet-lite0").framing
 
 
 def animated(frames: list[Image.Image], file_format: str) -> bytes:

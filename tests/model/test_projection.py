@@ -27,7 +27,7 @@ from model.projections.classes import ClassName, imagenet_classes
 from model.projections.conse import class_tensors
 from model.projections.training.document import Head
 from model.words import NearWord, Words
-from model.words.glove import convert
+from model.words.conversion import convert
 from tests.model.projections import (
     HEADER,
     flat_best,

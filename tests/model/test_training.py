@@ -32,7 +32,7 @@ from model.projections.training.best import LabelClassifier, fit_labels
 from model.projections.training.document import Head, train_head
 from model.projections.training.hits import hits
 from model.words import Words
-from model.words.glove import convert
+from model.words.conversion import convert
 
 HEADER = Header("", "efficientnet-lite0", "e" * 64, "glove-6b-50d", "w" * 64)
 ANIMALS = ("dolphin", "elephant", "kangaroo", "lobster", "owl", "pigeon")
