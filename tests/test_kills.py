@@ -47,10 +47,10 @@ DIFFERENT = 90
 BAD_FILES = {"z/bad-0.png", "z/bad-1.png"}
 
 CREATE = "ingest.stores.embedded:EmbeddedStore.create"
-CLOSE = "ingest.stores.embedded.collection:EmbeddedCollection.close"
-SAVE = "ingest.stores.embedded.collection:EmbeddedCollection.save"
+CLOSE = "ingest.stores.embedded.writer:EmbeddedWriter.close"
+SAVE = "ingest.stores.embedded.writer:EmbeddedWriter.save"
 SET_VECTORS = "ingest.stores:Collection.set_vectors"
-WRITE_FILE = "ingest.stores.embedded.collection:EmbeddedCollection.write_file"
+WRITE_FILE = "ingest.stores.embedded.writer:EmbeddedWriter.write_file"
 
 
 class Right:
@@ -291,7 +291,7 @@ def test_a_fetch_killed_again_and_again_goes_on_where_it_was_and_leaves_nothing(
     assert part.stat().st_size == 4 << 20
     expected.pop()  # all of it was there: nothing is asked for
     killed(["model", "fetch"], Moment(REPLACE, "after"), env, first=prelude)
-    killed(["model", "fetch"], Moment("model.pair:put_in_use", "before"), env, first=prelude)
+    killed(["model", "fetch"], Moment("model.fetching:put_in_use", "before"), env, first=prelude)
     assert served.begun == expected
     ended = Moment("model.system.terminal:note", "after", 1000)
     with pytest.raises(AssertionError, match=r"not reached(.|\n)*the standard pair is ready"):
