@@ -40,7 +40,8 @@ def _line(spec: EncoderSpec | TextSpaceSpec, sha256: str | None, ready: bool) ->
         state = f"{where} {sha256[:8]}, {'ready' if ready else 'made ready at first use'}"
     else:
         option = "--encoder" if isinstance(spec, EncoderSpec) else "--words-space"
-        state = f"not here: `model fetch {option} {spec.name}` brings it"
+        fetched = f"`model fetch {option} {spec.name}` brings it"
+        state = f"not here: {spec.weights.remedy if isinstance(spec.weights, PackageFile) else fetched}"
     size = in_mb(spec.weights.size) if isinstance(spec.weights, RemoteFile) else ""
     return f"  {spec.name:<18} {spec.width:>5} wide  {state}  {size}  {spec.licence}\n"
 

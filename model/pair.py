@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from model.encoders import encoder_spec, installed_sha256
 from model.errors import CacheError, WeightsError
 from model.system.events import note
-from model.words import installed_words, words_spec
+from model.words import installed_words, way_to, words_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def choose_pair(encoder: str = AUTO, words: str = AUTO, *, offline: bool = False
     if not installed_sha256(encoder_spec(encoder)):
         raise WeightsError(f"the weights of {encoder} are not here: `model fetch --encoder {encoder}` brings them")
     if not installed_words(words_spec(words)):
-        raise WeightsError(f"the text space {words} is not here: `model fetch --words-space {words}` brings it")
+        raise WeightsError(f"the text space {words} is not here: {way_to(words_spec(words))}")
     return Pair(encoder, words)
 
 

@@ -26,6 +26,7 @@ ORDER = (
     "model.pictures",
     "model.encoders",
     "model.words",
+    "model.class_space",
     "model.projections",
     "model.projections.training",
     "model.judging",

@@ -3,6 +3,7 @@
 It must not know how files become points."""
 
 from ingest.collection.creation import Options, check_same, create, projection_file
+from ingest.collection.evidence import mark_stale, probabilities, smooth, to_sparse
 from ingest.collection.ledger import Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
@@ -35,12 +36,16 @@ __all__ = [
     "features_of",
     "finish_switch",
     "forget_switch",
+    "mark_stale",
     "need_tags",
+    "probabilities",
     "projection_file",
     "read_collection_projection",
     "read_failures",
     "semantic_of",
+    "smooth",
     "switch_projection",
+    "to_sparse",
     "train_kind",
     "trainable",
 ]

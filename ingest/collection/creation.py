@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ingest.collection.evidence import sparse_names
 from ingest.collection.projection import PROJECTION_FILE, build_untrained, check_projection
 from ingest.errors import CollectionMismatch
 from ingest.records import CollectionMetadata, Pending
-from ingest.stores import SEMANTIC, VISUAL, Store
+from ingest.stores import SEMANTIC, VISUAL, Store, prepare_classes
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
@@ -64,12 +65,15 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         encoder=encoder.spec.name,
         encoder_sha256=encoder.sha256,
         projection=projection.header.kind,
+        sparse=sparse_names(encoder, words),
         pending=Pending.UNDECIDED if options.projection == AUTO and encoder.classifier else Pending.NOTHING,
         trained=tuple(sorted(given.header.labels)) if given else (),
         root=str(root),
         created=now(),
     )
     check_projection(projection, metadata)
+    if metadata.sparse:
+        prepare_classes(words)
     with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection:
         collection.write_file(PROJECTION_FILE, projection.to_bytes())
         collection.save(metadata)

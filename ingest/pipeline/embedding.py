@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ingest.collection import Ledger, Options, read_collection_projection
+from ingest.collection import Ledger, Options, mark_stale, read_collection_projection
 from ingest.pipeline.changes import Indexed
 from ingest.pipeline.report import Report
 from ingest.pipeline.writer import BatchWriter
@@ -51,7 +51,9 @@ class Embedding:
         """
         if not files:
             return
-        writer = BatchWriter(self._collection, read_collection_projection(self._collection), indexed)
+        mark_stale(self._collection)
+        projection = read_collection_projection(self._collection)
+        writer = BatchWriter(self._collection, projection, indexed, self._encoder.classifier)
         with progress("embedding", len(files), unit="pictures") as shown:
             for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
                 writer.write([record for record in batch if isinstance(record, Embedded)])

@@ -16,8 +16,9 @@ import numpy as np
 from ingest.collection import PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata, Pending, Picture
-from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
+from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store, prepare_classes
 from ingest.stores.snapshot import (
+    CLASS_SPACE_DIR,
     DEFAULT_TARGET,
     ENCODER_DIR,
     MANIFEST_FILE,
@@ -30,6 +31,9 @@ from ingest.stores.snapshot import (
     IndexInfo,
     Manifest,
     build_index_in_child_process,
+    sparse_file,
+    sparse_rows,
+    sparse_schema,
 )
 from model import __version__
 from model.encoders import OnnxEncoder, open_encoder
@@ -80,6 +84,8 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
         raise UsageError(f"an `ingest run` on {name!r} ended early, its vectors are not of one kind: run it to its end")
     tags = need_tags(store, metadata.words, metadata.words_sha256)
     carried = {WORDS_DIR: store.words(metadata).folder}
+    if metadata.sparse:
+        carried[CLASS_SPACE_DIR] = prepare_classes(store.words(metadata))
     if options.with_encoder:
         carried[ENCODER_DIR] = _encoder_folder(metadata)
     _need_space(target, metadata, store.summary(name).points, carried, options)
@@ -149,7 +155,7 @@ def _write_collections(
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
         (folder / PROJECTION_FILE).write_bytes(projection)
-        _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC))
+        _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC), collection.metadata.sparse)
         if collection.read_file(PROJECTION_FILE) != projection:
             raise _changing(name)
         _refuse_changed(name, store.metadata(name), metadata)
@@ -173,7 +179,7 @@ def _spool_file(folder: Path, space: str) -> Path:
     return folder / f"{space}.f32"
 
 
-def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[str]) -> None:
+def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[str], sparse: Sequence[str] = ()) -> None:
     """Payloads into a Parquet table, vectors beside it as raw float32 rows in the same order."""
     import pyarrow
     from pyarrow import parquet
@@ -183,13 +189,20 @@ def _spool(collection: Collection, folder: Path, table: str, spaces: Sequence[st
     with ExitStack() as files:
         vectors = {space: files.enter_context(_spool_file(folder, space).open("wb")) for space in spaces}
         writer = files.enter_context(parquet.ParquetWriter(folder / table, schema))
+        beside = {
+            name: files.enter_context(parquet.ParquetWriter(folder / sparse_file(name), sparse_schema()))
+            for name in sparse
+        }
         shown = files.enter_context(progress(f"reading {collection.name}", collection.count(), unit="points"))
-        for points in collection.scroll(list(spaces), page=PAGE):
+        for points in collection.scroll([*spaces, *sparse], page=PAGE):
             ids = [point.id.bytes for point in points]
             if sorted(ids) != ids or ids[0] <= previous:
                 raise StoreDamaged(f"collection {collection.name!r} does not give its points in order: export again")
             previous = ids[-1]
             writer.write_table(pyarrow.Table.from_pylist([_row(point) for point in points], schema=schema))
+            for name, own in beside.items():
+                rows_of = sparse_rows(point.sparse[name] for point in points)
+                own.write_table(pyarrow.Table.from_pylist(rows_of, schema=sparse_schema()))
             for space, file in vectors.items():
                 rows = np.stack([point.vectors[space] for point in points])
                 file.write(unit(rows).tobytes())

@@ -19,6 +19,7 @@ from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
+from ingest.pipeline.smoothing import smooth_evidence
 from ingest.pipeline.vanished import remove_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store, check_name, collection_name
@@ -136,6 +137,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     finish_earlier_switch(collection)
     indexed = read_indexed(collection)
     changes = find_changes(files, indexed, run.ledger, retry=run.options.retry)
+    stale = collection.metadata.stale
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
     try:
@@ -145,6 +147,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     finally:
         run.ledger.save()
     settle_projection(collection, run.encoder, run.words, run.options)
+    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale)
     collection.save(replace(collection.metadata, updated=now()))
     if run.options.quantize and collection.count() <= GRAPH_FROM:
         note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
@@ -156,11 +159,13 @@ def try_bad_files(run: Run) -> None:
     root = Path(run.collection.metadata.root)
     files = [file for path in run.ledger.paths if (file := picture_file(root, path))]
     run.report.to_do = len(files)
+    stale = run.collection.metadata.stale
     try:
         run.embedding.run(files, read_indexed(run.collection))
         run.ledger.keep_only({file.relative for file in files})
     finally:
         run.ledger.save()
+    smooth_evidence(run.collection, run.encoder, files, is_stale=stale)
     build_search_graph(run.collection)
 
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ingest.collection import features_of, semantic_of
+from ingest.collection import features_of, probabilities, semantic_of, to_sparse
 from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
-from ingest.stores import SEMANTIC, VISUAL, Collection, Point
-from model.encoders import Embedded
+from ingest.stores import CLASSES, SEMANTIC, VISUAL, Collection, Point, SparseVector
+from model.encoders import Classifier, Embedded, Features
 from model.projections import Projection
 
 
@@ -23,11 +23,18 @@ class BatchWriter:
     """Writes batches to one collection, and finds the vectors of content that is in it already.
 
     Args:
-        indexed: what the collection holds, by path.
+        indexed: what the collection holds, by path. classifier: the encoder's.
     """
 
-    def __init__(self, collection: Collection, projection: Projection, indexed: Mapping[str, Indexed]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        projection: Projection,
+        indexed: Mapping[str, Indexed],
+        classifier: Classifier | None = None,
+    ) -> None:
         self._collection = collection
+        self._classifier = classifier if collection.metadata.sparse else None
         self._projection = projection
         self._path_of = {there.sha256: path for path, there in indexed.items()}
         self._blas = ThreadpoolController()
@@ -58,14 +65,20 @@ class BatchWriter:
         pictures = [_picture(record, float(norm)) for record, norm in zip(batch, norms, strict=True)]
         with self._blas.limit(limits=1, user_api="blas"):  # more would spin after each call: 6% of all cores' time
             semantic = semantic_of(self._projection, features, [picture.id for picture in pictures])
+            evidence = self._evidence(features)
         self._collection.upsert(
             [
-                Point(picture.id, {VISUAL: visual, SEMANTIC: meaning}, picture.to_payload())
-                for picture, visual, meaning in zip(pictures, features, semantic, strict=True)
+                Point(picture.id, {VISUAL: visual, SEMANTIC: meaning}, picture.to_payload(), shown)
+                for picture, visual, meaning, shown in zip(pictures, features, semantic, evidence, strict=True)
             ]
         )
         for picture in pictures:
             self._path_of.setdefault(picture.sha256, picture.path)
+
+    def _evidence(self, features: Features) -> list[dict[str, SparseVector]]:
+        if self._classifier is None:
+            return [{}] * len(features)
+        return [{CLASSES: to_sparse(row)} for row in probabilities(features, self._classifier)]
 
 
 def _picture(record: Embedded, norm: float) -> Picture:

@@ -33,7 +33,8 @@ class Pending(StrEnum):
 class CollectionMetadata:
     """What is recorded of a collection, and must not change under it.
 
-    ``vectors``: name to width. ``projection``: kind in use. ``pending``: what a run that ended early
+    ``vectors``: name to width. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
+    sparse vectors were brought up to date. ``projection``: kind in use. ``pending``: what a run that ended early
     left to be done. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
@@ -45,6 +46,8 @@ class CollectionMetadata:
     encoder: str = ""
     encoder_sha256: str = ""
     projection: str = ""
+    sparse: Sequence[str] = ()
+    stale: bool = False
     pending: Pending = Pending.NOTHING
     trained: Sequence[str] = ()
     root: str = ""
@@ -72,7 +75,11 @@ class CollectionMetadata:
                 raise StoreError(problem)
             metadata = migrate(metadata)
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
-            typed = {"trained": tuple(known.get("trained", ())), "pending": Pending(known.get("pending", ""))}
+            typed = {
+                "trained": tuple(known.get("trained", ())),
+                "sparse": tuple(known.get("sparse", ())),
+                "pending": Pending(known.get("pending", "")),
+            }
             return cls(**{**known, **typed})
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"collection {name!r} was not made by this program: choose another name") from error

@@ -5,6 +5,7 @@ and never import each other."""
 
 from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, Store, Summary, batches
 from ingest.stores.child_process import run_in_child_process
+from ingest.stores.class_space import prepare_classes
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
     BUILD_WIDTH,
@@ -17,11 +18,12 @@ from ingest.stores.hnsw import (
     wants_graph,
 )
 from ingest.stores.names import check_name, collection_name
-from ingest.stores.points import SCORE_DIGITS, SEMANTIC, VISUAL, WORD, Filter, Hit, Point, Vector
+from ingest.stores.points import CLASSES, SCORE_DIGITS, SEMANTIC, VISUAL, WORD, Filter, Hit, Point, SparseVector, Vector
 from ingest.stores.pooled import PooledStore
 
 __all__ = [
     "BUILD_WIDTH",
+    "CLASSES",
     "GRAPH_FROM",
     "LINKS",
     "OVERSAMPLED",
@@ -36,6 +38,7 @@ __all__ = [
     "Point",
     "PooledStore",
     "ReadOnlyCollection",
+    "SparseVector",
     "Store",
     "Summary",
     "Vector",
@@ -46,6 +49,7 @@ __all__ = [
     "is_for_graph",
     "none_yet",
     "open_store",
+    "prepare_classes",
     "run_in_child_process",
     "search_width",
     "wants_codes",

@@ -8,7 +8,7 @@ thresholds. It must not know any of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,7 +17,19 @@ from uuid import UUID
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
-from ingest.stores.points import SCORE_DIGITS, Filter, Hit, Point, Vector, check_point, check_vector
+from ingest.stores.class_space import prepare_classes
+from ingest.stores.points import (
+    SCORE_DIGITS,
+    Filter,
+    Hit,
+    Point,
+    SparseVector,
+    Vector,
+    check_point,
+    check_sparse,
+    check_vector,
+)
+from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, open_encoder
 from model.system.events import note
 from model.words import TextSpace, open_words
@@ -44,7 +56,7 @@ class Collection(ABC):
             StoreError: the store cannot write them.
         """
         for point in points:
-            check_point(point, self.metadata.vectors)
+            check_point(point, self.metadata.vectors, self.metadata.sparse)
         if points:
             self._upsert(points)
 
@@ -60,6 +72,17 @@ class Collection(ABC):
             check_vector(name, vector, self.metadata.vectors)
         if len(ids):
             self._set_vectors(name, ids, matrix)
+
+    def set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
+        """Replace one sparse vector of points that are there, by their ids.
+
+        Raises:
+            ValueError: a vector is empty, not finite, or its indices do not rise; nothing was written.
+        """
+        for vector in vectors.values():
+            check_sparse(name, vector, self.metadata.sparse)
+        if vectors:
+            self._set_sparse(name, vectors)
 
     def search(
         self,
@@ -82,16 +105,21 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        if limit < 1:
-            return []
         exact = exact or bool(filter.labels or filter.under)
-        wanted = limit + TIE_MARGIN
-        while True:
-            found = self._search(using, vector, wanted, filter, exact=exact)
-            hits = _in_order(found)
-            if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
-                return [hit for hit in hits if hit.score >= min_score][:limit]
-            wanted *= 4  # more ties than the margin: all of them must be seen
+        return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
+
+    def search_sparse(
+        self, using: str, vector: SparseVector, limit: int, filter: Filter = Filter(), *, min_score: float = 0.0
+    ) -> list[Hit]:
+        """The points of the highest dot product with a sparse vector, best first, equal scores in the order of ids.
+
+        Every point is compared; those that share no index with the vector are not found.
+
+        Raises:
+            ValueError: the vector is empty, not finite, or its indices do not rise.
+        """
+        check_sparse(using, vector, self.metadata.sparse)
+        return _best(lambda wanted: self._search_sparse(using, vector, wanted, filter), limit, min_score)
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None: ...
@@ -100,7 +128,13 @@ class Collection(ABC):
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
 
     @abstractmethod
+    def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None: ...
+
+    @abstractmethod
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]: ...
+
+    @abstractmethod
+    def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]: ...
 
     @abstractmethod
     def delete(self, ids: Sequence[UUID]) -> None:
@@ -108,7 +142,7 @@ class Collection(ABC):
 
     @abstractmethod
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
-        """Points by id, with the vectors named, at length 1; those not there are left out."""
+        """Points by id, with the vectors named, dense ones at length 1; those not there are left out."""
 
     @abstractmethod
     def scroll(
@@ -175,9 +209,27 @@ class Collection(ABC):
         self.close()
 
 
+def _best(search: Callable[[int], list[Hit]], limit: int, min_score: float) -> list[Hit]:
+    """The best ``limit`` hits of a search for so many; equal scores at the cut are decided by id."""
+    if limit < 1:
+        return []
+    wanted = limit + TIE_MARGIN
+    while True:
+        found = search(wanted)
+        hits = _in_order(found)
+        if len(found) < wanted or hits[-1].score < hits[limit - 1].score:
+            return [hit for hit in hits if hit.score >= min_score][:limit]
+        wanted *= 4  # more ties than the margin: all of them must be seen
+
+
+def _capped(found: Sequence[Hit]) -> list[Hit]:
+    """A cosine may exceed 1 by what float32 rounds."""
+    return [hit if hit.score <= 1 else Hit(hit.id, 1.0, hit.payload) for hit in found]
+
+
 def _in_order(found: Sequence[Hit]) -> list[Hit]:
     """Rounded scores, the highest first, equal ones in the order of ids."""
-    hits = [Hit(hit.id, min(1.0, round(hit.score, SCORE_DIGITS)), hit.payload) for hit in found]
+    hits = [Hit(hit.id, round(hit.score, SCORE_DIGITS), hit.payload) for hit in found]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 
@@ -190,6 +242,9 @@ class ReadOnlyCollection(Collection):
         raise StoreError(self.read_only)
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:  # noqa: ARG002
         raise StoreError(self.read_only)
 
     def delete(self, ids: Sequence[UUID]) -> None:  # noqa: ARG002
@@ -288,6 +343,14 @@ class Store(ABC):
             WeightsError: they are not here.
         """
         return open_words(metadata.words, metadata.words_sha256)
+
+    def class_space(self, metadata: CollectionMetadata) -> QuestionWeights:
+        """What weighs the classes for a question to a collection that keeps evidence of them.
+
+        Raises:
+            WeightsError: its folder in the cache is broken.
+        """
+        return open_class_space(prepare_classes(self.words(metadata)))
 
     def encoder(self, metadata: CollectionMetadata) -> Encoder:
         """The encoder a collection was made with, to look at a new picture.

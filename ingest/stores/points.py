@@ -5,8 +5,8 @@ It must not know stores."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 VISUAL = "visual"
 SEMANTIC = "semantic"
 WORD = "word"
+CLASSES = "classes"
 
 SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
@@ -24,17 +25,29 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class SparseVector:
+    """A vector of which most numbers are zero. ``indices``: (n,) uint32, rising. ``values``: (n,) float32."""
+
+    indices: NDArray[np.uint32]
+    values: Vector
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
-    """An id with named vectors and a payload. ``vectors``: name to (width,) float32. ``payload``: JSON types only."""
+    """An id with named vectors and a payload.
+
+    ``vectors``: name to (width,) float32. ``payload``: JSON types only. ``sparse``: name to sparse vector.
+    """
 
     id: UUID
     vectors: Mapping[str, Vector]
     payload: Mapping[str, Any]
+    sparse: Mapping[str, SparseVector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A point that a search found. ``score``: cosine, 1 is the same direction, to six digits."""
+    """A point that a search found. ``score``: cosine, or the dot product of sparse vectors, to six digits."""
 
     id: UUID
     score: float
@@ -50,8 +63,12 @@ class Filter:
     without: tuple[UUID, ...] = ()
 
 
-def check_point(point: Point, widths: Mapping[str, int]) -> None:
-    """Raises ValueError unless a point has just the vectors of ``widths`` and a payload of JSON."""
+def check_point(point: Point, widths: Mapping[str, int], sparse: Sequence[str] = ()) -> None:
+    """Raises ValueError unless a point has just the vectors of ``widths`` and ``sparse``, and a payload of JSON."""
+    if set(point.sparse) != set(sparse):
+        raise ValueError(f"a point with sparse vectors {sorted(point.sparse)}: {sorted(sparse)} expected")
+    for name, one in point.sparse.items():
+        check_sparse(name, one, sparse)
     if point.vectors.keys() != widths.keys():
         raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(widths)} expected")
     for name, vector in point.vectors.items():
@@ -73,3 +90,15 @@ def check_vector(name: str, vector: Vector, widths: Mapping[str, int]) -> None:
         raise ValueError(f"{name!r} holds numbers that are not finite")
     if not vector.any():
         raise ValueError(f"{name!r} is a zero vector, which has no direction: cosine needs one")
+
+
+def check_sparse(name: str, vector: SparseVector, names: Sequence[str]) -> None:
+    """Raises ValueError unless a sparse vector is of one of ``names``, not empty, finite, and its indices rise."""
+    if name not in names:
+        raise ValueError(f"no sparse vector {name!r}, only {sorted(names)}")
+    if not len(vector.indices) or vector.indices.shape != vector.values.shape:
+        raise ValueError(f"{name!r} has {len(vector.indices)} indices and {len(vector.values)} values")
+    if not np.isfinite(vector.values).all():
+        raise ValueError(f"{name!r} holds numbers that are not finite")
+    if (np.diff(vector.indices.astype(np.int64)) <= 0).any():
+        raise ValueError(f"the indices of {name!r} do not rise")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
 from ingest.stores.base import Collection, Store, Summary
+from model.class_space import QuestionWeights
 from model.encoders import Classifier, Encoder, Features
 from model.words import TextSpace
 
@@ -76,6 +77,7 @@ class PooledStore(Store):
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
         self._words: dict[str, TextSpace] = {}
+        self._class_spaces: dict[str, QuestionWeights] = {}
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._models = threading.Lock()
 
@@ -163,6 +165,12 @@ class PooledStore(Store):
             if metadata.words_sha256 not in self._words:
                 self._words[metadata.words_sha256] = self._store.words(metadata)
             return self._words[metadata.words_sha256]
+
+    def class_space(self, metadata: CollectionMetadata) -> QuestionWeights:
+        with self._models:
+            if metadata.words_sha256 not in self._class_spaces:
+                self._class_spaces[metadata.words_sha256] = self._store.class_space(metadata)
+            return self._class_spaces[metadata.words_sha256]
 
     def encoder(self, metadata: CollectionMetadata) -> Encoder:
         key = (metadata.encoder, metadata.encoder_sha256)

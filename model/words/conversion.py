@@ -23,34 +23,43 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
     Raises:
         WeightsError: no words, or numbers that are not finite; nothing is written.
     """
-    all_words: list[bytes] = []
     with new_dir(folder) as temporary:
-        with (
-            (temporary / layout.VECTORS_FILE).open("wb") as vectors,
-            (temporary / layout.NORMS_FILE).open("wb") as norms,
-        ):
-            seen: set[bytes] = set()
-            for block_words, block in blocks:
-                encoded = [word.encode() for word in block_words]
-                keep = [i for i, word in enumerate(encoded) if word not in seen and not seen.add(word)]  # type: ignore[func-returns-value]
-                rows = np.asarray(block[keep], np.float32)
-                lengths = np.linalg.norm(rows, axis=1)
-                if not np.isfinite(lengths).all():
-                    raise WeightsError(f"the vectors of {name} hold numbers that are not finite: fetch them again")
-                all_words += [encoded[i] for i in keep]
-                vectors.write((rows / np.maximum(lengths, 1e-12)[:, None]).tobytes())
-                norms.write(lengths.tobytes())
-        if not all_words:
-            raise WeightsError(f"no words in the file for {name}")
-        _write_index(all_words, temporary)
-        metadata = {
-            "format": layout.FORMAT,
-            "name": name,
-            "sha256": sha256,
-            "width": width,
-            "count": len(all_words),
-        }
-        (temporary / layout.METADATA_FILE).write_text(json.dumps(metadata))
+        write_table(blocks, name, width, sha256, temporary)
+
+
+def write_table(blocks: Iterable[Block], name: str, width: int, sha256: str, folder: Path) -> None:
+    """As `convert`, into a folder that is there, beside other files.
+
+    Raises:
+        WeightsError: no words, or numbers that are not finite.
+    """
+    all_words: list[bytes] = []
+    with (
+        (folder / layout.VECTORS_FILE).open("wb") as vectors,
+        (folder / layout.NORMS_FILE).open("wb") as norms,
+    ):
+        seen: set[bytes] = set()
+        for block_words, block in blocks:
+            encoded = [word.encode() for word in block_words]
+            keep = [i for i, word in enumerate(encoded) if word not in seen and not seen.add(word)]  # type: ignore[func-returns-value]
+            rows = np.asarray(block[keep], np.float32)
+            lengths = np.linalg.norm(rows, axis=1)
+            if not np.isfinite(lengths).all():
+                raise WeightsError(f"the vectors of {name} hold numbers that are not finite: fetch them again")
+            all_words += [encoded[i] for i in keep]
+            vectors.write((rows / np.maximum(lengths, 1e-12)[:, None]).tobytes())
+            norms.write(lengths.tobytes())
+    if not all_words:
+        raise WeightsError(f"no words in the file for {name}")
+    _write_index(all_words, folder)
+    metadata = {
+        "format": layout.FORMAT,
+        "name": name,
+        "sha256": sha256,
+        "width": width,
+        "count": len(all_words),
+    }
+    (folder / layout.METADATA_FILE).write_text(json.dumps(metadata))
 
 
 def _write_index(all_words: list[bytes], folder: Path) -> None:

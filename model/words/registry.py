@@ -84,10 +84,17 @@ def open_words(name: str, sha256: str = "") -> TextSpace:
     return spec.open(words_dir(name, sha256))
 
 
-def _way_out(spec: TextSpaceSpec) -> str:
+def way_to(spec: TextSpaceSpec) -> str:
+    """What to do about a text space that is not here."""
     if isinstance(spec.weights, PackageFile):
+        return spec.weights.remedy
+    return f"`model fetch --words-space {spec.name}` brings it"
+
+
+def _way_out(spec: TextSpaceSpec) -> str:
+    if isinstance(spec.weights, PackageFile) and spec.weights.is_installed:
         return f"this version comes with {spec.sha256[:8]}, with which a folder can be ingested under another name"
-    return f"`model fetch --words-space {spec.name}` brings the published one"
+    return way_to(spec)
 
 
 def open_carried_words(name: str, folder: Path) -> TextSpace:

@@ -13,9 +13,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SEMANTIC, WORD, Collection
-from query.asking.cutoff import Cutoff, picture_floor, word_floor
-from query.asking.query_vector import cosines
+from ingest.stores import SEMANTIC, WORD, Collection, SparseVector
+from model.class_space import strongest
+from query.asking.class_query import meant
+from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, picture_floor, word_floor
+from query.asking.query_vector import QueryVector, cosines
 from query.asking.ranking import Queries
 
 Vector = NDArray[np.float32]
@@ -71,11 +73,22 @@ class Backgrounds:
             queries: what is ranked by.
             without: the pictures asked about, as far as they are in the collection.
         """
-        floors = {using: self._pictures(using).floor(query.positive, without) for using, query in queries.items()}
+        floors = {
+            using: self._evidence_floor(using, query)
+            if using in self._collection.metadata.sparse
+            else self._pictures(using).floor(query.positive, without)
+            for using, query in queries.items()
+        }
         if SEMANTIC in queries:
             words = word_floor(self._words().scores(queries[SEMANTIC].positive))
             floors[SEMANTIC] = max(floors[SEMANTIC], words)
         return Cutoff(floors, any(query.negative is not None for query in queries.values()))
+
+    def _evidence_floor(self, using: str, query: QueryVector) -> float:
+        """The probability of showing what is meant from which a picture stands out."""
+        wanted = SparseVector(*strongest(meant(query.positive)))
+        best = [hit.score for hit in self._collection.search_sparse(using, wanted, BEST_HITS)]
+        return evidence_floor(best)
 
     def _pictures(self, using: str) -> Sample:
         kept = self._samples.get(using)

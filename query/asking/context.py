@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ingest.collection import need_tags, read_collection_projection
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import Collection, Store
+from model.class_space import QuestionWeights
 from model.encoders import Encoder
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
-from model.projections import Projection, label_vectors
+from model.projections import DocumentProjection, Projection, label_vectors
 from model.words import TextSpace
 from query.asking.answer import PictureHit
 from query.asking.background import Backgrounds
@@ -52,6 +53,18 @@ class CollectionContext:
     @cached_property
     def words(self) -> TextSpace:
         return self.store.words(self.metadata)
+
+    @property
+    def answers_by_classes(self) -> bool:
+        """Whether words are answered by the classes that pictures show, rather than by the projection.
+
+        The document answers from its own vectors, so a collection that has its projection does too.
+        """
+        return bool(self.metadata.sparse) and self.metadata.projection != DocumentProjection.kind
+
+    @cached_property
+    def class_space(self) -> QuestionWeights:
+        return self.store.class_space(self.metadata)
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -12,7 +12,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit
+from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit, SparseVector
+from model.class_space import strongest
+from query.asking.class_query import meant
 from query.asking.cutoff import Cutoff
 from query.asking.query_vector import QueryVector, cosines
 
@@ -50,6 +52,8 @@ class Ranking:
         return [hit for hit in hits if hit.score >= min_score][:limit]
 
     def _nearest(self, using: str, query: QueryVector, limit: int, min_score: float = -1.0) -> list[Hit]:
+        if using in self.collection.metadata.sparse:
+            return self._showing(using, query, limit, max(min_score, 0.0))
         floor = self.cutoff.floors[using] if self.cutoff else -1.0
         if self.cutoff and query.negative is not None:
             return self._standing_out(using, query, query.negative, floor)
@@ -69,6 +73,17 @@ class Ranking:
         scores = zip(points, _scores(vectors, query.vector), _scores(vectors, negative), strict=True)
         kept = [Hit(id, score, near[id].payload) for id, score, away in scores if away <= near[id].score]
         return sorted(kept, key=_best_first)
+
+    def _showing(self, using: str, query: QueryVector, limit: int, min_score: float) -> list[Hit]:
+        """What shows the classes that a question means; with a cut-off, what probably shows one that is meant."""
+        sparse = SparseVector(*strongest(query.vector))
+        if not self.cutoff:
+            return self.collection.search_sparse(using, sparse, limit, self.filter, min_score=min_score)
+        wanted = SparseVector(*strongest(meant(query.positive)))
+        floor = self.cutoff.floors[using]
+        kept = {hit.id for hit in self.collection.search_sparse(using, wanted, DEPTH, self.filter, min_score=floor)}
+        hits = self.collection.search_sparse(using, sparse, DEPTH, self.filter, min_score=min_score)
+        return [hit for hit in hits if hit.id in kept][:limit]
 
     def _fused(self, queries: Queries) -> list[Hit]:
         """Reciprocal rank fusion of what is near by either vector."""

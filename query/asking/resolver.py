@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ingest.stores import SEMANTIC, VISUAL
+from ingest.stores import CLASSES, SEMANTIC, VISUAL
 from model.projections import label_vectors
+from query.asking.class_query import class_query
 from query.asking.context import CollectionContext
 from query.asking.expression import Term
 from query.asking.image_query import ImageQuery, combine
@@ -47,6 +48,10 @@ def resolve(context: CollectionContext, question: Question) -> ResolvedQuestion:
     """
     if not question.has_picture:
         text = resolve_words(context, question.terms)
+        if context.answers_by_classes and question.space is None:
+            return ResolvedQuestion(
+                {CLASSES: class_query(question.terms, context.words, context.class_space)}, text=text
+            )
         return ResolvedQuestion({SEMANTIC: text.query}, text=text)
     images = resolve_pictures(context, [*question.pictures, *question.minus_pictures])
     count = len(question.pictures)

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.records import Pending
-from ingest.stores import SEMANTIC, VISUAL, Point
+from ingest.stores import SEMANTIC, VISUAL, Filter, Point, SparseVector
 from tests.ingest.worlds import (
     SERVER_URL,
     Result,
@@ -18,6 +18,7 @@ from tests.ingest.worlds import (
     World,
     make_facts,
     make_id,
+    make_payload,
     make_points,
     make_vectors,
     outcome,
@@ -276,3 +277,42 @@ def a_name_that_is_taken(world: World) -> Result:
     with world.store.open(world.name("a")) as collection:
         assert collection.metadata == make_facts()
         return collection.count(), collection.read_file("f")
+
+
+@writing
+def sparse_vectors(world: World) -> Result:
+    name = world.name("sparse")
+    numbers = {1: ([2, 7], [0.5, 0.25]), 2: ([7], [0.75]), 3: ([900], [1.0])}
+    points = [
+        Point(make_id(number), make_vectors(number), make_payload(f"a/{number}.jpg", "cat"), {"classes": sparse(*both)})
+        for number, both in numbers.items()
+    ]
+    with world.store.create(name, make_facts(sparse=("classes",))) as collection:
+        collection.upsert(points)
+        question = sparse([2, 7], [1.0, 2.0])
+        found = collection.search_sparse("classes", question, 10)
+        assert [(hit.id, hit.score) for hit in found] == [(make_id(2), 1.5), (make_id(1), 1.0)]
+        assert [hit.id for hit in collection.search_sparse("classes", question, 1)] == [make_id(2)]
+        assert [hit.id for hit in collection.search_sparse("classes", question, 10, min_score=1.2)] == [make_id(2)]
+        collection.set_sparse("classes", {make_id(1): sparse([2], [9.0])})
+        changed = collection.search_sparse("classes", question, 10, Filter(without=(make_id(2),)))
+        assert [(hit.id, hit.score) for hit in changed] == [(make_id(1), 9.0)]
+        stored = collection.retrieve([make_id(2)], ["classes", VISUAL])[make_id(2)]
+        assert stored.sparse["classes"].indices.tolist() == [7]
+        assert stored.sparse["classes"].values.tolist() == [0.75]
+        assert set(stored.vectors) == {VISUAL}
+        refused = [
+            outcome(lambda: collection.upsert([dataclasses.replace(points[0], sparse={})])),
+            outcome(lambda: collection.set_sparse("classes", {make_id(1): sparse([], [])})),
+            outcome(lambda: collection.set_sparse("classes", {make_id(1): sparse([3, 2], [1.0, 1.0])})),
+            outcome(lambda: collection.set_sparse("classes", {make_id(1): sparse([3], [float("nan")])})),
+            outcome(lambda: collection.search_sparse("other", question, 1)),
+        ]
+        assert refused == ["ValueError"] * 5
+    with world.store.open(name) as collection:
+        again = collection.search_sparse("classes", question, 10)
+    return found, changed, again
+
+
+def sparse(indices: list[int], values: list[float]) -> SparseVector:
+    return SparseVector(np.array(indices, np.uint32), np.array(values, np.float32))

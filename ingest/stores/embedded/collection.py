@@ -14,8 +14,8 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged
-from ingest.stores import SCROLL_PAGE, Filter, Hit, Point, ReadOnlyCollection, Vector
-from ingest.stores.embedded.engine import count_points, edge_filter, point_uuid, search_params, to_point
+from ingest.stores import SCROLL_PAGE, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector
+from ingest.stores.embedded.engine import count_points, edge_filter, point_uuid, search_params, to_point, to_sparse
 from ingest.stores.embedded.files import KeptFiles
 from ingest.stores.embedded.record import Record, read_record
 from ingest.stores.embedded.shard import Access, Shard
@@ -67,12 +67,15 @@ class EmbeddedCollection(ReadOnlyCollection):
             )
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
+        nearest = edge.Query.Nearest(vector.tolist(), using=using)
+        return self._query(nearest, limit, filter, search_params(limit, exact=exact))
+
+    def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
+        return self._query(edge.Query.Nearest(to_sparse(vector), using=using), limit, filter, edge.SearchParams())
+
+    def _query(self, query: edge.Query, limit: int, filter: Filter, params: edge.SearchParams) -> list[Hit]:
         request = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(vector.tolist(), using=using),
-            filter=edge_filter(filter),
-            with_payload=True,
-            params=search_params(limit, exact=exact),
+            limit=limit, query=query, filter=edge_filter(filter), with_payload=True, params=params
         )
         with self._shard.opened() as shard:
             return [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]

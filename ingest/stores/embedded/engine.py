@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
-from ingest.stores import OVERSAMPLED, Filter, Point, is_for_graph, search_width
+from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph, search_width
 from model.errors import DiskFull
 from model.system.atomic import remove
 
@@ -91,8 +91,13 @@ def shard_config(metadata: CollectionMetadata) -> edge.EdgeConfig:
         vectors={
             name: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine, hnsw_config=no_graph)
             for name, width in metadata.vectors.items()
-        }
+        },
+        sparse_vectors=sparse_config(metadata.sparse),
     )
+
+
+def sparse_config(names: Sequence[str]) -> dict[str, edge.EdgeSparseVectorParams]:
+    return {name: edge.EdgeSparseVectorParams() for name in names}
 
 
 def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
@@ -134,9 +139,21 @@ def point_uuid(id: Any) -> UUID:
 
 
 def to_point(record: edge.Record) -> Point:
-    vectors = record.vector if isinstance(record.vector, dict) else {}
-    return Point(
-        point_uuid(record.id),
-        {name: np.asarray(vector, np.float32) for name, vector in vectors.items()},
-        record.payload or {},
-    )
+    named = record.vector if isinstance(record.vector, dict) else {}
+    dense = {name: np.asarray(v, np.float32) for name, v in named.items() if not isinstance(v, edge.SparseVector)}
+    sparse = {name: _from_sparse(v) for name, v in named.items() if isinstance(v, edge.SparseVector)}
+    return Point(point_uuid(record.id), dense, record.payload or {}, sparse)
+
+
+def _from_sparse(vector: edge.SparseVector) -> SparseVector:
+    """The engine keeps the indices in rising order."""
+    return SparseVector(np.asarray(vector.indices, np.uint32), np.asarray(vector.values, np.float32))
+
+
+def to_sparse(vector: SparseVector) -> edge.SparseVector:
+    return edge.SparseVector(vector.indices.tolist(), vector.values.tolist())
+
+
+def to_vectors(point: Point) -> dict[str, Any]:
+    dense = {name: vector.tolist() for name, vector in point.vectors.items()}
+    return {**dense, **{name: to_sparse(vector) for name, vector in point.sparse.items()}}

@@ -7,14 +7,15 @@ quick as when they are brought into memory first, which a command that asks once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import qdrant_edge as edge
 
 from ingest.errors import StoreError
+from ingest.records import CollectionMetadata
 from ingest.stores import BUILD_WIDTH, LINKS, VISUAL, run_in_child_process
-from ingest.stores.embedded.engine import edge_errors
+from ingest.stores.embedded.engine import edge_errors, sparse_config
 from ingest.stores.embedded.shard import Shard
 
 INDEXING_KB = 1000
@@ -24,7 +25,7 @@ FULL_SCAN_KB = 10_000
 """Of vectors that the engine compares all rather than follow a graph to them; its own default."""
 
 
-def graph_config(vectors: Mapping[str, int], quantize: bool) -> edge.EdgeConfig:
+def graph_config(metadata: CollectionMetadata, quantize: bool) -> edge.EdgeConfig:
     """A graph of each vector; with ``quantize``, int8 codes of the visual one."""
     cold = edge.Memory.Cold
     codes = {VISUAL: edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=cold)} if quantize else {}
@@ -38,13 +39,14 @@ def graph_config(vectors: Mapping[str, int], quantize: bool) -> edge.EdgeConfig:
                 memory=cold,
                 quantization_config=codes.get(name),
             )
-            for name, width in vectors.items()
+            for name, width in metadata.vectors.items()
         },
+        sparse_vectors=sparse_config(metadata.sparse),
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_KB, default_segment_number=1),
     )
 
 
-def build_graph(shard: Shard, name: str, vectors: Mapping[str, int], quantize: bool) -> None:
+def build_graph(shard: Shard, metadata: CollectionMetadata, name: str, quantize: bool) -> None:
     """Build the graph of a shard that only this process writes, and int8 codes if ``quantize`` says so.
 
     Raises:
@@ -53,7 +55,7 @@ def build_graph(shard: Shard, name: str, vectors: Mapping[str, int], quantize: b
     try:
         with shard.replaced() as copy:
             run_in_child_process(
-                f"the graph of {name!r}", _build, copy, name, dict(vectors), quantize, on_progress=lambda _: None
+                f"the graph of {name!r}", _build, copy, name, metadata, quantize, on_progress=lambda _: None
             )
     except OSError as error:
         raise StoreError(f"cannot copy {shard.path}: {error.strerror or error}") from error
@@ -62,13 +64,13 @@ def build_graph(shard: Shard, name: str, vectors: Mapping[str, int], quantize: b
 def _build(
     path: Path,
     name: str,
-    vectors: Mapping[str, int],
+    metadata: CollectionMetadata,
     quantize: bool,
     *,
     on_progress: Callable[[int], None],  # noqa: ARG001
 ) -> None:
     with edge_errors(path.parent, name):
-        shard = edge.EdgeShard.load(str(path), graph_config(vectors, quantize))
+        shard = edge.EdgeShard.load(str(path), graph_config(metadata, quantize))
         while shard.optimize():
             pass
         shard.close()

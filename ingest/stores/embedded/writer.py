@@ -17,9 +17,9 @@ import qdrant_edge as edge
 
 from ingest.errors import StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL, Point, Vector, wants_codes, wants_graph
+from ingest.stores import VISUAL, Point, SparseVector, Vector, wants_codes, wants_graph
 from ingest.stores.embedded.collection import EmbeddedCollection
-from ingest.stores.embedded.engine import count_points, make_indexes, shard_config
+from ingest.stores.embedded.engine import count_points, make_indexes, shard_config, to_sparse, to_vectors
 from ingest.stores.embedded.files import KeptFiles
 from ingest.stores.embedded.graph import build_graph
 from ingest.stores.embedded.record import METADATA_FILE
@@ -75,9 +75,7 @@ class EmbeddedWriter(EmbeddedCollection):
 
     def _upsert(self, points: Sequence[Point]) -> None:
         self._need_space(len(points))
-        batch = [
-            edge.Point(str(p.id), {name: v.tolist() for name, v in p.vectors.items()}, dict(p.payload)) for p in points
-        ]
+        batch = [edge.Point(str(point.id), to_vectors(point), dict(point.payload)) for point in points]
         with self._shard.opened() as shard:
             shard.update(edge.UpdateOperation.upsert_points(batch))
             shard.flush()
@@ -90,6 +88,14 @@ class EmbeddedWriter(EmbeddedCollection):
             shard.update(edge.UpdateOperation.update_vectors(batch))
             shard.flush()
         self._record.written += len(ids)
+
+    def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
+        self._need_space(len(vectors))
+        batch = [edge.PointVectors(str(id), {name: to_sparse(vector)}) for id, vector in vectors.items()]
+        with self._shard.opened() as shard:
+            shard.update(edge.UpdateOperation.update_vectors(batch))
+            shard.flush()
+        self._record.written += len(vectors)
 
     def delete(self, ids: Sequence[UUID]) -> None:
         if ids:
@@ -135,7 +141,7 @@ class EmbeddedWriter(EmbeddedCollection):
             quantize = record.quantized or wants_codes(points, self.metadata.vectors[VISUAL])
         need_space(self.folder, 3 * folder_bytes(self._shard.path))  # the copy, and what the engine makes of it
         note(f"building the search graph of {points} pictures; questions are answered meanwhile")
-        build_graph(self._shard, self.name, self.metadata.vectors, quantize)
+        build_graph(self._shard, self.metadata, self.name, quantize)
         self._save_record(graph=points, quantized=quantize, written=0, deleted=0)
 
     def close(self) -> None:

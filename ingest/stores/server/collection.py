@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from qdrant_client import models
 
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, Vector, batches
+from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, SparseVector, Vector, batches
 from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
@@ -19,6 +19,7 @@ from ingest.stores.server.conversion import (
     search_params,
     to_filter,
     to_point,
+    to_sparse,
     to_struct,
 )
 from ingest.stores.server.files import KeptFiles
@@ -28,6 +29,9 @@ from model.system.events import note
 METADATA_KEY = "wordsight"
 POINT_BYTES = 1024
 """Of a point beside its numbers: id, punctuation and, in answers, the payload."""
+
+SPARSE_BYTES = 1 << 15
+"""Of a sparse vector as JSON at its longest: a thousand indices and values."""
 
 NUMBER_BYTES = 24
 """Of a float32 as JSON at its longest: ``-1.1754943508222875e-38,``."""
@@ -56,16 +60,22 @@ class ServerCollection(Collection):
             self._ask(self._client.create_payload_index, self.name, field, keyword, wait=True)
 
     def _upsert(self, points: Sequence[Point]) -> None:
-        numbers = self._bytes_of(self.metadata.vectors)
+        numbers = self._bytes_of(self.metadata.vectors) + SPARSE_BYTES * len(self.metadata.sparse)
         structs = map(to_struct, points)
         self._requests.write(
             self._client.upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload))
         )
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
-        size = self._bytes_of([name])
         pairs = zip(ids, matrix, strict=True)
         updates = (models.PointVectors(id=str(id), vector={name: row.tolist()}) for id, row in pairs)
+        self._update(updates, self._bytes_of([name]))
+
+    def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
+        updates = (models.PointVectors(id=str(id), vector={name: to_sparse(v)}) for id, v in vectors.items())
+        self._update(updates, SPARSE_BYTES)
+
+    def _update(self, updates: Iterable[models.PointVectors], size: int) -> None:
         try:
             self._requests.write(self._client.update_vectors, self.name, updates, lambda _: size)
         except CollectionNotFound as error:
@@ -73,14 +83,28 @@ class ServerCollection(Collection):
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
+        params = search_params(limit, exact=exact) if self._has_graph else None
+        return self._query(vector.tolist(), using, limit, filter, params)
+
+    def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
+        return self._query(to_sparse(vector), using, limit, filter, None)
+
+    def _query(
+        self,
+        query: list[float] | models.SparseVector,
+        using: str,
+        limit: int,
+        filter: Filter,
+        params: models.SearchParams | None,
+    ) -> list[Hit]:
         found = self._ask(
             self._client.query_points,
             self.name,
-            vector.tolist(),
+            query,
             using=using,
             query_filter=to_filter(filter),
             limit=limit,
-            search_params=search_params(limit, exact=exact) if self._has_graph else None,
+            search_params=params,
         ).points
         return [Hit(UUID(str(point.id)), point.score, point.payload or {}) for point in found]
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from qdrant_client import models
 
-from ingest.stores import BUILD_WIDTH, LINKS, OVERSAMPLED, VISUAL, Filter, Point, is_for_graph, search_width
+from ingest.stores import (
+    BUILD_WIDTH,
+    LINKS,
+    OVERSAMPLED,
+    VISUAL,
+    Filter,
+    Point,
+    SparseVector,
+    is_for_graph,
+    search_width,
+)
 
 
 def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
@@ -68,10 +78,26 @@ def to_filter(filter: Filter) -> models.Filter | None:
 
 def to_struct(point: Point) -> models.PointStruct:
     vectors: Any = {name: vector.tolist() for name, vector in point.vectors.items()}
+    vectors.update((name, to_sparse(vector)) for name, vector in point.sparse.items())
     return models.PointStruct(id=str(point.id), vector=vectors, payload=dict(point.payload))
 
 
 def to_point(record: models.Record) -> Point:
     named = record.vector if isinstance(record.vector, dict) else {}
-    vectors = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
-    return Point(UUID(str(record.id)), vectors, record.payload or {})
+    dense = {name: np.asarray(v, np.float32) for name, v in named.items() if not isinstance(v, models.SparseVector)}
+    sparse = {name: _from_sparse(v) for name, v in named.items() if isinstance(v, models.SparseVector)}
+    return Point(UUID(str(record.id)), dense, record.payload or {}, sparse)
+
+
+def to_sparse(vector: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
+
+
+def _from_sparse(vector: models.SparseVector) -> SparseVector:
+    """A server may give the indices in any order."""
+    order = np.argsort(vector.indices)
+    return SparseVector(np.asarray(vector.indices, np.uint32)[order], np.asarray(vector.values, np.float32)[order])
+
+
+def sparse_params(names: Sequence[str]) -> dict[str, models.SparseVectorParams]:
+    return {name: models.SparseVectorParams() for name in names}

@@ -53,11 +53,25 @@ class Requests:
         """Replace one key of a collection's metadata; None is no value."""
         self.ask(self.client.update_collection, name, metadata={key: value})
 
-    def create(self, name: str, vectors: dict[str, models.VectorParams], key: str, value: object) -> None:
+    def create(
+        self,
+        name: str,
+        vectors: dict[str, models.VectorParams],
+        key: str,
+        value: object,
+        sparse: dict[str, models.SparseVectorParams] | None = None,
+    ) -> None:
         """Create a collection; one with that metadata may be there, from a request whose answer was lost."""
         create, metadata = self.client.create_collection, {key: value}
         try:
-            self.ask(create, name, vectors_config=vectors, metadata=metadata, on_disk_payload=True)
+            self.ask(
+                create,
+                name,
+                vectors_config=vectors,
+                sparse_vectors_config=sparse or None,
+                metadata=metadata,
+                on_disk_payload=True,
+            )
         except StoreError as error:
             if not _has_status(error, CONFLICT) or self.metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise

@@ -19,7 +19,7 @@ from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
 from ingest.stores import Store, Summary
 from ingest.stores.server.collection import METADATA_KEY, ServerCollection
-from ingest.stores.server.conversion import has_graph, is_quantized, vector_params
+from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.lease import lease
 from ingest.stores.server.requests import Requests
@@ -74,7 +74,8 @@ class ServerStore(Store):
 
     def create(self, name: str, metadata: CollectionMetadata) -> ServerCollection:
         """Make an empty collection; raises StoreError where there is one of that name, ours or not."""
-        self._requests.create(name, vector_params(metadata.vectors, ON_DISK_WIDTH), METADATA_KEY, metadata.to_json())
+        params = vector_params(metadata.vectors, ON_DISK_WIDTH)
+        self._requests.create(name, params, METADATA_KEY, metadata.to_json(), sparse_params(metadata.sparse))
         collection = ServerCollection(self._requests, name, metadata)
         collection.make_indexes()
         return collection

@@ -14,9 +14,10 @@ import numpy as np
 
 from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata
-from ingest.stores import SCROLL_PAGE, VISUAL, WORD, Filter, Hit, Point, ReadOnlyCollection, Vector
+from ingest.stores import SCROLL_PAGE, VISUAL, WORD, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector
 from ingest.stores.snapshot.annoy import AnnoyIndexFile
-from ingest.stores.snapshot.manifest import PICTURES_FILE, TAGS_FILE, Manifest
+from ingest.stores.snapshot.manifest import PICTURES_FILE, TAGS_FILE, Manifest, sparse_file
+from ingest.stores.snapshot.sparse import SparseFile
 
 READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 
@@ -38,6 +39,7 @@ class SnapshotCollection(ReadOnlyCollection):
         self._manifest = manifest
         self._checked = checked
         self._indexes: dict[str, AnnoyIndexFile] = {}
+        self._sparse: dict[str, SparseFile] = {}
 
     @cached_property
     def _table(self) -> Any:
@@ -58,6 +60,11 @@ class SnapshotCollection(ReadOnlyCollection):
             info = self._manifest.indexes[using]
             self._indexes[using] = AnnoyIndexFile(self._checked(info.file), info)
         return self._indexes[using]
+
+    def _sparse_file(self, using: str) -> SparseFile:
+        if using not in self._sparse:
+            self._sparse[using] = SparseFile(self._checked(sparse_file(using)), len(self._table))
+        return self._sparse[using]
 
     def _payload(self, row: int) -> dict[str, Any]:
         record: dict[str, Any] = self._table.slice(row, 1).to_pylist()[0]
@@ -91,6 +98,13 @@ class SnapshotCollection(ReadOnlyCollection):
                 return [Hit(self._id(row), cosine, self._payload(row)) for row, cosine in kept[:limit]]
             count *= 4
 
+    def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
+        scores = self._sparse_file(using).scores(vector)
+        passing = self._passing(filter)
+        found = np.flatnonzero(scores > 0 if passing is None else passing & (scores > 0))
+        best = found[np.argsort(-scores[found], kind="stable")[:limit]].tolist()
+        return [Hit(self._id(row), float(scores[row]), self._payload(row)) for row in best]
+
     def _passing(self, filter: Filter) -> np.ndarray[Any, Any] | None:
         """(n,) bool: which rows the filter lets through; None for all."""
         if not (filter.labels or filter.under or filter.without):
@@ -112,8 +126,12 @@ class SnapshotCollection(ReadOnlyCollection):
         return {id: self._point(row, vectors) for id, row in rows.items()}
 
     def _point(self, row: int, vectors: Sequence[str]) -> Point:
+        sparse = [name for name in vectors if name in self.metadata.sparse]
         return Point(
-            self._id(row), {name: np.array(self._index(name).vectors[row]) for name in vectors}, self._payload(row)
+            self._id(row),
+            {name: np.array(self._index(name).vectors[row]) for name in vectors if name not in sparse},
+            self._payload(row),
+            {name: self._sparse_file(name).vector(row) for name in sparse},
         )
 
     def scroll(

@@ -21,9 +21,15 @@ MANIFEST_FILE = "manifest.json"
 PICTURES_FILE = "pictures.parquet"
 TAGS_FILE = "tags.parquet"
 WORDS_DIR = "words"
+CLASS_SPACE_DIR = "class-space"
 ENCODER_DIR = "encoder"
 PICTURES_DIR = "pictures"
 THUMBNAILS_DIR = "thumbnails"
+
+
+def sparse_file(name: str) -> str:
+    """The file of a sparse vector of that name."""
+    return f"{name}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Manifest:
             and {name: index.width for name, index in indexes.items()} == widths
             and indexes[VISUAL].items == indexes[SEMANTIC].items
             and all(index.metric == METRIC and index.file in self.files for index in indexes.values())
+            and all(sparse_file(name) in self.files for name in self.metadata.sparse)
             and not any(path.anchor or ".." in path.parts for path in paths)
         )
         if not sound:

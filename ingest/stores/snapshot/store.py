@@ -26,7 +26,15 @@ from ingest.records import CollectionMetadata
 from ingest.stores import WORD, Collection, Store, Summary
 from ingest.stores.snapshot.checksums import check_file
 from ingest.stores.snapshot.collection import READ_ONLY, SnapshotCollection
-from ingest.stores.snapshot.manifest import ENCODER_DIR, PICTURES_DIR, THUMBNAILS_DIR, WORDS_DIR, Manifest
+from ingest.stores.snapshot.manifest import (
+    CLASS_SPACE_DIR,
+    ENCODER_DIR,
+    PICTURES_DIR,
+    THUMBNAILS_DIR,
+    WORDS_DIR,
+    Manifest,
+)
+from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, OnnxEncoder, encoder_spec
 from model.words import TextSpace, open_carried_words
 
@@ -78,6 +86,12 @@ class SnapshotStore(Store):
             if name.startswith(f"{WORDS_DIR}/"):
                 self.checked(name)
         return open_carried_words(metadata.words, self.folder / WORDS_DIR)
+
+    def class_space(self, metadata: CollectionMetadata) -> QuestionWeights:
+        for name in self.manifest.files:
+            if name.startswith(f"{CLASS_SPACE_DIR}/"):
+                self.checked(name)
+        return open_class_space(self.folder / CLASS_SPACE_DIR)
 
     def encoder(self, metadata: CollectionMetadata) -> Encoder:
         """The encoder in the snapshot, where it carries one; else the one in the cache, if it is the same."""

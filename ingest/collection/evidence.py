@@ -1,0 +1,150 @@
+"""What pictures show, as probabilities of the encoder's classes: the sparse vector ``classes`` of a collection.
+
+A picture gets its own probabilities with its point; at the end of a run they are smoothed with those of the pictures
+that look most like it (`smooth`). Its own evidence is never lost: it is computed again from the stored visual vector.
+It must not know how files become points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.collection.projection import PAGE, features_of
+from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, SparseVector
+from model.class_space import NEIGHBOURS, has_class_space, smoothed, sparse
+from model.encoders import Classifier, Encoder, Features
+from model.projections import softmax, unit
+from model.words import TextSpace
+
+Matrix = NDArray[np.float32]
+
+ALL_FROM = 10
+"""Where more than one picture in so many changed, every one is smoothed anew; else those that changed, and the ones
+that look like these."""
+
+FEW = 256
+"""So many are always few."""
+
+ROWS = 512
+COLUMNS = 16_384
+"""Pictures compared at once: 32 MB of cosines."""
+
+
+def sparse_names(encoder: Encoder, words: TextSpace) -> tuple[str, ...]:
+    """The sparse vectors that a new collection of this pair gets."""
+    return (CLASSES,) if encoder.classifier is not None and has_class_space(words.name) else ()
+
+
+def probabilities(features: Features, classifier: Classifier) -> Matrix:
+    """(n, 1000) of features (n, width)."""
+    return softmax(classifier.logits(features))
+
+
+def to_sparse(row: Matrix) -> SparseVector:
+    """Of probabilities (1000,)."""
+    return SparseVector(*sparse(row))
+
+
+def mark_stale(collection: Collection) -> None:
+    """Before the first change of a run: should it be killed, the next one smooths every picture."""
+    if collection.metadata.sparse and not collection.metadata.stale:
+        collection.save(replace(collection.metadata, stale=True))
+
+
+def smooth(
+    collection: Collection, classifier: Classifier, changed: Sequence[UUID] | None, advance: Callable[[int], None]
+) -> None:
+    """Smooth the evidence of pictures with that of their neighbours, and record that it is up to date.
+
+    Args:
+        changed: the pictures that changed; None for any.
+        advance: called with how many more are done.
+    """
+    count = collection.count()
+    if changed is None or len(changed) > max(FEW, count // ALL_FROM):
+        _smooth_all(collection, classifier, count, advance)
+    elif changed:
+        _smooth_some(collection, classifier, changed, advance)
+    collection.save(replace(collection.metadata, stale=False))
+
+
+def _smooth_some(
+    collection: Collection, classifier: Classifier, changed: Sequence[UUID], advance: Callable[[int], None]
+) -> None:
+    """The pictures that changed, and the neighbours of these, which may have them as neighbours now."""
+    own = collection.retrieve(changed, [VISUAL])
+    touched = dict.fromkeys(own)
+    for id, point in own.items():
+        touched.update(dict.fromkeys(hit.id for hit in _neighbours(collection, id, point.vectors[VISUAL])))
+    for id, point in collection.retrieve(list(touched), [VISUAL]).items():
+        hits = _neighbours(collection, id, point.vectors[VISUAL])
+        near = collection.retrieve([hit.id for hit in hits], [VISUAL])
+        rows = np.stack([features_of(one) for one in (point, *(near[hit.id] for hit in hits if hit.id in near))])
+        evidence = probabilities(rows, classifier)
+        cosines = np.array([hit.score for hit in hits if hit.id in near], np.float32)
+        collection.set_sparse(CLASSES, {id: to_sparse(smoothed(evidence[0], evidence[1:], cosines))})
+        collection.yield_lock()
+    advance(len(changed))
+
+
+def _neighbours(collection: Collection, id: UUID, vector: Matrix) -> list[Hit]:
+    return collection.search(VISUAL, vector, NEIGHBOURS, Filter(without=(id,)))
+
+
+def _smooth_all(collection: Collection, classifier: Classifier, count: int, advance: Callable[[int], None]) -> None:
+    """By full comparison, in blocks; the vectors lie in temporary files, so memory stays bounded."""
+    with TemporaryDirectory(prefix="wordsight-") as place:
+        ids, vectors, evidence = _spooled(collection, classifier, count, Path(place))
+        for start in range(0, len(ids), ROWS):
+            rows, cosines = _nearest(vectors, start)
+            block = {}
+            for place_in_block, id in enumerate(ids[start : start + ROWS]):
+                near = np.asarray(evidence[rows[place_in_block]], np.float32)
+                own = np.asarray(evidence[start + place_in_block], np.float32)
+                block[id] = to_sparse(smoothed(own, near, cosines[place_in_block]))
+            collection.set_sparse(CLASSES, block)
+            collection.yield_lock()
+            advance(len(block))
+
+
+def _spooled(
+    collection: Collection, classifier: Classifier, count: int, place: Path
+) -> tuple[list[UUID], NDArray[np.float16], NDArray[np.float16]]:
+    """Ids, unit visual vectors and probabilities of every picture, the two latter in files."""
+    width = collection.metadata.vectors[VISUAL]
+    vectors = np.memmap(place / "vectors", np.float16, "w+", shape=(max(count, 1), width))
+    evidence = np.memmap(place / "evidence", np.float16, "w+", shape=(max(count, 1), len(classifier.names)))
+    ids: list[UUID] = []
+    for points in collection.scroll([VISUAL], page=PAGE):
+        features = np.stack([features_of(point) for point in points])[: count - len(ids)]
+        rows = slice(len(ids), len(ids) + len(features))
+        vectors[rows], evidence[rows] = unit(features), probabilities(features, classifier)
+        ids += [point.id for point in points[: len(features)]]
+        collection.yield_lock()
+    return ids, vectors[: len(ids)], evidence[: len(ids)]
+
+
+def _nearest(vectors: NDArray[np.float16], start: int) -> tuple[NDArray[np.int64], Matrix]:
+    """Rows and cosines of the nearest others of `ROWS` pictures from ``start`` on, the nearest first."""
+    queries = np.asarray(vectors[start : start + ROWS], np.float32)
+    best = np.full((len(queries), 0), -1.0, np.float32)
+    rows = np.zeros((len(queries), 0), np.int64)
+    for first in range(0, len(vectors), COLUMNS):
+        cosines = queries @ np.asarray(vectors[first : first + COLUMNS], np.float32).T
+        own = np.arange(start, start + len(queries)) - first
+        inside = (own >= 0) & (own < cosines.shape[1])
+        cosines[inside, own[inside]] = -np.inf
+        best = np.concatenate([best, cosines], axis=1)
+        rows = np.concatenate(
+            [rows, np.broadcast_to(np.arange(first, first + cosines.shape[1]), cosines.shape)], axis=1
+        )
+        order = np.argsort(-best, axis=1, kind="stable")[:, :NEIGHBOURS]
+        best, rows = np.take_along_axis(best, order, 1), np.take_along_axis(rows, order, 1)
+    return rows, np.maximum(best, 0)
