@@ -177,7 +177,7 @@ class PlainLoop:
             for start in range(0, len(files), PLAIN_BATCH):
                 batch = files[start : start + PLAIN_BATCH]
                 pixels = [frame(Image.open(file.path).convert("RGB"), self.framing) for file in batch]
-                features = self.network(torch.from_numpy(np.stack(pixels))).numpy()
+                features = self.network(torch.from_numpy(np.concatenate(pixels))).numpy()
                 points = [
                     models.PointStruct(id=start + i, vector=vector.tolist(), payload={"path": file.relative})
                     for i, (file, vector) in enumerate(zip(batch, features, strict=True))

@@ -42,6 +42,14 @@ def run(
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
     projection: WantedProjection = AUTO,
+    framing: Annotated[
+        str,
+        typer.Option(
+            "--framing",
+            help="whole, or published: the centre square, as the encoder's weights were published.",
+            show_default=False,
+        ),
+    ] = "",
     offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
@@ -72,6 +80,7 @@ def run(
         encoder=encoder,
         words=words,
         projection=projection,
+        framing=framing,
         offline=offline,
         keep_missing=keep_missing,
         follow_links=follow_links,

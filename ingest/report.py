@@ -88,6 +88,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "labels": None if counted is None else counted[1],
                 "encoder": metadata.encoder,
                 "encoder_sha256": metadata.encoder_sha256,
+                "framing": metadata.framing,
                 "words": metadata.words,
                 "words_sha256": metadata.words_sha256,
                 "projection": metadata.projection,

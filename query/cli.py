@@ -137,8 +137,11 @@ def tags(
 def duplicates(
     *,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="How near to the first of its group, as a cosine.")
+        float, typer.Option("--threshold", help="With --alike, how near to the first of its group, as a cosine.")
     ] = DEFAULT_THRESHOLD,
+    alike: Annotated[
+        bool, typer.Option("--alike", help="Also pictures that look alike and are not the same: bursts, letters.")
+    ] = False,
     json: Json = False,
     paths_only: Annotated[
         bool, typer.Option("--paths-only", help="Only the paths, without the first of each group.")
@@ -146,13 +149,14 @@ def duplicates(
     null: Null = False,
     where: CollectionOptions,
 ) -> None:
-    """Groups of pictures that look the same, the best first; nothing is changed."""
+    """Groups of pictures that are one picture, by their pixels, the best first; nothing is changed."""
     style = style_of(json, paths_only, null)
     check_threshold(threshold)
     with where.open() as store, where.asking(store) as context:
-        groups = ask_duplicates(context.collection, threshold)
+        groups = ask_duplicates(context.collection, threshold, alike=alike)
     if not groups:
-        raise NothingFoundError(f"no picture looks like another: none reaches {threshold}")
+        nothing = f"no picture looks like another: none reaches {threshold}"
+        raise NothingFoundError(nothing if alike else "no picture is there twice")
     write_duplicates(groups, style)
 
 

@@ -141,7 +141,7 @@ def failed(place: Path) -> dict[str, Failure]:
 
 def alone(encoder: Encoder, data: bytes) -> np.ndarray:
     """The vector of a picture encoded by itself."""
-    features = encoder.encode(frame(open_picture(data), encoder.spec.framing)[None])[0]
+    features = encoder.encode(frame(open_picture(data), encoder.spec.framing))[0]
     return features / np.linalg.norm(features)
 
 

@@ -25,11 +25,13 @@ from model.words import TextSpace, open_words, words_spec
 class Options:
     """How to ingest.
 
-    ``projection``: auto, a kind (conse, best, document), or a file's path. ``quantize``: as for `Collection.index`.
+    ``framing``: a rule's name; empty for the encoder's own, or the collection's. ``projection``: auto, a kind (conse,
+    best, document), or a file's path. ``quantize``: as for `Collection.index`.
     """
 
     encoder: str = AUTO
     words: str = AUTO
+    framing: str = ""
     projection: str = AUTO
     offline: bool = False
     keep_missing: bool = False
@@ -55,7 +57,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
     words = open_words(pair.words)
     if options.projection in RECIPES:
         need_learnable(Counter(file.label for file in files if file.label), words)
-    encoder = open_encoder(pair.encoder, device=options.device, many=True)
+    encoder = open_encoder(pair.encoder, framing=options.framing, device=options.device, many=True)
     projection = given or _first(encoder, words, options)
     metadata = CollectionMetadata(
         kind="pictures",
@@ -64,6 +66,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         words_sha256=words.sha256,
         encoder=encoder.spec.name,
         encoder_sha256=encoder.sha256,
+        framing=encoder.spec.framing.rule,
         projection=projection.header.kind,
         sparse=sparse_names(encoder, words),
         pending=Pending.UNDECIDED if options.projection == AUTO and encoder.classifier else Pending.NOTHING,
@@ -125,3 +128,8 @@ def check_same(metadata: CollectionMetadata, name: str, root: Path, options: Opt
                 f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
                 "be compared; leave the option out, or make another collection with --collection NAME"
             )
+    if options.framing not in ("", metadata.framing):
+        raise CollectionMismatch(
+            f"collection {name!r} was made with framing {metadata.framing}, not {options.framing}: pictures framed in "
+            "two ways cannot be compared; leave the option out, or make another collection with --collection NAME"
+        )

@@ -309,7 +309,7 @@ def _write_thumbnail(data: bytes, path: Path) -> None:
 
 
 def _encoder_folder(metadata: CollectionMetadata) -> Path:
-    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
+    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
     if not isinstance(encoder, OnnxEncoder):
         raise UsageError(f"{metadata.encoder} cannot be carried away: leave --with-encoder out")
     return encoder.folder

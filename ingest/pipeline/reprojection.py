@@ -52,7 +52,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
 
 def _made(store: Store, collection: Collection, wanted: str) -> Projection:
     metadata = collection.metadata
-    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
+    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
     if wanted == AUTO:

@@ -121,7 +121,9 @@ def _opened(
     store: Store, collection: Collection, root: Path, options: Options, report: Report, encoder: Encoder | None
 ) -> Run:
     metadata = collection.metadata
-    encoder = encoder or open_encoder(metadata.encoder, metadata.encoder_sha256, device=options.device, many=True)
+    encoder = encoder or open_encoder(
+        metadata.encoder, metadata.encoder_sha256, framing=metadata.framing, device=options.device, many=True
+    )
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
     if metadata.root != str(root):

@@ -13,7 +13,7 @@ from ingest.collection import PAGE, features_of
 from ingest.errors import StoreError
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import VISUAL, Store, open_store
-from model.encoders import Embedded
+from model.encoders import Embedded, encoder_spec
 from model.errors import DiskFull
 from model.pictures import PictureFile
 from model.system.events import note
@@ -30,7 +30,7 @@ def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> dict[P
     url, api_key = os.environ.get("QDRANT_URL", ""), os.environ.get("QDRANT_API_KEY", "")
     try:
         with open_store(Path(place) if place else None, url, api_key) as store:
-            made_of = (str(root), encoder, encoder_sha256)
+            made_of = (str(root), encoder, encoder_sha256, encoder_spec(encoder).framing.rule)
             names = [name for name, metadata in store.collections().items() if _made_of(metadata) == made_of]
             return _pictures(store, names[0], root) if names else {}
     except (StoreError, DiskFull) as error:
@@ -38,8 +38,8 @@ def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> dict[P
         return {}
 
 
-def _made_of(metadata: CollectionMetadata) -> tuple[str, str, str]:
-    return metadata.root, metadata.encoder, metadata.encoder_sha256
+def _made_of(metadata: CollectionMetadata) -> tuple[str, str, str, str]:
+    return metadata.root, metadata.encoder, metadata.encoder_sha256, metadata.framing
 
 
 def _pictures(store: Store, name: str, root: Path) -> dict[PictureFile, Embedded]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ingest.errors import StoreError
 from ingest.records.migration import READABLE, migrate
 from model import __version__
+from model.pictures import PUBLISHED
 from model.system.formats import why_unreadable
 
 FORMAT = READABLE[-1]
@@ -33,7 +34,8 @@ class Pending(StrEnum):
 class CollectionMetadata:
     """What is recorded of a collection, and must not change under it.
 
-    ``vectors``: name to width. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
+    ``vectors``: name to width. ``framing``: the rule by which the encoder sees a picture; where none is recorded, it
+    was the published one. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
     sparse vectors were brought up to date. ``projection``: kind in use. ``pending``: what a run that ended early
     left to be done. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
@@ -45,6 +47,7 @@ class CollectionMetadata:
     words_sha256: str
     encoder: str = ""
     encoder_sha256: str = ""
+    framing: str = PUBLISHED
     projection: str = ""
     sparse: Sequence[str] = ()
     stale: bool = False

@@ -358,7 +358,7 @@ class Store(ABC):
         Raises:
             WeightsError: its weights are not here.
         """
-        return open_encoder(metadata.encoder, metadata.encoder_sha256)
+        return open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
 
     def collections(self) -> dict[str, CollectionMetadata]:
         """Collections of pictures by name; one that cannot be read is left out with a warning."""

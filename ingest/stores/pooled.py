@@ -78,7 +78,7 @@ class PooledStore(Store):
         self._slots: dict[str, _Slot] = {}
         self._words: dict[str, TextSpace] = {}
         self._class_spaces: dict[str, QuestionWeights] = {}
-        self._encoders: dict[tuple[str, str], Encoder] = {}
+        self._encoders: dict[tuple[str, str, str], Encoder] = {}
         self._models = threading.Lock()
 
     def names(self) -> list[str]:
@@ -173,7 +173,7 @@ class PooledStore(Store):
             return self._class_spaces[metadata.words_sha256]
 
     def encoder(self, metadata: CollectionMetadata) -> Encoder:
-        key = (metadata.encoder, metadata.encoder_sha256)
+        key = (metadata.encoder, metadata.encoder_sha256, metadata.framing)
         with self._models:
             if key not in self._encoders:
                 encoder = self._store.encoder(metadata)

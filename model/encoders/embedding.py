@@ -9,13 +9,13 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.encoders.base import Encoder
+from model.encoders.base import Encoder, Features
 from model.errors import DatasetError, PictureError, PictureTooSlow
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, MAX_FILE_BYTES, Framing, PictureFile, Pixels, in_order, open_framed
 from model.system.disk import in_mb
@@ -148,9 +148,24 @@ def _batches(
     yield batch
 
 
+def encode_views(encoder: Encoder, pictures: Sequence[Pixels]) -> Features:
+    """Pictures of one or several views each to (n, width) float32.
+
+    Of several views it is the root of the mean of their squares, number by number: the encoders' features are nowhere
+    negative, and a view with something in it says more than one of an empty sky.
+    """
+    features = [encoder.encode(piece) for piece in _pieces(np.concatenate(pictures), encoder.batch_size)]
+    each = np.split(np.concatenate(features), np.cumsum([len(views) for views in pictures])[:-1])
+    return np.stack([of_one[0] if len(of_one) == 1 else np.sqrt(np.square(of_one).mean(axis=0)) for of_one in each])
+
+
+def _pieces(views: Pixels, size: int) -> list[Pixels]:
+    return [views[start : start + size] for start in range(0, len(views), size)]
+
+
 def _encode(batch: list[_Loaded], encoder: Encoder) -> list[_Loaded]:
     pixels = [record.pixels for record in batch if isinstance(record, _Decoded) and record.pixels is not None]
-    features = iter(encoder.encode(np.stack(pixels)) if pixels else ())
+    features = iter(encode_views(encoder, pixels) if pixels else ())
     return [
         replace(record.embedded, features=next(features))
         if isinstance(record, _Decoded) and record.pixels is not None

@@ -19,19 +19,20 @@ MAX_STREAMS = 4
 """Batches encoded at once at most, for the memory each takes; more cores than that share the work of each."""
 
 
-def open_encoder(name: str, sha256: str = "", *, device: str = "cpu", many: bool = False) -> Encoder:
+def open_encoder(name: str, sha256: str = "", *, framing: str = "", device: str = "cpu", many: bool = False) -> Encoder:
     """The encoder of that name and checksum, exported first where that was not done yet.
 
     Args:
         sha256: of the weights; empty for the ones installed.
+        framing: the rule by which a collection's pictures are framed; empty for the encoder's own.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
         many: for many pictures through `model.encoders.embedding.embed`, rather than for one as soon as possible.
 
     Raises:
-        UsageError: no such encoder, or CUDA asked for where there is none.
+        UsageError: no such encoder or framing, or CUDA asked for where there is none.
         WeightsError: the weights are not here, or are not those.
     """
-    spec = encoder_spec(name)
+    spec = encoder_spec(name).framed_by(framing)
     if device not in DEVICES:
         raise UsageError(f"no device {device!r}: there are {', '.join(DEVICES)}")
     sha256 = sha256 or installed_sha256(spec) or ""

@@ -12,8 +12,9 @@ from model.pictures.decode import (
     open_picture,
     reader_version,
 )
-from model.pictures.framing import Framed, Framing, Pixels
+from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels
 from model.pictures.prefetch import in_order
+from model.pictures.sameness import Looks, is_same
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
@@ -21,16 +22,20 @@ __all__ = [
     "LONGEST",
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
+    "PUBLISHED",
     "SNAPSHOT_FILES",
+    "WHOLE",
     "Framed",
     "Framing",
     "LeftOut",
+    "Looks",
     "PictureFile",
     "Pixels",
     "dataset_root",
     "heic_available",
     "in_order",
     "is_picture_name",
+    "is_same",
     "label_of",
     "open_framed",
     "open_picture",

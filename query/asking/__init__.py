@@ -6,7 +6,7 @@ from query.asking.answer import Answer, PictureHit, TagsAnswer, WordsAnswer
 from query.asking.answering import ask
 from query.asking.browsing import browse, find_picture
 from query.asking.context import CollectionContext, SharedContexts
-from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Member, find_duplicates
+from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Kind, Member, find_duplicates
 from query.asking.expression import Term, parse
 from query.asking.filter import picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
@@ -41,6 +41,7 @@ __all__ = [
     "EncodedPicture",
     "Group",
     "ImageQuery",
+    "Kind",
     "Member",
     "MinScore",
     "PictureHit",

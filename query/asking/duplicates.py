@@ -1,37 +1,62 @@
-"""Near duplicates: groups of pictures that look the same, found through neighbour questions.
+"""Duplicates: groups of pictures that are one picture; vectors propose, pixels decide.
 
-A group is made around one picture, its first, and every other in it is as near to that one as the threshold says:
-in a chain, where each is near to the next only, the ends may have nothing in common. Pictures are taken the best
-first, so the first of a group is the one to keep. Files of the same content are one picture here, and said to be
-exact copies. Memory grows with the number of pictures, not of pairs.
+A pair is a **copy** (the same bytes), the **same** picture (another size, format, quality or brightness, in grey,
+mirrored, cut a little: by its decoded pixels, `model.pictures.sameness`), or **alike** (by its vectors only: two takes
+of one scene, two letters). A group is made around one picture, its first, and every other in it is so related to that
+one: in a chain, where each is near to the next only, the ends may have nothing in common. Pictures are taken the best
+first, so the first of a group is the one to keep. Memory grows with the number of pictures, not of pairs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 from ingest.records import Picture
 from ingest.stores import VISUAL, Collection, Point, batches
+from model.errors import PictureError
+from model.pictures import MAX_FILE_BYTES, Looks, is_same, open_picture
+from model.pictures.sameness import SIDE
 
 DEFAULT_THRESHOLD = 0.9
-"""Of copies saved at quality 60, brightened by 15% or cut by 3% at each side it finds 98% (bundled encoder), and of
-1,454 different photographs it takes 19 pairs for alike, half of which are (`benchmarks/duplicates.py`)."""
+"""Cosine from which pictures are alike. Half of those that are alike at this are not the same."""
+
+PROPOSED = 0.6
+"""Cosine from which pixels are compared: grey copies, and those with a mark on them, have 0.7 and more."""
+
+MOST_PROPOSED = 16
+"""Pictures whose pixels are compared with one picture's, the nearest first, and more of those that are alike."""
 
 NEIGHBOURS = 32
 """Asked of each picture at first, and four times as many while all of them are near enough."""
 
 PAGE = 256
+LOOKS_KEPT = 2048
+"""Pictures kept decoded for comparing: 0.1 MB each."""
+
+
+class Kind(StrEnum):
+    """What a picture is to the first of its group; from the surest to the least sure."""
+
+    COPY = "copy"
+    SAME = "same"
+    ALIKE = "alike"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A picture in a group. ``score``: its cosine with the first one. ``is_copy``: the content of one before it."""
+    """A picture in a group. ``score``: its cosine with the first one. ``kind``: what it is to that one; the first is a
+    copy of itself."""
 
     picture: Picture
     score: float
-    is_copy: bool
+    kind: Kind
     root: str
 
     @property
@@ -39,22 +64,39 @@ class Member:
         """The file's absolute path."""
         return os.path.join(self.root, self.picture.path)
 
+    @property
+    def is_copy(self) -> bool:
+        return self.kind == Kind.COPY
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures that look the same, the best first: most pixels, then bytes, then the oldest file."""
+    """Pictures that are one, the best first: most pixels, then bytes, then the oldest file."""
 
     members: tuple[Member, ...]
 
+    @property
+    def kind(self) -> Kind:
+        """The least sure of its members'."""
+        return max((member.kind for member in self.members), key=list(Kind).index)
+
 
 def find_duplicates(
-    collection: Collection, threshold: float = DEFAULT_THRESHOLD, advance: Callable[[int], None] = lambda _: None
+    collection: Collection,
+    threshold: float = DEFAULT_THRESHOLD,
+    advance: Callable[[int], None] = lambda _: None,
+    *,
+    alike: bool = False,
 ) -> list[Group]:
-    """Group the pictures of a collection; those that resemble no other are in no group.
+    """Group the pictures of a collection; those that no other is the same as are in no group.
+
+    A picture whose file is not there, or has changed since it was indexed, is no proof, and the same as none but its
+    copies.
 
     Args:
-        threshold: cosine with the first of the group.
-        advance: told how many more pictures were looked at.
+        threshold: cosine with the first of the group from which pictures are alike.
+        advance: called with how many more pictures were looked at.
+        alike: also what looks alike by its vectors only.
     """
     pictures = sorted(
         (Picture.from_payload(point.payload) for page in collection.scroll() for point in page), key=_rank
@@ -64,25 +106,103 @@ def find_duplicates(
         copies.setdefault(picture.sha256, []).append(picture)
     grouped: set[str] = set()
     groups = []
-    for first, point in _in_order([same[0] for same in copies.values()], collection):
-        advance(len(copies[first.sha256]))
-        collection.yield_lock()
-        if first.sha256 in grouped:
-            continue
-        near = {first.sha256: 1.0}
-        for sha256, score in _near(point, collection, threshold):
-            if sha256 in copies and sha256 not in grouped:
-                near.setdefault(sha256, score)
-        members = [
-            Member(picture, score, picture is not copies[sha256][0], collection.metadata.root)
-            for sha256, score in near.items()
-            for picture in copies[sha256]
-        ]
-        if len(members) > 1:
-            grouped.update(near)
-            members.sort(key=lambda member: (member.picture.sha256 != first.sha256, _rank(member.picture)))
-            groups.append(Group(tuple(members)))
+    with _Judge(collection.metadata.root) as judge:
+        for first, point in _in_order([same[0] for same in copies.values()], collection):
+            advance(len(copies[first.sha256]))
+            collection.yield_lock()
+            if first.sha256 in grouped:
+                continue
+            near = [
+                (copies[sha256][0], score)
+                for sha256, score in _near(point, collection, threshold)
+                if sha256 in copies and sha256 not in grouped and sha256 != first.sha256
+            ]
+            kinds = {first.sha256: (Kind.COPY, 1.0)}
+            proposed = [pair for place, pair in enumerate(near) if place < MOST_PROPOSED or pair[1] >= threshold]
+            for picture, score in judge.same_as(first, proposed):
+                kinds[picture.sha256] = (Kind.SAME, score)
+            for picture, score in near if alike else ():
+                if score >= threshold:
+                    kinds.setdefault(picture.sha256, (Kind.ALIKE, score))
+            if group := _group(first, kinds, copies, collection.metadata.root):
+                grouped.update(kinds)
+                groups.append(group)
     return groups
+
+
+def _group(
+    first: Picture, kinds: dict[str, tuple[Kind, float]], copies: dict[str, list[Picture]], root: str
+) -> Group | None:
+    """Of the contents in ``kinds``; None where that is one file."""
+    members = [
+        Member(picture, score, kind, root) for sha256, (kind, score) in kinds.items() for picture in copies[sha256]
+    ]
+    members.sort(key=lambda member: (member.picture.sha256 != first.sha256, _rank(member.picture)))
+    return Group(tuple(members)) if len(members) > 1 else None
+
+
+class _Judge:
+    """Compares pictures by their pixels, and keeps those decoded last."""
+
+    def __init__(self, root: str) -> None:
+        self._root = Path(root)
+        self._kept: OrderedDict[str, Looks | None] = OrderedDict()
+        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+
+    def __enter__(self) -> _Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def same_as(self, first: Picture, others: list[tuple[Picture, float]]) -> list[tuple[Picture, float]]:
+        """Those of ``others``, with their scores, that are the same picture as ``first``."""
+        others = [(other, score) for other, score in others if _may_be_one(first, other)]
+        if not others:
+            return []
+        known = dict(zip([first, *(other for other, _ in others)], self._looks(first, others), strict=True))
+        looks = known[first]
+        if looks is None:
+            return []
+
+        def judge(other: Picture) -> bool:
+            seen = known[other]
+            return seen is not None and is_same(looks, seen)
+
+        verdicts = self._threads.map(judge, [other for other, _ in others])
+        return [pair for pair, is_one in zip(others, verdicts, strict=True) if is_one]
+
+    def _looks(self, first: Picture, others: list[tuple[Picture, float]]) -> list[Looks | None]:
+        pictures = [first, *(other for other, _ in others)]
+        missing = [picture for picture in pictures if picture.sha256 not in self._kept]
+        for picture, looks in zip(missing, self._threads.map(self._read, missing), strict=True):
+            self._kept[picture.sha256] = looks
+        found = [self._kept[picture.sha256] for picture in pictures]
+        for picture in pictures:
+            self._kept.move_to_end(picture.sha256)
+        while len(self._kept) > LOOKS_KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    def _read(self, picture: Picture) -> Looks | None:
+        """None where the file is not there, or is not the one that was indexed."""
+        try:
+            with open(self._root / picture.path, "rb") as file:
+                data = file.read(MAX_FILE_BYTES)
+            if hashlib.sha256(data).hexdigest() != picture.sha256:
+                return None
+            return Looks.of(open_picture(data, name=picture.path, shown_at=SIDE, max_megapixels=0))
+        except (OSError, PictureError, MemoryError):
+            return None
+
+
+MOST_UNLIKE_SHAPES = 1.3
+
+
+def _may_be_one(one: Picture, other: Picture) -> bool:
+    """By their shapes, before a file is opened."""
+    ratios = one.width * other.height / max(1, one.height * other.width)
+    return 1 / MOST_UNLIKE_SHAPES < ratios < MOST_UNLIKE_SHAPES
 
 
 def _rank(picture: Picture) -> tuple[int, int, int, str]:
@@ -97,10 +217,10 @@ def _in_order(pictures: list[Picture], collection: Collection) -> Iterator[tuple
 
 
 def _near(point: Point, collection: Collection, threshold: float) -> Iterator[tuple[str, float]]:
-    """Content and cosine of every picture at or above the threshold, the nearest first."""
-    limit = NEIGHBOURS
+    """Content and cosine of every picture at or above the threshold, and some below it, the nearest first."""
+    limit, lowest = NEIGHBOURS, min(threshold, PROPOSED)
     while True:
-        hits = collection.search(VISUAL, point.vectors[VISUAL], limit, min_score=threshold)
-        if len(hits) < limit:
+        hits = collection.search(VISUAL, point.vectors[VISUAL], limit, min_score=lowest)
+        if len(hits) < limit or hits[-1].score < threshold:
             return iter([(str(hit.payload["sha256"]), hit.score) for hit in hits])
         limit *= 4

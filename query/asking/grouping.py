@@ -17,11 +17,14 @@ def check_threshold(threshold: float) -> None:
         raise UsageError(f"--threshold {threshold}: a cosine is wanted, above 0 and at most 1")
 
 
-def ask_duplicates(collection: Collection, threshold: float = DEFAULT_THRESHOLD) -> list[Group]:
-    """Groups of pictures that look the same, the best first.
+def ask_duplicates(
+    collection: Collection, threshold: float = DEFAULT_THRESHOLD, *, alike: bool = False
+) -> list[Group]:
+    """Groups of pictures that are one picture, the best first.
 
     Args:
-        threshold: cosine with the first of the group.
+        threshold: cosine with the first of the group from which pictures are alike.
+        alike: also those that are alike and not the same.
 
     Raises:
         UsageError: a threshold that is no cosine.
@@ -29,4 +32,4 @@ def ask_duplicates(collection: Collection, threshold: float = DEFAULT_THRESHOLD)
     """
     check_threshold(threshold)
     with progress("comparing", collection.count(), unit="pictures") as shown:
-        return find_duplicates(collection, threshold, shown.advance)
+        return find_duplicates(collection, threshold, shown.advance, alike=alike)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ingest.collection import features_of
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Point
+from model.encoders import encode_views
 from model.errors import PictureError, PictureGone
 from model.pictures import Pixels, open_framed
 from model.system.paths import real_path
@@ -30,7 +31,7 @@ VECTORS = (VISUAL, SEMANTIC)
 
 def encode(context: CollectionContext, pixels: Pixels) -> Vector:
     """What the collection's encoder sees in a framed picture: (width,) float32, of any length."""
-    features: Vector = context.encoder.encode(pixels[None])[0]
+    features: Vector = encode_views(context.encoder, [pixels])[0]
     return features
 
 

@@ -48,7 +48,10 @@ def write_duplicates(groups: Sequence[Group], style: Style) -> None:
     if style.paths_only or style.null:
         _write_paths((member.file for group in groups for member in group.members[1:]), style)
     elif style.json:
-        write_json({"group": i, "pictures": [_member_json(m) for m in g.members]} for i, g in enumerate(groups, 1))
+        write_json(
+            {"group": i, "kind": g.kind.value, "pictures": [_member_json(m) for m in g.members]}
+            for i, g in enumerate(groups, 1)
+        )
     else:
         rows = [
             (str(i), f"{member.score:.4f}", _kind(group, member), one_line(_near(member.file)))
@@ -59,11 +62,11 @@ def write_duplicates(groups: Sequence[Group], style: Style) -> None:
 
 
 def _kind(group: Group, member: Member) -> str:
-    return "first" if member is group.members[0] else "exact copy" if member.is_copy else "alike"
+    return "first" if member is group.members[0] else member.kind.value
 
 
 def _member_json(member: Member) -> dict[str, Any]:
-    return {**_picture_json(member), "exact_copy": member.is_copy}
+    return {**_picture_json(member), "kind": member.kind.value, "exact_copy": member.is_copy}
 
 
 def write_tags(tags: Sequence[Tag], style: Style) -> None:

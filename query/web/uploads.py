@@ -28,14 +28,14 @@ KEPT_SECONDS = 3600.0
 
 @dataclass(slots=True)
 class Upload:
-    """``copy``: a JPEG file, small and without metadata. ``features``: by encoder and its checksum."""
+    """``copy``: a JPEG file, small and without metadata. ``features``: by encoder, its checksum and its framing."""
 
     id: str
     copy: bytes
     width: int
     height: int
     expires: float
-    features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    features: dict[tuple[str, str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def encoded(self, context: CollectionContext) -> EncodedPicture:
         """As this collection's encoder sees it, which may be another than that of the last one asked."""
@@ -46,8 +46,8 @@ class Upload:
         return EncodedPicture(self.features[encoder])
 
 
-def _encoder_key(context: CollectionContext) -> tuple[str, str]:
-    return context.metadata.encoder, context.metadata.encoder_sha256
+def _encoder_key(context: CollectionContext) -> tuple[str, str, str]:
+    return context.metadata.encoder, context.metadata.encoder_sha256, context.metadata.framing
 
 
 class Uploads:

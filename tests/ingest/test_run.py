@@ -19,7 +19,7 @@ from ingest.pipeline import retry_failures
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import Encoder, Stopped
+from model.encoders import Encoder, Stopped, encode_views
 from model.errors import DatasetError, DiskFull
 from model.pictures import open_framed
 from tests.ingest.runs import OFFLINE, four_photographs, ingest, points, store_with_tags
@@ -38,7 +38,7 @@ def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
 
 def direct_vector(encoder: Encoder, path: Path) -> np.ndarray:
     framed = open_framed(path.read_bytes(), encoder.spec.framing)
-    features = encoder.encode(framed.pixels[None])[0]
+    features = encode_views(encoder, [framed.pixels])[0]
     return features / np.linalg.norm(features)
 
 

@@ -56,7 +56,7 @@ def files_of(root: Path) -> list[PictureFile]:
 
 
 def own_vector(encoder: Encoder, path: Path) -> NDArray[np.float32]:
-    (vector,) = encoder.encode(frame(open_picture(path.read_bytes()), encoder.spec.framing)[None])
+    (vector,) = encoder.encode(frame(open_picture(path.read_bytes()), encoder.spec.framing))
     return vector
 
 

@@ -186,7 +186,7 @@ def test_pictures_of_another_shape_are_a_mistake_of_the_caller(encoder: Encoder,
 def test_a_real_cat_is_seen_as_a_cat(encoder: Encoder) -> None:
     data = pytest.importorskip("skimage.data")
     cat = Image.fromarray(data.chelsea())
-    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(cat, encoder.spec.framing)[None]))
+    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(cat, encoder.spec.framing)))
     best = class_names(encoder)[int(logits.argmax())]
     assert best in ("tabby", "tiger cat", "Egyptian cat", "Persian cat", "Siamese cat")
 
@@ -194,7 +194,7 @@ def test_a_real_cat_is_seen_as_a_cat(encoder: Encoder) -> None:
 def test_a_real_cup_of_coffee_is_seen_as_one(encoder: Encoder) -> None:
     data = pytest.importorskip("skimage.data")
     coffee = Image.fromarray(data.coffee())
-    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(coffee, encoder.spec.framing)[None]))
+    (logits,) = need_classifier(encoder).logits(encoder.encode(frame(coffee, encoder.spec.framing)))
     best = [class_names(encoder)[row] for row in logits.argsort()[-3:]]
     assert "espresso" in best
 

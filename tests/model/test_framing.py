@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.encoders import encoder_names, encoder_spec
+from model.encoders import Encoder, encode_views, encoder_names, encoder_spec
+from model.errors import UsageError
 from model.pictures import Framing, open_framed, open_picture
 from model.pictures.framing import frame
 from tests.model.photos import make_photo
@@ -34,7 +35,7 @@ def test_preprocessing_is_torchvisions_own_for_vgg16(size: tuple[int, int]) -> N
     noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.blend(Image.fromarray(noise), make_photo(*size), 0.6)
     theirs = VGG16_Weights.IMAGENET1K_V1.transforms()(image)
-    framed = torch.from_numpy(frame(image, spec.framing).copy())[None]
+    framed = torch.from_numpy(frame(image, spec.framing).copy())
     ours = Framed(spec, torch.nn.Identity()).normalise(framed)[0]
     assert ours.shape == theirs.shape
     assert float((ours - theirs).abs().max()) < 1e-6
@@ -45,7 +46,8 @@ def test_preprocessing_is_torchvisions_own_for_vgg16(size: tuple[int, int]) -> N
 def test_any_aspect_gives_the_square_the_encoder_sees_at_once(size: tuple[int, int], name: str) -> None:
     started = time.perf_counter()
     framed = frame(Image.new("RGB", size, (12, 34, 56)), encoder_spec(name).framing)
-    assert framed.shape == (224, 224, 3)
+    assert 1 <= len(framed) <= 8
+    assert framed.shape[1:] == (224, 224, 3)
     assert framed.dtype == np.uint8
     assert (framed == (12, 34, 56)).all()
     assert time.perf_counter() - started < 1
@@ -68,7 +70,7 @@ def test_the_crop_is_taken_from_the_centre(size: tuple[int, int], shift: Callabl
     columns, rows = np.meshgrid(np.arange(width) % 256, np.arange(height) % 256)
     image = Image.fromarray(np.stack([columns, rows, columns], axis=2).astype(np.uint8))
     framed = frame(image, encoder_spec("vgg16").framing)
-    assert tuple(framed[0, 0, :2]) == (shift(width - 224) % 256, shift(height - 224) % 256)
+    assert tuple(framed[0, 0, 0, :2]) == (shift(width - 224) % 256, shift(height - 224) % 256)
 
 
 def large_jpeg(orientation: int, size: tuple[int, int] = (3001, 2100)) -> bytes:
@@ -95,3 +97,84 @@ def test_a_large_jpeg_is_framed_from_half_its_size_and_told_whole(orientation: i
     assert 0 < difference.mean() < 1.5  # not the same decoding, and hardly another picture
     small = open_picture(large_jpeg(orientation, (2040, 2040)))
     assert np.array_equal(open_framed(large_jpeg(orientation, (2040, 2040)), framing).pixels, frame(small, framing))
+
+
+# The whole picture
+
+
+def whole(name: str = "efficientnet-lite0") -> Framing:
+    return encoder_spec(name).framing.by("whole")
+
+
+def numbered(width: int, height: int) -> Image.Image:
+    """Each hundredth of the longer side has a grey of its own: 0, 2, 4, up to 198."""
+    steps = np.arange(max(width, height)) * 100 // max(width, height) * 2
+    lines = np.repeat(steps.astype(np.uint8)[None], min(width, height), axis=0)
+    return Image.fromarray(lines if width >= height else lines.T.copy())
+
+
+@pytest.mark.parametrize(
+    ("size", "spans"),
+    [
+        ((400, 300), [(24, 174)]),  # of 296 columns 224 are left: 12% at each end are cut off
+        ((300, 300), [(12, 186)]),
+        ((480, 300), [(30, 168)]),
+        ((1600, 900), [(6, 112), (86, 192)]),  # two windows of 1.07: 3% at each end are cut off
+        ((900, 1600), [(6, 112), (86, 192)]),
+        ((4000, 1000), [(8, 57), (75, 123), (141, 190)]),  # three of 4:3, side by side
+    ],
+    ids=lambda value: f"{value[0]}x{value[1]}" if isinstance(value, tuple) else "",
+)
+def test_the_views_of_a_picture_reach_from_end_to_end(size: tuple[int, int], spans: list[tuple[int, int]]) -> None:
+    views = frame(numbered(*size), whole())
+    assert views.shape == (len(spans), 224, 224, 3)
+    along = views[:, 112, :, 0] if size[0] >= size[1] else views[:, :, 112, 0]
+    assert np.abs(along[:, [0, -1]].astype(int) - spans).max() <= 3
+
+
+@pytest.mark.parametrize(("ratio", "views"), [(1.5, 1), (1.75, 1), (1.76, 2), (3.0, 2), (3.1, 3), (12.0, 8), (30.0, 8)])
+def test_an_ordinary_picture_has_one_view_and_a_long_one_several(ratio: float, views: int) -> None:
+    for size in ((round(100 * ratio), 100), (100, round(100 * ratio))):
+        assert len(frame(Image.new("RGB", size), whole())) == views
+
+
+def test_the_bundled_encoder_sees_the_whole_and_the_documents_what_was_published() -> None:
+    rules = {name: encoder_spec(name).framing.rule for name in ("efficientnet-lite0", "vgg16", "resnet50")}
+    assert rules == {"efficientnet-lite0": "whole", "vgg16": "published", "resnet50": "published"}
+    published = encoder_spec("efficientnet-lite0").framed_by("published").framing
+    assert frame(numbered(4000, 1000), published).shape == (1, 224, 224, 3)
+    with pytest.raises(UsageError, match="no framing 'square': there are published, whole"):
+        encoder_spec("vgg16").framed_by("square")
+
+
+def test_a_subject_at_one_end_of_a_wide_picture_is_seen(encoder: Encoder) -> None:
+    """In the middle there is nothing but sky."""
+    subject = Image.open(io.BytesIO(large_jpeg(1, (400, 300))))
+    wide = Image.new("RGB", (1600, 300), (120, 170, 220))
+    wide.paste(subject, (0, 0))
+    other = Image.new("RGB", (1600, 300), (120, 170, 220))
+
+    def cosines(framing: Framing) -> tuple[float, float]:
+        vectors = [encode_views(encoder, [frame(image, framing)])[0] for image in (subject, wide, other)]
+        own, seen, sky = (vector / np.linalg.norm(vector) for vector in vectors)
+        return float(own @ seen), float(seen @ sky)
+
+    assert cosines(whole())[0] > 0.7
+    assert cosines(whole())[0] > cosines(encoder.spec.framing.by("published"))[0] + 0.3
+    assert cosines(encoder.spec.framing.by("published"))[1] > 0.99  # a copy of any other sky, by the centre square
+
+
+def test_features_of_views_are_joined_by_the_root_of_their_mean_square() -> None:
+    class Sums:
+        """Its features are a view's first pixel."""
+
+        batch_size = 2
+
+        def encode(self, pictures: np.ndarray) -> np.ndarray:
+            assert len(pictures) <= 2
+            return pictures[:, 0, 0].astype(np.float32)
+
+    one = np.full((1, 2, 2, 3), 7, np.uint8)
+    several = np.stack([np.full((2, 2, 3), value, np.uint8) for value in (1, 7, 0, 0)])
+    joined = encode_views(Sums(), [one, several, one])
+    assert joined.tolist() == [[7, 7, 7], [pytest.approx(12.5**0.5)] * 3, [7, 7, 7]]

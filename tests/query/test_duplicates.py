@@ -32,7 +32,7 @@ def point(path: str, degrees: float, *, sha256: str = "", side: int = 100, size:
 def groups_of(tmp_path: Path, points: list[Point], threshold: float) -> list[list[str]]:
     with EmbeddedStore(tmp_path).create("made", METADATA) as collection:
         collection.upsert(points)
-        found = find_duplicates(collection, threshold)
+        found = find_duplicates(collection, threshold, alike=True)
     return [[member.picture.path for member in group.members] for group in found]
 
 
@@ -84,7 +84,7 @@ def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path
     assert told["cat/chelsea.png"] == [("again.png", True)]
     assert told["rocket/rocket.jpg"] == [("small.jpg", False)]
     rows = command("query", "duplicates", cwd=photos).rows
-    assert {row[2] for row in rows} == {"first", "exact copy", "alike"}
+    assert {row[2] for row in rows} == {"first", "copy", "same"}
     bare = command("query", "duplicates", "--paths-only", cwd=photos).out.splitlines()
     assert {"again.png", "small.jpg"} <= set(bare)
     assert not {"cat/chelsea.png", "rocket/rocket.jpg"} & set(bare)  # what a reader might remove
@@ -94,8 +94,9 @@ def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path
     carried = command("query", "duplicates", "--json", "--snapshot", tmp_path / "snapshot", cwd=photos)
     assert [json.dumps(row) for row in carried.json] == [json.dumps(row) for row in ran.json]
 
-    only_exact = command("query", "duplicates", "--threshold", "1", "--json", cwd=photos).json
-    assert [row["pictures"][1]["exact_copy"] for row in only_exact] == [True]
+    assert {row["kind"] for row in ran.json} == {"copy", "same"}
+    near = command("query", "duplicates", "--threshold", "0.3", "--alike", "--json", cwd=photos).json
+    assert {row["kind"] for row in near} >= {"alike"}
     refused(command("query", "duplicates", "--threshold", "0"), "--threshold")
     refused(command("query", "duplicates", "--threshold", "nan"), "--threshold")
     refused(command("query", "duplicates", "--json", "-0"), "--json")
@@ -103,7 +104,7 @@ def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path
     (photos / "small.jpg").unlink()
     before = [path for path in before if path.name not in ("again.png", "small.jpg")]
     assert command("ingest", "run", photos, "--offline").status == 0
-    nothing = command("query", "duplicates", "--threshold", "0.99", cwd=photos)
+    nothing = command("query", "duplicates", cwd=photos)
     assert (nothing.status, nothing.out) == (1, "")
     assert sorted(photos.rglob("*")) == before
 

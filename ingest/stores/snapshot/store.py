@@ -100,7 +100,8 @@ class SnapshotStore(Store):
             return super().encoder(metadata)
         for name in carried:
             self.checked(name)
-        return OnnxEncoder(encoder_spec(metadata.encoder), metadata.encoder_sha256, self.folder / ENCODER_DIR)
+        spec = encoder_spec(metadata.encoder).framed_by(metadata.framing)
+        return OnnxEncoder(spec, metadata.encoder_sha256, self.folder / ENCODER_DIR)
 
     def thumbnail(self, id: UUID) -> bytes | None:
         name = f"{THUMBNAILS_DIR}/{id}.jpg"

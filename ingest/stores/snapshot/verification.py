@@ -90,7 +90,14 @@ def _counted(index: AnnoyIndexFile, on_query: Callable[[], None]) -> Callable[[A
 def _check_comparable(live: Collection, snapshot: Collection) -> None:
     """Raises CollectionMismatch where the vectors of two collections mean different things."""
     left, right = (
-        (c.metadata.kind, c.metadata.encoder, c.metadata.encoder_sha256, c.metadata.words, c.metadata.words_sha256)
+        (
+            c.metadata.kind,
+            c.metadata.encoder,
+            c.metadata.encoder_sha256,
+            c.metadata.words,
+            c.metadata.words_sha256,
+            c.metadata.framing,
+        )
         for c in (live, snapshot)
     )
     if left != right:
