@@ -21,7 +21,7 @@ from model.encoders import Encoder, encode_views, open_encoder
 from model.encoders.base import need_classifier
 from model.pictures import LeftOut, open_picture, scan
 from model.pictures.framing import RULES, frame
-from model.projections import Conse, Header
+from model.projections import ConseProjection, Header
 from model.words import open_words
 
 RATIOS = {"16:9": 16 / 9, "20:9": 20 / 9, "4:1": 4.0}
@@ -93,7 +93,7 @@ def main(folder: Path, count: int, name: str) -> None:
 def text_precision(encoder: Encoder, features: np.ndarray, labels: np.ndarray) -> float:
     words = open_words("glove-6b-50d")
     header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
-    seen = unit(Conse.build(need_classifier(encoder), header, words).project(features))
+    seen = unit(ConseProjection.build(need_classifier(encoder), header, words).project(features))
     asked = sorted(set(labels))
     questions = unit(words.embed(asked))
     order = np.argsort(-questions @ seen.T, axis=1, kind="stable")

@@ -26,10 +26,10 @@ def model() -> None:
     enter("model.cli", _stored_vectors)
 
 
-def _stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> Mapping[PictureFile, Embedded]:
+def _stored_vectors(root: Path, encoder: str, encoder_sha256: str, framing: str) -> Mapping[PictureFile, Embedded]:
     from ingest.pipeline import find_stored_vectors
 
-    return find_stored_vectors(root, encoder, encoder_sha256)
+    return find_stored_vectors(root, encoder, encoder_sha256, framing)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model.encoders import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
 from model.errors import UsageError
-from model.options import Device, EncoderName, Offline, WordsName
+from model.options import Device, EncoderName, FramingRule, Offline, WordsName
 from model.pair import AUTO
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.system import terminal
@@ -42,14 +42,7 @@ def run(
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
     projection: WantedProjection = AUTO,
-    framing: Annotated[
-        str,
-        typer.Option(
-            "--framing",
-            help="whole, or published: the centre square, as the encoder's weights were published.",
-            show_default=False,
-        ),
-    ] = "",
+    framing: FramingRule = "",
     offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,

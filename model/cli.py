@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from model.encoders import encoder_names
-from model.options import Device, EncoderName, Offline, WordsName, complete_encoder, complete_words
+from model.options import Device, EncoderName, FramingRule, Offline, WordsName, complete_encoder, complete_words
 from model.pair import AUTO, STANDARD
 from model.system import terminal
 from model.words import words_names
@@ -159,6 +159,7 @@ def evaluate(
     ] = 0.2,
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
+    framing: FramingRule = "",
     offline: Offline = False,
     seed: Annotated[int, typer.Option(help="For the split and the training.")] = 0,
     device: Device = AUTO,
@@ -177,6 +178,7 @@ def evaluate(
         projection or BUILT_KINDS,
         encoder=encoder,
         words=words,
+        framing=framing,
         offline=offline,
         device=device,
         stored=context.obj,

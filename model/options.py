@@ -8,6 +8,7 @@ import typer
 
 from model.encoders import DEVICES, encoder_names
 from model.pair import AUTO
+from model.pictures import framing_names
 from model.words import words_names
 
 
@@ -23,6 +24,11 @@ def complete_encoder(incomplete: str) -> list[str]:
 def complete_words(incomplete: str) -> list[str]:
     """Names of text spaces that begin so, and auto."""
     return _completing([*words_names(), AUTO], incomplete)
+
+
+def complete_framing(incomplete: str) -> list[str]:
+    """Names of framings that begin so."""
+    return _completing(framing_names(), incomplete)
 
 
 def complete_device(incomplete: str) -> list[str]:
@@ -44,6 +50,15 @@ WordsName = Annotated[
         "--words",
         help=f"Text space: {', '.join(words_names())}; auto: what goes with the encoder.",
         autocompletion=complete_words,
+    ),
+]
+FramingRule = Annotated[
+    str,
+    typer.Option(
+        "--framing",
+        help="How the encoder sees a picture: whole, or published, the centre square; else as it is made for.",
+        autocompletion=complete_framing,
+        show_default=False,
     ),
 ]
 Device = Annotated[

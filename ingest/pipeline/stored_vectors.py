@@ -13,13 +13,13 @@ from ingest.collection import PAGE, features_of
 from ingest.errors import StoreError
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import VISUAL, Store, open_store
-from model.encoders import Embedded, encoder_spec
+from model.encoders import Embedded
 from model.errors import DiskFull
 from model.pictures import PictureFile
 from model.system.events import note
 
 
-def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> dict[PictureFile, Embedded]:
+def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str, framing: str) -> dict[PictureFile, Embedded]:
     """Pictures below ``root`` that a collection of this folder and this encoder holds, by the file as it was then
     (a `model.projections.training.StoredVectors`).
 
@@ -30,7 +30,7 @@ def find_stored_vectors(root: Path, encoder: str, encoder_sha256: str) -> dict[P
     url, api_key = os.environ.get("QDRANT_URL", ""), os.environ.get("QDRANT_API_KEY", "")
     try:
         with open_store(Path(place) if place else None, url, api_key) as store:
-            made_of = (str(root), encoder, encoder_sha256, encoder_spec(encoder).framing.rule)
+            made_of = (str(root), encoder, encoder_sha256, framing)
             names = [name for name, metadata in store.collections().items() if _made_of(metadata) == made_of]
             return _pictures(store, names[0], root) if names else {}
     except (StoreError, DiskFull) as error:

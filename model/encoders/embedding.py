@@ -151,12 +151,18 @@ def _batches(
 def encode_views(encoder: Encoder, pictures: Sequence[Pixels]) -> Features:
     """Pictures of one or several views each to (n, width) float32.
 
-    Of several views it is the root of the mean of their squares, number by number: the encoders' features are nowhere
-    negative, and a view with something in it says more than one of an empty sky.
+    Of several views it is the root of the mean of their squares, number by number, each with its sign: a view with
+    something in it says more than one of an empty sky.
     """
     features = [encoder.encode(piece) for piece in _pieces(np.concatenate(pictures), encoder.batch_size)]
     each = np.split(np.concatenate(features), np.cumsum([len(views) for views in pictures])[:-1])
-    return np.stack([of_one[0] if len(of_one) == 1 else np.sqrt(np.square(of_one).mean(axis=0)) for of_one in each])
+    return np.stack([of_one[0] if len(of_one) == 1 else _joined(of_one) for of_one in each])
+
+
+def _joined(views: Features) -> Features:
+    """(views, width) to (width,)."""
+    powers: Features = (views * np.abs(views)).mean(axis=0)
+    return np.sign(powers) * np.sqrt(np.abs(powers))
 
 
 def _pieces(views: Pixels, size: int) -> list[Pixels]:

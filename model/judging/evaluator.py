@@ -66,6 +66,7 @@ def evaluate(
     *,
     encoder: str,
     words: str,
+    framing: str = "",
     offline: bool,
     device: str,
     stored: StoredVectors | None = None,
@@ -74,6 +75,7 @@ def evaluate(
 
     Args:
         projections: files, or kinds: best, document (trained now, on what is not held back), conse.
+        framing: the rule by which the encoder sees the pictures; empty for its own.
         stored: finds vectors that are known already, whose pictures are then not opened.
 
     Raises:
@@ -85,7 +87,7 @@ def evaluate(
     if made_for:
         encoder, words = made_for.encoder, made_for.words
     pair = choose_pair(encoder, words, offline=offline)
-    opened, vectors = open_encoder(pair.encoder, device=device), open_words(pair.words)
+    opened, vectors = open_encoder(pair.encoder, framing=framing, device=device), open_words(pair.words)
     _check_models(projections, given, opened, vectors)
     pictures = _Pictures.read(settings, opened, vectors, stored)
     scorer = Scorer(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))

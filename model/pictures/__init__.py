@@ -12,7 +12,7 @@ from model.pictures.decode import (
     open_picture,
     reader_version,
 )
-from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels
+from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels, framing_names
 from model.pictures.prefetch import in_order
 from model.pictures.sameness import Looks, is_same
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
@@ -32,6 +32,7 @@ __all__ = [
     "PictureFile",
     "Pixels",
     "dataset_root",
+    "framing_names",
     "heic_available",
     "in_order",
     "is_picture_name",

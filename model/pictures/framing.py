@@ -41,7 +41,7 @@ class Framing:
     def by(self, rule: str) -> Framing:
         """The same by another rule. Raises UsageError where there is none of that name."""
         if rule not in RULES:
-            raise UsageError(f"no framing {rule!r}: there are {', '.join(sorted(RULES))}")
+            raise UsageError(f"no framing {rule!r}: there are {', '.join(framing_names())}")
         return replace(self, rule=rule)
 
 
@@ -133,6 +133,11 @@ def _centre(image: Image.Image, size: tuple[int, int], framing: Framing) -> Imag
 
 
 RULES: dict[str, Callable[[Image.Image, Framing], list[Image.Image]]] = {PUBLISHED: _published, WHOLE: _whole}
+
+
+def framing_names() -> list[str]:
+    """The rules' names, sorted."""
+    return sorted(RULES)
 
 
 MAX_ASPECT = 32

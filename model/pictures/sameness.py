@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.pictures.decode import open_picture
+
 SIDE = 384
 """Pixels of the longer side at which pictures are compared: letters of a page are 5 of them high."""
 
@@ -66,6 +68,11 @@ class Looks:
         share = min(1.0, SIDE / max(image.size))
         size = (max(8, round(image.width * share)), max(8, round(image.height * share)))
         return cls(image.convert("L").resize(size, Image.Resampling.BOX, reducing_gap=3.0))
+
+    @classmethod
+    def read(cls, data: bytes, *, name: str = "picture") -> Looks:
+        """Of an image file; ``name`` and errors as `open_picture`."""
+        return cls.of(open_picture(data, name=name, shown_at=SIDE, max_megapixels=0))
 
     @property
     def ratio(self) -> float:
@@ -226,9 +233,6 @@ def _blocks(pixels: Grey) -> Grey:
 def _detail(blocks: Grey) -> Grey:
     """What is left when rows and columns have had their means taken away: lines of text, which are alike on every
     page, leave their letters."""
-    return (
-        blocks
-        - blocks.mean(axis=1, keepdims=True)
-        - blocks.mean(axis=2, keepdims=True)
-        + blocks.mean(axis=(1, 2), keepdims=True)
-    )
+    across, down = blocks.mean(axis=1, keepdims=True), blocks.mean(axis=2, keepdims=True)
+    detail: Grey = blocks - across - down + blocks.mean(axis=(1, 2), keepdims=True)
+    return detail

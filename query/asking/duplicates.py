@@ -21,8 +21,7 @@ from pathlib import Path
 from ingest.records import Picture
 from ingest.stores import VISUAL, Collection, Point, batches
 from model.errors import PictureError
-from model.pictures import MAX_FILE_BYTES, Looks, is_same, open_picture
-from model.pictures.sameness import SIDE
+from model.pictures import MAX_FILE_BYTES, Looks, is_same
 
 DEFAULT_THRESHOLD = 0.9
 """Cosine from which pictures are alike. Half of those that are alike at this are not the same."""
@@ -191,7 +190,7 @@ class _Judge:
                 data = file.read(MAX_FILE_BYTES)
             if hashlib.sha256(data).hexdigest() != picture.sha256:
                 return None
-            return Looks.of(open_picture(data, name=picture.path, shown_at=SIDE, max_megapixels=0))
+            return Looks.read(data, name=picture.path)
         except (OSError, PictureError, MemoryError):
             return None
 

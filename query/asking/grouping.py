@@ -17,9 +17,7 @@ def check_threshold(threshold: float) -> None:
         raise UsageError(f"--threshold {threshold}: a cosine is wanted, above 0 and at most 1")
 
 
-def ask_duplicates(
-    collection: Collection, threshold: float = DEFAULT_THRESHOLD, *, alike: bool = False
-) -> list[Group]:
+def ask_duplicates(collection: Collection, threshold: float = DEFAULT_THRESHOLD, *, alike: bool = False) -> list[Group]:
     """Groups of pictures that are one picture, the best first.
 
     Args:

@@ -23,9 +23,9 @@ from model.projections.training.trainer import train
 from model.system.events import note, progress
 from model.words import open_words
 
-StoredVectors = Callable[[Path, str, str], Mapping[PictureFile, Embedded]]
-"""Finds what is known already of the pictures below a folder: called with the folder, the encoder's name and the
-SHA-256 of its weights. It is passed in by whoever has a store; this layer knows none."""
+StoredVectors = Callable[[Path, str, str, str], Mapping[PictureFile, Embedded]]
+"""Finds what is known already of the pictures below a folder: called with the folder, the encoder's name, the SHA-256
+of its weights and the rule it frames by. It is passed in by whoever has a store; this layer knows none."""
 
 SHOWN_LABELS = 12
 """Named in the message where the one asked for does not exist."""
@@ -126,7 +126,7 @@ def _known(files: list[PictureFile], opened: Encoder, stored: StoredVectors) -> 
     """The unchanged ones among ``files`` whose vectors ``stored`` finds."""
     found: dict[PictureFile, Embedded] = {}
     for root in {file.root for file in files}:
-        found.update(stored(root, opened.spec.name, opened.sha256))
+        found.update(stored(root, opened.spec.name, opened.sha256, opened.spec.framing.rule))
     return {file: found[file] for file in files if file in found}
 
 
