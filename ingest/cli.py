@@ -45,7 +45,13 @@ def run(
     framing: FramingRule = "",
     offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before or are damaged.")] = False,
+    re_embed: Annotated[
+        bool, typer.Option("--re-embed", help="Embed every picture again, as --framing says or the encoder does now.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
+    ] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
     max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
@@ -78,6 +84,8 @@ def run(
         keep_missing=keep_missing,
         follow_links=follow_links,
         retry=retry,
+        re_embed=re_embed,
+        strict=strict,
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,
         device=device,

@@ -40,6 +40,7 @@ def note_run(report: Report) -> None:
     counts = {
         "new": report.added,
         "changed": report.updated,
+        "damaged but shown": report.damaged,
         "unchanged": report.unchanged,
         "removed": report.removed,
         "missing but kept": report.missing,
@@ -86,6 +87,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "collection": name,
                 "pictures": summary.points if counted is None else counted[0],
                 "labels": None if counted is None else counted[1],
+                "damaged": None if counted is None else counted[2],
                 "encoder": metadata.encoder,
                 "encoder_sha256": metadata.encoder_sha256,
                 "framing": metadata.framing,
@@ -106,12 +108,13 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
     return rows
 
 
-def _counted(store: Store, name: str) -> tuple[tuple[int, int] | None, str]:
-    """Pictures and labels, counted in the collection itself, since its record lags behind while it is written; or
-    None and the reason why they cannot be counted."""
+def _counted(store: Store, name: str) -> tuple[tuple[int, int, int] | None, str]:
+    """Pictures, labels and damaged pictures, counted in the collection itself, since its record lags behind while it is
+    written; or None and the reason why they cannot be counted."""
     try:
         with store.open(name) as collection:
-            return (collection.count(), len(collection.labels())), ""
+            damaged = sum(failure.shown for failure in read_failures(collection).values())
+            return (collection.count(), len(collection.labels()), damaged), ""
     except (StoreError, DiskFull) as error:
         return None, str(error)
 
@@ -121,12 +124,13 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
     for row in rows:
         labels = "not available" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
+        damaged = f", {row['damaged']} damaged but shown" if row["damaged"] else ""
         pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
-            f"  pictures    {row['pictures']}, labels {labels}",
+            f"  pictures    {row['pictures']}, labels {labels}{damaged}",
             f"  folder      {shown(row['folder'])}",
-            f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
+            f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}, framing {row['framing']}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
@@ -160,7 +164,8 @@ def failure_rows(store: Store, collection: str) -> list[dict[str, Any]]:
 def write_failures(rows: Sequence[Mapping[str, Any]]) -> None:
     """A line a file: path, reason, when; control characters escaped."""
     for row in rows:
-        sys.stdout.write(f"{row['path']!r}\t{row['reason']}\t{row['at']}\n")
+        shown_as = "damaged but shown: " if row["shown"] else ""
+        sys.stdout.write(f"{row['path']!r}\t{shown_as}{row['reason']}\t{row['at']}\n")
 
 
 def write_verified(verified: Verified, *, as_json: bool) -> None:

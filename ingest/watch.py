@@ -73,7 +73,7 @@ def watch_folder(
     if report.interrupted:
         return report
     note(f"watching {root}: Ctrl-C ends it")
-    options = replace(options, retry=False, projection=AUTO)  # what was asked for is done
+    options = replace(options, retry=False, re_embed=False, projection=AUTO)  # what was asked for is done
     failure = ""
     try:
         while not report.interrupted:

@@ -26,7 +26,8 @@ class Options:
     """How to ingest.
 
     ``framing``: a rule's name; empty for the encoder's own, or the collection's. ``projection``: auto, a kind (conse,
-    best, document), or a file's path. ``quantize``: as for `Collection.index`.
+    best, document), or a file's path. ``quantize``: as for `Collection.index`. ``re_embed``: read every file again,
+    whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left.
     """
 
     encoder: str = AUTO
@@ -37,6 +38,8 @@ class Options:
     keep_missing: bool = False
     follow_links: bool = False
     retry: bool = False
+    re_embed: bool = False
+    strict: bool = False
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
     max_seconds: int = DEFAULT_MAX_SECONDS
     device: str = AUTO
@@ -128,8 +131,10 @@ def check_same(metadata: CollectionMetadata, name: str, root: Path, options: Opt
                 f"collection {name!r} was made with {what} {recorded}, not {asked}: vectors of two models cannot "
                 "be compared; leave the option out, or make another collection with --collection NAME"
             )
-    if options.framing not in ("", metadata.framing):
+    encoder_spec(metadata.encoder).framed_by(options.framing)
+    if options.framing not in ("", metadata.framing) and not options.re_embed:
         raise CollectionMismatch(
             f"collection {name!r} was made with framing {metadata.framing}, not {options.framing}: pictures framed in "
-            "two ways cannot be compared; leave the option out, or make another collection with --collection NAME"
+            "two ways cannot be compared; leave the option out, embed them all again with --re-embed, or make another "
+            "collection with --collection NAME"
         )

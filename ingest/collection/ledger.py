@@ -1,4 +1,4 @@
-"""The ledger of bad files: what could not be indexed, why, and when to try again."""
+"""The ledger of bad files: what could not be indexed or is shown damaged, why, and when to try again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from ingest.errors import StoreDamaged
 from ingest.stores import Collection
-from model.encoders import Failed
+from model.encoders import Embedded, Failed
 from model.pictures import PictureFile
 from model.system.clock import now
 
@@ -20,7 +20,11 @@ TRY_AGAIN = "any"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One bad file. ``reader``: what tried to read it; another version tries again. ``at``: ISO 8601, UTC."""
+    """One bad file.
+
+    ``reader``: what tried to read it; another version tries again. ``at``: ISO 8601, UTC. ``shown``: whether it is in
+    the collection all the same, since most of it can be decoded.
+    """
 
     path: str
     reason: str
@@ -28,6 +32,7 @@ class Failure:
     mtime_ns: int
     reader: str
     at: str
+    shown: bool = False
 
 
 class Ledger:
@@ -48,6 +53,11 @@ class Ledger:
         return len(self._rows)
 
     @property
+    def damaged(self) -> int:
+        """How many are in the collection all the same."""
+        return sum(row.shown for row in self._rows.values())
+
+    @property
     def paths(self) -> list[str]:
         """Of the bad files, sorted."""
         return sorted(self._rows)
@@ -62,6 +72,14 @@ class Ledger:
         reader = TRY_AGAIN if failed.transient else self._reader
         row = Failure(file.relative, failed.reason, file.size, file.mtime_ns, reader, now())
         self._rows[file.relative] = row
+        self._changed = True
+
+    def add_damaged(self, record: Embedded) -> None:
+        """A file that is in the collection as far as it can be decoded."""
+        file = record.file
+        self._rows[file.relative] = Failure(
+            file.relative, record.damaged, file.size, file.mtime_ns, self._reader, now(), shown=True
+        )
         self._changed = True
 
     def mended(self, path: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ingest.collection import Ledger
+from ingest.collection import Ledger, Options
 from ingest.records import Picture
 from ingest.stores import Collection
 from model.pictures import PictureFile
@@ -13,12 +14,15 @@ from model.pictures import PictureFile
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What a collection holds of a file: its state when it was read, and the SHA-256 (hex) of its content."""
+    """What a collection holds of a file: its state when it was read, the SHA-256 (hex) of its content, the rule that it
+    was framed by, and whether it is damaged."""
 
     size: int
     mtime_ns: int
     sha256: str
     inode: int
+    framing: str
+    is_damaged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +40,51 @@ def read_indexed(collection: Collection) -> dict[str, Indexed]:
     for points in collection.scroll():
         for point in points:
             picture = Picture.from_payload(point.payload)
-            indexed[picture.path] = Indexed(picture.size, picture.mtime_ns, picture.sha256, picture.inode)
+            indexed[picture.path] = Indexed(
+                picture.size,
+                picture.mtime_ns,
+                picture.sha256,
+                picture.inode,
+                sys.intern(picture.framing),
+                bool(picture.damaged),
+            )
     return indexed
 
 
 def find_changes(
-    files: Iterable[PictureFile], indexed: Mapping[str, Indexed], ledger: Ledger, *, retry: bool
+    files: Iterable[PictureFile], indexed: Mapping[str, Indexed], ledger: Ledger, framing: str, options: Options
 ) -> Changes:
     """Tell new and changed files from those that need not be opened.
 
     Args:
-        retry: read files again that failed before and have not changed since.
+        framing: the collection's; what was framed by another is read again.
+        options: ``retry`` reads files again that failed before, or are damaged, and have not changed since; ``strict``
+            those that are damaged; ``re_embed`` all that are indexed.
     """
     inodes = {there.inode for there in indexed.values() if there.inode}
     to_do: list[PictureFile] = []
     unchanged = failed_before = 0
     for file in files:
-        if _is_unchanged(file, indexed.get(file.relative), inodes):
-            unchanged += 1
-        elif ledger.knows(file) and not retry:
+        there = indexed.get(file.relative)
+        if there and _is_unchanged(file, there, inodes):
+            if _is_wanted_again(there, framing, options):
+                to_do.append(file)
+            else:
+                unchanged += 1
+        elif ledger.knows(file) and not options.retry:
             failed_before += 1
         else:
             to_do.append(file)
     return Changes(to_do, unchanged, failed_before)
 
 
-def _is_unchanged(file: PictureFile, there: Indexed | None, inodes: set[int]) -> bool:
-    if there is None or (there.size, there.mtime_ns) != (file.size, file.mtime_ns):
+def _is_wanted_again(there: Indexed, framing: str, options: Options) -> bool:
+    looked_into = there.is_damaged and (options.retry or options.strict)
+    return options.re_embed or looked_into or there.framing != framing
+
+
+def _is_unchanged(file: PictureFile, there: Indexed, inodes: set[int]) -> bool:
+    if (there.size, there.mtime_ns) != (file.size, file.mtime_ns):
         return False
     had_another_name = file.inode != there.inode and file.inode in inodes
     return not had_another_name

@@ -53,7 +53,9 @@ class Embedding:
             return
         mark_stale(self._collection)
         projection = read_collection_projection(self._collection)
-        writer = BatchWriter(self._collection, projection, indexed, self._encoder.classifier)
+        framing = self._encoder.spec.framing.rule
+        known = {} if self._options.re_embed else indexed
+        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier)
         with progress("embedding", len(files), unit="pictures") as shown:
             for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
                 writer.write([record for record in batch if isinstance(record, Embedded)])
@@ -67,8 +69,14 @@ class Embedding:
     def _embed(
         self, files: Sequence[PictureFile], is_known: Callable[[str], bool]
     ) -> Iterator[Embedded | Failed | Stopped]:
-        limits = {"max_megapixels": self._options.max_megapixels, "max_seconds": self._options.max_seconds}
-        return embed(files, self._encoder, is_known=is_known, **limits)
+        return embed(
+            files,
+            self._encoder,
+            is_known=is_known,
+            max_megapixels=self._options.max_megapixels,
+            max_seconds=self._options.max_seconds,
+            strict=self._options.strict,
+        )
 
     def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Embedded | Failed | Stopped]:
         """Every record with its vector: of content that is indexed already the stored one, if it is still there."""
@@ -87,11 +95,22 @@ class Embedding:
         if isinstance(record, Failed):
             self._count_failed(record, is_indexed=is_indexed)
             return
-        self._ledger.mended(record.file.relative)
+        if record.damaged:
+            self._count_damaged(record)
+        else:
+            self._ledger.mended(record.file.relative)
         if is_indexed:
             self._report.updated += 1
         else:
             self._report.added += 1
+
+    def _count_damaged(self, record: Embedded) -> None:
+        self._report.damaged += 1
+        self._ledger.add_damaged(record)
+        if self._report.damaged <= SHOWN_FAILURES:
+            note(f"damaged file {record.file.relative!r}, shown as far as it goes: {record.damaged}")
+        elif self._report.damaged == SHOWN_FAILURES + 1:
+            note("more damaged files: `ingest failures` lists them all")
 
     def _count_failed(self, failed: Failed, *, is_indexed: bool) -> None:
         path = failed.file.relative

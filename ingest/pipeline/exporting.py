@@ -52,7 +52,7 @@ THUMBNAIL_BYTES = 1 << 14
 TREE_BYTES = 16
 """For each item and tree, of any width: a leaf as large as a vector holds some 0.7 * width ids."""
 
-UNFINISHED = (Pending.CREATING, Pending.SWITCHING)
+UNFINISHED = (Pending.CREATING, Pending.SWITCHING, Pending.RE_EMBEDDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +229,9 @@ def _schema(table: str) -> Any:
             ("mtime_ns", pa.int64()),
             ("visual_norm", pa.float64()),
             ("inode", pa.int64()),
+            ("framing", pa.string()),
+            ("damaged", pa.string()),
+            ("frame", pa.int32()),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 

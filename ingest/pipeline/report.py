@@ -12,11 +12,11 @@ class Report:
     """What a run did, in pictures.
 
     ``collection``: its name. ``added``, ``updated``: new and changed files that were indexed; of these ``copied``
-    had content that was indexed already, so nothing was encoded. ``unchanged``: not opened. ``removed``: their
-    files are gone. ``missing``: gone too, but kept as asked. ``failed``: could not be read; ``failed_before``: nor
-    earlier, and they were not tried again. ``total``: in the collection after the run. ``to_do``: files that the
-    run set out to read. ``interrupted``: Ctrl-C ended it early; what was done is kept. ``left_out``: what the scan
-    passed over.
+    had content that was indexed already, so nothing was encoded, and ``damaged`` are shown as far as they can be
+    decoded. ``unchanged``: not opened. ``removed``: their files are gone. ``missing``: gone too, but kept as asked.
+    ``failed``: could not be read; ``failed_before``: nor earlier, and they were not tried again. ``total``: in the
+    collection after the run. ``to_do``: files that the run set out to read. ``interrupted``: Ctrl-C ended it early;
+    what was done is kept. ``left_out``: what the scan passed over.
     """
 
     collection: str
@@ -26,6 +26,7 @@ class Report:
     unchanged: int = 0
     removed: int = 0
     missing: int = 0
+    damaged: int = 0
     failed: int = 0
     failed_before: int = 0
     total: int = 0

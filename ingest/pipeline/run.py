@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest.collection import Ledger, Options, check_same, create, ensure_tags, projection_file
 from ingest.pipeline.changes import find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
+from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
@@ -120,6 +121,7 @@ def open_run(
 def _opened(
     store: Store, collection: Collection, root: Path, options: Options, report: Report, encoder: Encoder | None
 ) -> Run:
+    settle_framing(collection, options)
     metadata = collection.metadata
     encoder = encoder or open_encoder(
         metadata.encoder, metadata.encoder_sha256, framing=metadata.framing, device=options.device, many=True
@@ -129,7 +131,7 @@ def _opened(
     if metadata.root != str(root):
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
-    ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds))
+    ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
     return Run(collection, encoder, words, ledger, options, report)
 
 
@@ -138,7 +140,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     collection, report = run.collection, run.report
     finish_earlier_switch(collection)
     indexed = read_indexed(collection)
-    changes = find_changes(files, indexed, run.ledger, retry=run.options.retry)
+    changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     stale = collection.metadata.stale
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
@@ -148,6 +150,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
         remove_vanished(collection, run.ledger, indexed, seen, report, keep=run.options.keep_missing)
     finally:
         run.ledger.save()
+    finish_re_embedding(collection)
     settle_projection(collection, run.encoder, run.words, run.options)
     smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale)
     collection.save(replace(collection.metadata, updated=now()))

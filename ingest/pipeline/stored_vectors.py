@@ -48,6 +48,8 @@ def _pictures(store: Store, name: str, root: Path) -> dict[PictureFile, Embedded
         for points in collection.scroll([VISUAL], page=PAGE):
             for point in points:
                 there = Picture.from_payload(point.payload)
+                if there.framing != collection.metadata.framing:
+                    continue
                 file = PictureFile(root, there.path, there.size, there.mtime_ns)
                 found[file] = Embedded(file, there.sha256, there.width, there.height, features_of(point))
             collection.yield_lock()

@@ -23,20 +23,26 @@ class BatchWriter:
     """Writes batches to one collection, and finds the vectors of content that is in it already.
 
     Args:
-        indexed: what the collection holds, by path. classifier: the encoder's.
+        framing: the rule that its pictures are framed by. indexed: what the collection holds, by path.
+        classifier: the encoder's.
     """
 
     def __init__(
         self,
         collection: Collection,
         projection: Projection,
+        framing: str,
         indexed: Mapping[str, Indexed],
         classifier: Classifier | None = None,
     ) -> None:
         self._collection = collection
         self._classifier = classifier if collection.metadata.sparse else None
         self._projection = projection
-        self._path_of = {there.sha256: path for path, there in indexed.items()}
+        self._framing = framing
+        # of what is damaged, or was framed otherwise, the file itself is looked at
+        self._path_of = {
+            there.sha256: path for path, there in indexed.items() if there.framing == framing and not there.is_damaged
+        }
         self._blas = ThreadpoolController()
 
     def is_indexed(self, sha256: str) -> bool:
@@ -50,7 +56,9 @@ class BatchWriter:
         if point is None or point.payload["sha256"] != record.sha256:
             return None
         there = Picture.from_payload(point.payload)
-        return replace(record, width=there.width, height=there.height, features=features_of(point))
+        if there.framing != self._framing:
+            return None
+        return replace(record, width=there.width, height=there.height, frame=there.frame, features=features_of(point))
 
     def write(self, batch: Sequence[Embedded]) -> None:
         """Project and upsert; when this returns the pictures are safe.
@@ -62,7 +70,7 @@ class BatchWriter:
             return
         features = np.stack([record.features for record in batch if record.features is not None])
         norms = np.linalg.norm(features, axis=1)
-        pictures = [_picture(record, float(norm)) for record, norm in zip(batch, norms, strict=True)]
+        pictures = [_picture(record, self._framing, float(norm)) for record, norm in zip(batch, norms, strict=True)]
         with self._blas.limit(limits=1, user_api="blas"):  # more would spin after each call: 6% of all cores' time
             semantic = semantic_of(self._projection, features, [picture.id for picture in pictures])
             evidence = self._evidence(features)
@@ -73,7 +81,8 @@ class BatchWriter:
             ]
         )
         for picture in pictures:
-            self._path_of.setdefault(picture.sha256, picture.path)
+            if not picture.damaged:
+                self._path_of.setdefault(picture.sha256, picture.path)
 
     def _evidence(self, features: Features) -> list[dict[str, SparseVector]]:
         if self._classifier is None:
@@ -81,7 +90,7 @@ class BatchWriter:
         return [{CLASSES: to_sparse(row)} for row in probabilities(features, self._classifier)]
 
 
-def _picture(record: Embedded, norm: float) -> Picture:
+def _picture(record: Embedded, framing: str, norm: float) -> Picture:
     return Picture(
         path=record.file.relative,
         sha256=record.sha256,
@@ -91,4 +100,7 @@ def _picture(record: Embedded, norm: float) -> Picture:
         mtime_ns=record.file.mtime_ns,
         inode=record.file.inode,
         visual_norm=norm,
+        framing=framing,
+        damaged=record.damaged,
+        frame=record.frame,
     )

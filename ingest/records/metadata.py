@@ -20,13 +20,15 @@ class Pending(StrEnum):
     """What a run that ended early left to be done; kept as text with the collection.
 
     ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
-    ``SWITCHING``: its semantic vectors are being projected anew. ``INCOMPLETE``: words of a vocabulary are missing.
+    ``SWITCHING``: its semantic vectors are being projected anew. ``RE_EMBEDDING``: its pictures are being framed by
+    another rule, and some have vectors of the one before. ``INCOMPLETE``: words of a vocabulary are missing.
     """
 
     NOTHING = ""
     CREATING = "creating"
     UNDECIDED = "auto"
     SWITCHING = "switching"
+    RE_EMBEDDING = "re-embedding"
     INCOMPLETE = "filling"
 
 

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from model.pictures import label_of
+from model.pictures import PUBLISHED, label_of
 from model.system.names import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
 """Of the version-5 UUIDs (RFC 9562) that are point ids: any fixed value of our own."""
+
+
+USUAL: dict[str, Any] = {"framing": PUBLISHED, "damaged": "", "frame": 0}
+"""Of a payload's particulars, which it has only where they are not so."""
 
 
 def stable_id(name: str) -> UUID:
@@ -30,6 +34,8 @@ class Picture:
     ``path``: relative to the dataset's root, POSIX, bytes that are no UTF-8 as surrogates. ``width``,
     ``height``: pixels, upright. ``size``: bytes. ``visual_norm``: length of the feature vector, which the
     store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
+    ``framing``: the rule it was framed by. ``damaged``: what is wrong with a file that is shown as far as it goes;
+    empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0.
     """
 
     path: str
@@ -40,6 +46,9 @@ class Picture:
     mtime_ns: int
     visual_norm: float
     inode: int = 0
+    framing: str = PUBLISHED
+    damaged: str = ""
+    frame: int = 0
 
     @property
     def id(self) -> UUID:
@@ -51,7 +60,10 @@ class Picture:
         return None if label is None else shown(label)
 
     def to_payload(self) -> dict[str, Any]:
-        """JSON types only. ``folders``, every folder above the picture, is what ``--under`` matches."""
+        """JSON types only. ``folders``, every folder above the picture, is what ``--under`` matches.
+
+        What is as usual is left out: the published framing, no damage, the first frame.
+        """
         payload: dict[str, Any] = {
             "path": shown(self.path),
             "label": self.label,
@@ -64,6 +76,8 @@ class Picture:
             "visual_norm": self.visual_norm,
             "inode": self.inode,
         }
+        particulars = {"framing": self.framing, "damaged": self.damaged, "frame": self.frame}
+        payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return payload
@@ -80,6 +94,7 @@ class Picture:
             mtime_ns=payload["mtime_ns"],
             visual_norm=payload["visual_norm"],
             inode=payload.get("inode") or 0,
+            **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
 
 

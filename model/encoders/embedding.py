@@ -45,7 +45,7 @@ class Embedded:
 
     ``file`` says what was read, which is newer than what the scan saw. ``sha256``: hex, of the file.
     ``width``, ``height``: pixels, upright. ``features``: (encoder's width,) float32, or None where the
-    caller knew this content already.
+    caller knew this content already. ``damaged``, ``frame``: as of `model.pictures.Framed`.
     """
 
     file: PictureFile
@@ -53,6 +53,8 @@ class Embedded:
     width: int
     height: int
     features: NDArray[np.float32] | None
+    damaged: str = ""
+    frame: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def embed(
     is_known: Callable[[str], bool] = lambda _: False,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: int = DEFAULT_MAX_SECONDS,
+    strict: bool = False,
 ) -> Iterator[Embedded | Failed | Stopped]:
     """Read, decode and encode ``files``; every file gives exactly one record, in their order, unless it ends with
     `Stopped`.
@@ -108,13 +111,14 @@ def embed(
         is_known: called with a file's SHA-256; where it answers yes, the picture is neither decoded nor encoded.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
         max_seconds: give up files that take longer, and a second more for each megabyte; 0 lifts the limit.
+        strict: refuse damaged pictures, however much of them is left.
     """
 
     def encode(batch: list[_Loaded]) -> list[_Loaded]:
         return _encode(batch, encoder)
 
     latest: dict[str, NDArray[np.float32] | None] = {}
-    loader = _Loader(encoder.spec.framing, is_known, max_megapixels, max_seconds)
+    loader = _Loader(encoder.spec.framing, is_known, max_megapixels, max_seconds, strict=strict)
     loaded = loader.load_ahead(files, LOOKAHEAD_BATCHES * encoder.streams * encoder.batch_size)
     loading = _batches(loaded, encoder.batch_size, latest)
     for batch in in_order(encode, loading, threads=encoder.streams, ahead=encoder.streams):
@@ -184,12 +188,19 @@ class _Loader:
     """Reads and decodes files, and says what became of one that was given up."""
 
     def __init__(
-        self, framing: Framing, is_known: Callable[[str], bool], max_megapixels: int, max_seconds: int
+        self,
+        framing: Framing,
+        is_known: Callable[[str], bool],
+        max_megapixels: int,
+        max_seconds: int,
+        *,
+        strict: bool,
     ) -> None:
         self._framing = framing
         self._is_known = is_known
         self._max_megapixels = max_megapixels
         self._max_seconds = max_seconds
+        self._strict = strict
         self._decoding: set[str] = set()
 
     def load_ahead(self, files: Iterable[PictureFile], ahead: int) -> Iterator[_Loaded]:
@@ -224,9 +235,15 @@ class _Loader:
                 return Embedded(file, sha256, 0, 0, None)
             self._decoding.add(file.relative)
             framed = open_framed(
-                data, self._framing, name=file.relative, max_megapixels=self._max_megapixels, deadline=deadline
+                data,
+                self._framing,
+                name=file.relative,
+                max_megapixels=self._max_megapixels,
+                deadline=deadline,
+                strict=self._strict,
             )
-            return _Decoded(Embedded(file, sha256, framed.width, framed.height, None), framed.pixels)
+            record = Embedded(file, sha256, framed.width, framed.height, None, framed.damaged, framed.frame)
+            return _Decoded(record, framed.pixels)
         except PictureTooSlow:
             return self.late(file)
         except PictureError as error:

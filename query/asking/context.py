@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.collection import need_tags, read_collection_projection
-from ingest.records import CollectionMetadata, Picture
+from ingest.records import CollectionMetadata, Pending, Picture
 from ingest.stores import Collection, Store
 from model.class_space import QuestionWeights
 from model.encoders import Encoder
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.projections import DocumentProjection, Projection, label_vectors
+from model.system.events import note
 from model.words import TextSpace
 from query.asking.answer import PictureHit
 from query.asking.background import Backgrounds
@@ -38,6 +39,11 @@ class CollectionContext:
     def __init__(self, store: Store, collection: Collection, *, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS) -> None:
         self.store = store
         self.collection = collection
+        if collection.metadata.pending == Pending.RE_EMBEDDING:
+            note(
+                f"the pictures of {collection.name!r} are being embedded again, and some of them are still compared as "
+                "they were framed before: `ingest run` finishes it"
+            )
         self.max_megapixels = max_megapixels
         self.backgrounds = Backgrounds(collection, self.vocabulary)
 

@@ -19,6 +19,7 @@ from ingest.stores import SEMANTIC, VISUAL, Point
 from model.encoders import encode_views
 from model.errors import PictureError, PictureGone
 from model.pictures import Pixels, open_framed
+from model.system.events import note
 from model.system.paths import real_path
 from query.asking.context import CollectionContext
 from query.asking.image_query import ImageQuery
@@ -78,6 +79,8 @@ def _from_source(context: CollectionContext, source: Source) -> ImageQuery:
     except PictureError as error:
         message = str(error)
         raise type(error)(message if source.text in message else f"{source.text}: {message}") from error
+    if framed.damaged:
+        note(f"{source.text} is damaged, and looked at as far as it goes: {framed.damaged}")
     return _project(context, encode(context, framed.pixels), own_id)
 
 

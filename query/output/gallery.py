@@ -114,7 +114,8 @@ def _card(hit: PictureHit, thumbnail: bytes | None) -> Markup:
         picture = _GONE.format(why="not here, or not readable")
     else:
         picture = _linked(hit.file, _FRAMED.format(source=data_address(thumbnail), name=path))
-    return _CARD.format(picture=picture, label=one_line(hit.picture.label or ""), score=f"{hit.score:.4f}", path=path)
+    label = one_line(hit.picture.label or "") + (" (damaged)" if hit.picture.damaged else "")
+    return _CARD.format(picture=picture, label=label.strip(), score=f"{hit.score:.4f}", path=path)
 
 
 def _linked(file: str | None, inner: Markup) -> Markup:

@@ -106,6 +106,8 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
         "height": picture.height,
         "bytes": picture.size,
         "sha256": picture.sha256,
+        "damaged": picture.damaged,
+        "frame": picture.frame,
         **exact,
     }
 

@@ -26,6 +26,8 @@ class PictureRecord(BaseModel):
     height: int
     bytes: int
     sha256: str
+    damaged: str = Field(description="What is wrong with a file that is shown as far as it goes; mostly empty")
+    frame: int = Field(description="Which frame or page stands for a file of several, from 0")
     thumbnail: str = Field(description="Address of a JPEG of at most 256 pixels a side; `size` asks for 512 or 1024")
     original: str = Field(description="Address of the file itself")
 
@@ -138,6 +140,8 @@ def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
         "height": picture.height,
         "bytes": picture.size,
         "sha256": picture.sha256,
+        "damaged": picture.damaged,
+        "frame": picture.frame,
         "thumbnail": f"{address}/thumbnail?{which}",
         "original": f"{address}/original?{which}",
     }

@@ -21,6 +21,9 @@ from ingest.stores.snapshot.sparse import SparseFile
 
 READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 
+NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame")
+"""Columns of which most rows have nothing: then a payload does not have them."""
+
 
 class SnapshotCollection(ReadOnlyCollection):
     """One table and its indexes.
@@ -69,7 +72,7 @@ class SnapshotCollection(ReadOnlyCollection):
     def _payload(self, row: int) -> dict[str, Any]:
         record: dict[str, Any] = self._table.slice(row, 1).to_pylist()[0]
         del record["id"]
-        return {name: value for name, value in record.items() if name != "path_base64" or value}
+        return {name: value for name, value in record.items() if name not in NOT_IN_ALL or value}
 
     def _id(self, row: int) -> UUID:
         return UUID(bytes=self._table.column("id")[row].as_py())

@@ -79,12 +79,12 @@ function makeCard(found) {
   one.dataset.id = found.id;
   link.href = question.about({ id: found.id }).address;
   link.setAttribute("aria-label", `${found.path}: search by this picture`);
-  link.title = `${found.path}\n${found.width} × ${found.height}`;
+  link.title = `${found.path}\n${found.width} × ${found.height}${found.damaged ? `\nDamaged: ${found.damaged}` : ""}`;
   picture.src = found.thumbnail;
   picture.srcset = `${found.thumbnail} 256w, ${found.thumbnail}&size=512 512w`;
   picture.sizes = "(max-width: 40rem) 45vw, 220px";
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
-  one.querySelector(".label").textContent = name;
+  one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
   if (found.score !== undefined && question.vector !== "both") one.querySelector(".score").textContent = found.score.toFixed(2);
   const [plus, minus] = one.querySelectorAll("button");
   plus.setAttribute("aria-label", `Add ${found.path} to the search`);
