@@ -18,7 +18,7 @@ from ingest.collection.ledger import TRY_AGAIN, Failure
 from ingest.records import Picture
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import Encoder
+from model.encoders import Encoder, encode_views
 from model.pictures import open_picture
 from model.pictures.framing import frame
 from tests import hostile
@@ -141,7 +141,7 @@ def failed(place: Path) -> dict[str, Failure]:
 
 def alone(encoder: Encoder, data: bytes) -> np.ndarray:
     """The vector of a picture encoded by itself."""
-    features = encoder.encode(frame(open_picture(data), encoder.spec.framing))[0]
+    features = encode_views(encoder, [frame(open_picture(data), encoder.spec.framing)])[0]
     return features / np.linalg.norm(features)
 
 
