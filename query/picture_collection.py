@@ -200,17 +200,18 @@ class PictureCollection:
         with self._asking() as context:
             return ask_tags(context, question)
 
-    def duplicates(self, *, threshold: float = DEFAULT_THRESHOLD) -> list[Group]:
-        """Groups of pictures that look the same, in each the best first; nothing is changed.
+    def duplicates(self, *, threshold: float = DEFAULT_THRESHOLD, alike: bool = False) -> list[Group]:
+        """Groups of pictures that are one picture, in each the best first; nothing is changed.
 
         Args:
-            threshold: cosine with the first of the group, above 0 and up to 1.
+            threshold: cosine with the first of the group from which pictures are alike, above 0 and up to 1.
+            alike: also those that are alike and not the same.
 
         Raises:
             UsageError: another threshold.
         """
         with self._asking() as context:
-            return ask_duplicates(context.collection, threshold)
+            return ask_duplicates(context.collection, threshold, alike=alike)
 
     def close(self) -> None:
         """Let go of the collection; safe to call twice."""

@@ -52,7 +52,7 @@ def test_a_path_that_would_be_an_option_is_none_for_who_gets_it(place: Path, tmp
 
 def test_nothing_found_is_status_one_with_a_reason(place: Path) -> None:
     ran = command("query", "text", "cat", "--min-score", "0.999")
-    assert (ran.status, ran.out, ran.err) == (1, "", "no picture scores 0.999 or more: the nearest scores 0.7961\n")
+    assert (ran.status, ran.out, ran.err) == (1, "", "no picture scores 0.999 or more: the nearest scores 0.6980\n")
     ran = command("query", "text", "cat", "--label", "dragon")
     assert ran.status == 1
     assert "no label dragon; labels there are:" in ran.err
@@ -166,7 +166,7 @@ def test_a_head_is_trained_by_model_train_and_used_by_ingest(originals: Path, tm
     head = tmp_path / "head.safetensors"
     trained = command("model", "train", folder, "--out", head, "--offline")
     assert trained.status == 0, trained.err
-    assert "trained on 20 pictures of 2 labels, tested on 4" in trained.err
+    assert "trained on 22 pictures of 2 labels, tested on 2" in trained.err
     assert command("ingest", "run", folder, "--offline", "--projection", head).status == 0
     row = command("ingest", "status", "--json").json[0]
     assert (row["projection"], row["trained_labels"]) == ("best", 2)

@@ -149,8 +149,8 @@ def test_tags_are_those_of_the_command(photos: PictureCollection) -> None:
 
 
 def test_duplicates_are_those_of_the_command(photos: PictureCollection) -> None:
-    lines = command("query", "duplicates", "--threshold", "0.5", "--json").json
-    groups = photos.duplicates(threshold=0.5)
+    lines = command("query", "duplicates", "--alike", "--threshold", "0.5", "--json").json
+    groups = photos.duplicates(threshold=0.5, alike=True)
     assert [[member.file for member in group.members] for group in groups] == [
         [member["file"] for member in line["pictures"]] for line in lines
     ]
