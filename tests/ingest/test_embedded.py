@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ import qdrant_edge as edge
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL, Collection, Point
+from ingest.stores import CLASSES, VISUAL, Collection, Point, SparseVector
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded.engine import edge_errors
 from ingest.stores.embedded.record import METADATA_FILE
@@ -119,6 +120,17 @@ def test_what_is_acknowledged_survives_a_power_cut(store: EmbeddedStore, folder:
     cut = edge.EdgeShard.load(str(tmp_path / "cut"))
     found = cut.retrieve([str(UUID(int=number)) for number in (100, 101, 102)], True, True)
     assert sorted(record.payload["i"] for record in found) == [100, 102]
+
+
+def test_sparse_vectors_survive_a_power_cut_too(root: Path) -> None:
+    store = EmbeddedStore(root)
+    evidence = SparseVector(np.array([1, 7], np.uint32), np.array([0.25, 0.5], np.float32))
+    made = [replace(point, sparse={CLASSES: evidence}) for point in points(0, 1)]
+    with store.create("a", replace(METADATA, sparse=(CLASSES,))) as collection:
+        collection.upsert(made)
+        before = flushed_operations(root / "collections/a")
+        collection.set_sparse(CLASSES, {made[0].id: evidence})
+        assert flushed_operations(root / "collections/a") == before + 1
 
 
 def test_a_reader_writes_nothing(store: EmbeddedStore) -> None:

@@ -315,6 +315,20 @@ def test_the_pictures_asked_about_are_no_background_and_are_not_counted() -> Non
     assert few.floor(east, ids[9:11]) == -1.0  # nine others: too few to say what is ordinary
 
 
+def test_an_answer_is_cut_without_the_picture_asked_about(tmp_path: Path) -> None:
+    """Ten others, of which one in ten may pass by chance: a normal's quantile there is 1.2816, tanh 0.32816 0.3169."""
+    looks = np.zeros((11, WIDTHS[VISUAL]), np.float32)
+    looks[0, 0] = 1
+    looks[1:, 0], looks[1:, 1] = SCORES, np.sqrt(1 - SCORES**2)
+    made = [replace(one, vectors={**one.vectors, VISUAL: look}) for one, look in zip(points(11), looks, strict=True)]
+    store = fill(tmp_path / "store", "eleven", make_facts(*WIDTHS.values()), made)
+    with store.open("eleven") as collection:
+        question = Question(pictures=(made[0].id,), space=Space.VISUAL, min_score="auto")
+        answer = ask(CollectionContext(store, collection), question)
+    assert answer.cutoff is not None
+    assert answer.cutoff.floors[VISUAL] == pytest.approx(0.3169, abs=1e-4)
+
+
 def test_the_user_is_told_in_one_sentence() -> None:
     one, two = Cutoff({VISUAL: 0.5}), Cutoff({VISUAL: 0.5, SEMANTIC: 0.6})
     assert one.message(10, 10, 0.9) == ""
