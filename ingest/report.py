@@ -22,6 +22,7 @@ from model.system.disk import in_mb
 from model.system.events import note
 from model.system.names import shown
 
+SHOWN_LABELS = 12
 SHOWN_FOLDERS = 20
 """Unreadable folders named on the screen."""
 
@@ -93,6 +94,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "projection": metadata.projection,
                 "pending": metadata.pending,
                 "trained_labels": len(metadata.trained),
+                "not_learnt": list(metadata.not_learnt),
                 "folder": metadata.root,
                 "created": metadata.created,
                 "updated": metadata.updated,
@@ -128,12 +130,18 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
+            *([f"  not learnt  {_some_labels(row['not_learnt'])}"] if row["not_learnt"] else []),
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _some_labels(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
+    return ", ".join(map(shown, labels[:SHOWN_LABELS])) + more
 
 
 def _kind_of_search(graph: int, quantized: bool) -> str:

@@ -4,6 +4,7 @@ It must not know how files become points."""
 
 from ingest.collection.creation import Options, check_same, create, projection_file
 from ingest.collection.evidence import mark_stale, probabilities, smooth, to_sparse
+from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
 from ingest.collection.ledger import Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
@@ -23,6 +24,7 @@ from ingest.collection.projection import (
 from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
+    "LABEL_CLASSES_FILE",
     "PAGE",
     "PROJECTION_FILE",
     "Ledger",
@@ -42,6 +44,7 @@ __all__ = [
     "projection_file",
     "read_collection_projection",
     "read_failures",
+    "read_label_classes",
     "semantic_of",
     "smooth",
     "switch_projection",

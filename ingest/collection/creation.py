@@ -10,11 +10,11 @@ from ingest.collection.evidence import sparse_names
 from ingest.collection.projection import PROJECTION_FILE, build_untrained, check_projection
 from ingest.errors import CollectionMismatch
 from ingest.records import CollectionMetadata, Pending
-from ingest.stores import SEMANTIC, VISUAL, Store, prepare_classes
+from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
-from model.projections import BestProjection, ConseProjection, Projection, load_chosen
+from model.projections import BestProjection, ConseProjection, Projection, load_chosen, prepare_classes
 from model.projections.training import RECIPES, need_learnable
 from model.system.clock import now
 from model.system.paths import is_there

@@ -16,12 +16,20 @@ from uuid import UUID
 
 import numpy as np
 
+from ingest.collection.label_classes import write_label_classes
 from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
 from model.errors import ProjectionError
-from model.projections import ConseProjection, Header, IdentityProjection, Projection, read_projection
+from model.projections import (
+    ConseProjection,
+    Header,
+    IdentityProjection,
+    Projection,
+    prepared_questions,
+    read_projection,
+)
 from model.projections.training import RECIPES, Labelled, learnable_labels, need_learnable, train
 from model.system.events import note, progress
 from model.words import TextSpace
@@ -33,6 +41,9 @@ TRAINING_BYTES = 256 << 20
 """Vectors kept in memory for training: 52,000 pictures 1280 wide, 16,000 of 4096; more are sampled by label."""
 
 PAGE = 256
+
+SHOWN_LABELS = 12
+"""Named in one message."""
 
 
 def header_for(encoder: Encoder, words: TextSpace) -> Header:
@@ -97,7 +108,8 @@ def switch_projection(collection: Collection, projection: Projection, on_progres
     for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
         _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
-    collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
+    has_evidence = bool(collection.metadata.sparse)
+    collection.save(replace(collection.metadata, pending=Pending.SWITCHING, stale=has_evidence))
     finish_switch(collection, on_progress)
 
 
@@ -111,10 +123,15 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
         collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
         on_progress(len(points))
     collection.write_file(PROJECTION_FILE, data)
+    write_label_classes(collection, projection)
     header = projection.header
     collection.save(
         replace(
-            collection.metadata, projection=header.kind, trained=tuple(sorted(header.labels)), pending=Pending.NOTHING
+            collection.metadata,
+            projection=header.kind,
+            trained=tuple(sorted(header.labels)),
+            not_learnt=tuple(sorted(header.not_learnt)),
+            pending=Pending.NOTHING,
         )
     )
     forget_switch(collection)
@@ -138,7 +155,7 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
     """Train a projection of that kind on the stored vectors of a labelled collection, and note how well it does.
 
     Raises:
-        DatasetError: nothing to learn from.
+        DatasetError: nothing to learn from, or nothing that could be learnt.
     """
     recipe = RECIPES[kind]()
     labels = need_learnable(Counter(collection.labels()), words)
@@ -151,8 +168,10 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
             header_for(encoder, words),
             encoder.classifier,
             recipe=recipe,
+            questions=prepared_questions(words) if collection.metadata.sparse else None,
             on_step=lambda detail: shown.advance(1, detail),
         )
+    note(learnt_message(len(labels), trained.header.not_learnt))
     hit = trained.header.figures["test"]
     if not hit:
         note("no picture could be held back to measure it: of each label, all pictures are near duplicates")
@@ -162,6 +181,17 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
         f"first 2, {hit['3']}% among the first 3"
     )
     return trained
+
+
+def learnt_message(labels: int, not_learnt: Sequence[str]) -> str:
+    """One line on which labels of how many were learnt."""
+    if not not_learnt:
+        return f"learnt {labels} of {labels} labels"
+    more = f" and {len(not_learnt) - SHOWN_LABELS} more" if len(not_learnt) > SHOWN_LABELS else ""
+    some = ", ".join(not_learnt[:SHOWN_LABELS])
+    return (
+        f"learnt {labels - len(not_learnt)} of {labels} labels; not learnt, their pictures are too mixed: {some}{more}"
+    )
 
 
 def _labelled(collection: Collection, labels: Mapping[str, int], metadata: CollectionMetadata) -> Labelled:

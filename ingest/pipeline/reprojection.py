@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingest.collection import (
     build_conse,
     check_projection,
@@ -12,9 +14,11 @@ from ingest.collection import (
 )
 from ingest.errors import CollectionMismatch
 from ingest.pipeline.search_graph import build_search_graph
+from ingest.pipeline.smoothing import smooth_evidence
 from ingest.records import Pending
 from ingest.stores import Collection, Store
 from model.encoders import class_names, open_encoder
+from model.errors import NothingLearnt
 from model.pair import AUTO
 from model.projections import BestProjection, ConseProjection, Projection, load_chosen
 from model.projections.training import RECIPES
@@ -45,6 +49,8 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
         projection = given or _made(store, collection, wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:
             switch_projection(collection, projection, shown.advance)
+        if metadata.sparse:
+            smooth_evidence(collection, open_encoder(metadata.encoder, metadata.encoder_sha256), (), is_stale=True)
         build_search_graph(collection)  # every vector written anew has left the graph
         note(f"{collection.count()} pictures of {name!r} projected by {projection.header.kind}; none was opened")
     return projection
@@ -55,8 +61,14 @@ def _made(store: Store, collection: Collection, wanted: str) -> Projection:
     encoder = open_encoder(metadata.encoder, metadata.encoder_sha256)
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
-    if wanted == AUTO:
-        wanted = BestProjection.kind if trainable(collection, words) else ConseProjection.kind
-    if wanted == ConseProjection.kind:
+    if wanted == ConseProjection.kind or (wanted == AUTO and not trainable(collection, words)):
         return build_conse(encoder, words)
-    return train_kind(collection, encoder, words, wanted)
+    try:
+        return train_kind(collection, encoder, words, BestProjection.kind if wanted == AUTO else wanted)
+    except NothingLearnt as error:
+        if wanted != AUTO:
+            raise
+        note(f"{error}; words are searched without them")
+        conse = build_conse(encoder, words)
+        conse.header = replace(conse.header, not_learnt=list(error.labels))
+        return conse

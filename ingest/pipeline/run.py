@@ -146,8 +146,8 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
         remove_vanished(collection, run.ledger, indexed, seen, report, keep=run.options.keep_missing)
     finally:
         run.ledger.save()
-    settle_projection(collection, run.encoder, run.words, run.options)
-    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale)
+    changed = settle_projection(collection, run.encoder, run.words, run.options)
+    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
     collection.save(replace(collection.metadata, updated=now()))
     if run.options.quantize and collection.count() <= GRAPH_FROM:
         note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")

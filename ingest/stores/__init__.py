@@ -5,7 +5,6 @@ and never import each other."""
 
 from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, Store, Summary, batches
 from ingest.stores.child_process import run_in_child_process
-from ingest.stores.class_space import prepare_classes
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
     BUILD_WIDTH,
@@ -49,7 +48,6 @@ __all__ = [
     "is_for_graph",
     "none_yet",
     "open_store",
-    "prepare_classes",
     "run_in_child_process",
     "search_width",
     "wants_codes",

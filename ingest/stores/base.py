@@ -17,7 +17,6 @@ from uuid import UUID
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
-from ingest.stores.class_space import prepare_classes
 from ingest.stores.points import (
     SCORE_DIGITS,
     Filter,
@@ -31,6 +30,7 @@ from ingest.stores.points import (
 )
 from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, open_encoder
+from model.projections import prepare_classes
 from model.system.events import note
 from model.words import TextSpace, open_words
 

@@ -1,4 +1,4 @@
-"""Words asked for, as weights on the encoder's classes: for collections that keep evidence of these.
+"""Words asked for, as weights on the encoder's classes and on learnt labels: for collections with evidence of these.
 
 It must not know how pictures are ranked.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.class_space import QuestionWeights
+from model.class_space import LabelClasses, QuestionWeights
 from model.words import TextSpace
 from query.asking.expression import Term
 from query.asking.query_vector import QueryVector
@@ -21,14 +21,21 @@ FULL = 2.0
 """Times the strongest weight that a class needs no more than a whole of, to be meant wholly."""
 
 
-def class_query(terms: Sequence[Term], words: TextSpace, space: QuestionWeights) -> QueryVector:
-    """The terms' weights added up, (1000,) each; those that are subtracted count against a class."""
-    weighed = [(term.weight, space.weigh(term.text, words.embed)) for term in terms]
+def class_query(
+    terms: Sequence[Term], words: TextSpace, space: QuestionWeights, labels: LabelClasses | None
+) -> QueryVector:
+    """The terms' weights added up, (1000 + labels,) each; those that are subtracted count against a class."""
+    weighed = [(term.weight, _weights(term.text, words, space, labels)) for term in terms]
     positive = _sum([(weight, weights) for weight, weights in weighed if weight > 0])
     if all(weight > 0 for weight, _ in weighed):
         return QueryVector.at(positive)
     negative = _sum([(-weight, weights) for weight, weights in weighed if weight < 0])
     return QueryVector(np.asarray(positive - negative, np.float32), positive, negative)
+
+
+def _weights(text: str, words: TextSpace, space: QuestionWeights, labels: LabelClasses | None) -> Weights:
+    weights = space.weigh(text, words.embed)
+    return labels.weigh(text, weights, space.nouns) if labels else weights
 
 
 def _sum(weighed: Sequence[tuple[float, Weights]]) -> Weights:

