@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,9 +106,17 @@ def is_sound(payload: Mapping[str, Any]) -> bool:
 
 
 def _check(payload: Mapping[str, Any]) -> str:
-    """The CRC-32, in hex, of all that a payload says beside it."""
-    said = {key: value for key, value in payload.items() if key != CHECK}
+    """The CRC-32, in hex, of all that a payload says beside it; of a number with a fraction, to float32's precision:
+    the engine gives some back with another last bit."""
+    said = {key: _single(value) for key, value in payload.items() if key != CHECK}
     return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
+
+
+def _single(value: object) -> object:
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0] if isinstance(value, float) else value
+    except OverflowError:
+        return value
 
 
 def folders_of(path: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.errors import StoreDamaged
 from ingest.stores.embedded.record import Record
-from ingest.stores.embedded.seal import Sealed, damaged_files, read_seal
+from ingest.stores.embedded.seal import SEAL_FILE, Sealed, damaged_files, read_seal
 from ingest.stores.embedded.structure import impossible_files
 
 SHARD = "shard"
@@ -30,7 +30,10 @@ def check_shard(folder: Path, name: str, record: Record) -> None:
     """
     if (folder / DAMAGED).exists():
         raise StoreDamaged(f"the mending of collection {name!r} in {folder} has not come to its end: {remedy(name)}")
-    bad = find_damage(folder, record)
+    try:
+        bad = find_damage(folder, record)
+    except StoreDamaged:
+        bad = [SEAL_FILE]
     if bad:
         more = f" and {len(bad) - SHOWN_FILES} more" if len(bad) > SHOWN_FILES else ""
         raise StoreDamaged(

@@ -25,7 +25,7 @@ from ingest.errors import StoreError
 from ingest.stores import VISUAL, Point, run_in_child_process
 from ingest.stores.embedded.engine import edge_errors, to_point
 from ingest.stores.embedded.seal import Sealed, check_of, damaged_bytes
-from ingest.stores.embedded.structure import MATRIX_HEAD_BYTES, impossible_files
+from ingest.stores.embedded.structure import MATRIX_HEAD_BYTES, impossible_files, set_counts
 from model.errors import DiskFull
 from model.system.events import note
 
@@ -92,6 +92,7 @@ def _extract(segment: Path, place: Path, name: str, width: int) -> int:
     }
     copy.mkdir(parents=True, exist_ok=True)
     (copy / "segment.json").write_text(json.dumps({"initial_version": 0, "version": 0, "config": config}))
+    set_counts(copy, f"vector_storage-{VISUAL}")
     bad = impossible_files(place / "shard", is_settled=False)
     if bad:
         raise StoreError(f"{bad[0]} is damaged")

@@ -50,16 +50,30 @@ def impossible_files(shard: Path, *, is_settled: bool) -> list[str]:
     ]
 
 
-def _impossible(segment: Path, *, is_settled: bool) -> Iterator[str]:
+def set_counts(segment: Path, storage: str) -> None:
+    """Make the small files that count the points of a segment agree with its list of ids, which is possible."""
+    points = _points(segment)[1]
+    if points is None:
+        return
+    for name, width in ((f"{storage}/vectors/status.dat", 8), ("payload_storage/tracker.dat", 4)):
+        path = segment / name
+        if path.is_file() and path.stat().st_size >= width:
+            with path.open("rb+") as file:
+                file.write(points.to_bytes(width, "little"))
+
+
+def _points(segment: Path) -> tuple[str, int | None]:
+    """The list of a segment's ids, and how many places it gives away, None where that cannot be; "" in an empty one."""
     sealed, log = segment / "id_tracker.mappings", segment / "mutable_id_tracker.mappings"
     if sealed.is_file():
-        points, name = _sealed_points(sealed), sealed.name
-    elif log.is_file():
-        points, name = _logged_points(log), log.name
-    else:
-        return  # an empty segment has none
+        return sealed.name, _sealed_points(sealed)
+    return (log.name, _logged_points(log)) if log.is_file() else ("", None)
+
+
+def _impossible(segment: Path, *, is_settled: bool) -> Iterator[str]:
+    name, points = _points(segment)
     if points is None:
-        yield name
+        yield from [name] if name else []
         return
     for storage in sorted(segment.glob("vector_storage-*")):
         yield from (f"{storage.name}/{bad}" for bad in _bad_storage(segment, storage, points, is_settled=is_settled))

@@ -214,12 +214,18 @@ class EmbeddedWriter(EmbeddedCollection):
                     shard.optimize()
                     self._record.deleted = 0
             self._shard.release()
+        with suppress(DiskFull):  # then it has no seal until a run has room for one
+            self._save_record(clean=True, points=points, seal=self._sealed())
+            return
+        self._save_record(clean=True, points=points)
+
+    def _sealed(self) -> int:
+        """Seal the shard as the next load will find it; returns the seal's checksum."""
         if has_journal(self._shard.path):  # which the next load would use up, and so change what is sealed
             with self._shard.opened():
                 self._shard.release()
         with self._shard.closed() as path:
             try:
-                seal = seal_shard(path, self.folder)
+                return seal_shard(path, self.folder)
             except OSError as error:
                 raise StoreError(f"cannot seal {path}: {error.strerror or error}") from error
-            self._save_record(clean=True, points=points, seal=seal)
