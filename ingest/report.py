@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.collection import read_failures
 from ingest.errors import StoreError
-from ingest.pipeline import Report
+from ingest.pipeline import Checked, Report
 from ingest.stores import VISUAL, Store
 from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
@@ -21,6 +21,7 @@ from model.pictures import LeftOut
 from model.system.disk import in_mb
 from model.system.events import note
 from model.system.names import shown
+from model.system.terminal import results, write_json
 
 SHOWN_LABELS = 12
 SHOWN_FOLDERS = 20
@@ -168,6 +169,18 @@ def write_failures(rows: Sequence[Mapping[str, Any]]) -> None:
     """A line a file: path, reason, when; control characters escaped."""
     for row in rows:
         sys.stdout.write(f"{row['path']!r}\t{row['reason']}\t{row['at']}\n")
+
+
+def write_checked(checked: Sequence[Checked], *, as_json: bool) -> None:
+    """What `ingest check` found and did, on stdout: a line a collection, and one for each problem."""
+    if as_json:
+        rows = [{"collection": c.name, "points": c.points, "problems": c.problems, "mended": c.mended} for c in checked]
+        write_json(rows)
+        return
+    for one in checked:
+        state = f"mended, {one.mended}" if one.mended else "damaged" if one.problems else f"sound, {one.points} points"
+        with results():
+            sys.stdout.write("\n".join([f"{one.name}: {state}", *(f"  {problem}" for problem in one.problems)]) + "\n")
 
 
 def write_verified(verified: Verified, *, as_json: bool) -> None:

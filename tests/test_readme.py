@@ -265,7 +265,7 @@ def test_the_readme_can_be_read_in_one_go() -> None:
 def test_every_command_and_option_is_documented_or_helps_itself() -> None:
     text = "".join(page.read_text() for page in PAGES)
     for program, commands in {
-        "ingest": ("run", "reproject", "status", "failures", "drop", "sample", "export", "verify"),
+        "ingest": ("run", "reproject", "status", "failures", "drop", "sample", "export", "verify", "check"),
         "query": ("similar", "text", "tags", "words", "duplicates", "serve"),
         "model": ("info", "fetch", "train", "evaluate"),
     }.items():

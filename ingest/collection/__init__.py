@@ -5,7 +5,7 @@ It must not know how files become points."""
 from ingest.collection.creation import Options, check_same, create, projection_file
 from ingest.collection.evidence import mark_stale, probabilities, smooth, to_sparse
 from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
-from ingest.collection.ledger import Ledger, read_failures
+from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
     PROJECTION_FILE,
@@ -25,6 +25,7 @@ from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
     "LABEL_CLASSES_FILE",
+    "LEDGER_FILE",
     "PAGE",
     "PROJECTION_FILE",
     "Ledger",

@@ -332,6 +332,32 @@ class Store(ABC):
     def create(self, name: str, metadata: CollectionMetadata) -> Collection:
         """Make an empty collection and open it for writing."""
 
+    def damage(
+        self,
+        name: str,  # noqa: ARG002 - most stores keep no files of their own
+        *,
+        thorough: bool = False,  # noqa: ARG002
+        advance: Callable[[int], None] = lambda _: None,  # noqa: ARG002
+    ) -> list[str]:
+        """What of the store's own files of a collection is missing or was changed, by name.
+
+        Args:
+            thorough: read all of them, and not only what tells soonest.
+            advance: called with the number of bytes of each file that was looked at.
+        """
+        return []
+
+    def mending(self, name: str) -> AbstractContextManager[tuple[Iterator[list[Point]], Collection]]:
+        """What is sound of a damaged collection, and the collection, empty, to be filled anew.
+
+        The points have the visual vector alone. Until the ``with`` ends without an error the collection is refused to
+        readers and writers, and the next call begins with the same points.
+
+        Raises:
+            StoreError: this store mends its files itself, or has none.
+        """
+        raise StoreError(f"collection {name!r} in {self.where} cannot be mended from here: see the server's log")
+
     @abstractmethod
     def drop(self, name: str) -> None:
         """Remove a collection with all in it."""
