@@ -82,7 +82,7 @@ def similar(
 @takes_records
 def text(words: Text, wanted: AnswerOptions, shown: ShowOptions, where: CollectionOptions) -> None:
     """Pictures for words."""
-    _show_answer(Question(tuple(parse(" ".join(words)))), wanted, where, shown)
+    _show_answer(Question.in_words(" ".join(words)), wanted, where, shown)
 
 
 def _show_answer(

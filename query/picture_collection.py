@@ -36,7 +36,6 @@ from query.asking import (
     ask,
     ask_duplicates,
     ask_tags,
-    parse,
     picture_filter,
     query_picture,
 )
@@ -124,7 +123,7 @@ class PictureCollection:
             UsageError: words that ask for nothing, or a folder outside the dataset.
             WordsError: no word is known; it names the nearest spellings.
         """
-        question = Question(tuple(parse(words)), limit=limit, offset=offset, min_score=_least(min_score))
+        question = replace(Question.in_words(words), limit=limit, offset=offset, min_score=_least(min_score))
         return self._ask(question, labels, under)
 
     def similar(

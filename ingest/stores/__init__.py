@@ -17,7 +17,19 @@ from ingest.stores.hnsw import (
     wants_graph,
 )
 from ingest.stores.names import check_name, collection_name
-from ingest.stores.points import CLASSES, SCORE_DIGITS, SEMANTIC, VISUAL, WORD, Filter, Hit, Point, SparseVector, Vector
+from ingest.stores.points import (
+    CLASSES,
+    SCORE_DIGITS,
+    SEMANTIC,
+    VISUAL,
+    WORD,
+    Filter,
+    Hit,
+    Point,
+    SparseVector,
+    Vector,
+    words_of,
+)
 from ingest.stores.pooled import PooledStore
 
 __all__ = [
@@ -52,4 +64,5 @@ __all__ = [
     "search_width",
     "wants_codes",
     "wants_graph",
+    "words_of",
 ]

@@ -105,7 +105,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under)
+        exact = exact or bool(filter.labels or filter.under or filter.named)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -165,6 +165,11 @@ class Collection(ABC):
     @abstractmethod
     def _facet(self, field: str) -> dict[str, int]:
         """Every value of a payload field, or of the list it holds, with its number of points."""
+
+    @property
+    def has_name_index(self) -> bool:
+        """Whether words of paths are looked up; without an index, which the next run makes, every path is read."""
+        return True
 
     @abstractmethod
     def save(self, metadata: CollectionMetadata) -> None:

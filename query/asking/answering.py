@@ -42,7 +42,8 @@ def ask(context: CollectionContext, question: Question) -> Answer:
             why_nothing = (
                 left_out or _too_low(question, best) or why_nothing_passes(context.collection, question.filter)
             )
-    messages = asked.text.messages(context.words) if asked.text else ()
+    messages: tuple[str, ...] = (question.read_as,) if question.read_as else ()
+    messages += asked.text.messages(context.words) if asked.text else ()
     if not has_more and not cutoff:
         messages += depth_messages(asked.queries, total)
     return Answer(

@@ -6,6 +6,7 @@ It must not know how questions are answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,7 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ingest.stores import Filter
 from model.errors import UsageError
-from query.asking import ANY_SCORE, MinScore, QueryPicture, Question, Space, TagsQuestion, Term, parse, split_labels
+from query.asking import (
+    ANY_SCORE,
+    MinScore,
+    QueryPicture,
+    Question,
+    Reading,
+    Space,
+    TagsQuestion,
+    Term,
+    read,
+    split_labels,
+)
 
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
@@ -78,8 +90,8 @@ class TextParameters(ScoredParameters):
     q: str = Field(description="Words: `ocean`, `beach + sunset - people`, `2:dog + ball`", max_length=MAX_TEXT)
 
     def question(self) -> Question:
-        return Question(
-            tuple(parse(self.q)), filter=self.filter, limit=self.limit, offset=self.offset, min_score=self.least
+        return replace(
+            Question.in_words(self.q), filter=self.filter, limit=self.limit, offset=self.offset, min_score=self.least
         )
 
 
@@ -93,8 +105,10 @@ class SimilarParameters(ScoredParameters):
     def question(self, pictures: Sequence[QueryPicture], minus: Sequence[QueryPicture]) -> Question:
         """With the pictures that the ids stand for, or the one that was sent."""
         words = [Term(text) for text in self.plus] + [Term(text, -1.0) for text in self.minus]
+        more = read(self.q) if self.q.strip() else Reading(())
         return Question(
-            terms=(*words, *(parse(self.q) if self.q.strip() else ())),
+            terms=(*words, *more.terms),
+            read_as=more.message,
             pictures=tuple(pictures),
             minus_pictures=tuple(minus),
             space=self.vector,

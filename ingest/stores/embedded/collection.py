@@ -124,6 +124,11 @@ class EmbeddedCollection(ReadOnlyCollection):
             hits = shard.facet(edge.FacetRequest(field, limit=1_000_000, exact=True)).hits
         return {str(hit.value): hit.count for hit in hits}
 
+    @property
+    def has_name_index(self) -> bool:
+        with self._shard.opened() as shard:
+            return "path" in shard.info().payload_schema
+
     def read_file(self, name: str) -> bytes | None:
         return self._files.read(name)
 
