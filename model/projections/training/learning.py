@@ -114,7 +114,8 @@ class LabelLearning:
 
     def _trusts(self, split: Split, said: NDArray[np.float32]) -> list[LabelTrust]:
         nouns = shipped_nouns().nouns
-        is_noun = [nouns.find(spaced(phrase)) is not None for phrase in split.phrases]
+        names = [spaced(phrase) for phrase in split.phrases]
+        is_noun = [any(nouns.find(form) for form in (name, f"{name}s")) for name in names]  # "binocular" is a plural
         return judge(said, split.train.labels, self._asked(split), is_noun)
 
     def _asked(self, split: Split) -> NDArray[np.float32]:
