@@ -102,3 +102,15 @@ def test_without_training_nothing_of_the_labels_is_left(archive: tuple[Path, Pat
         assert classes(store) == set()
     with open_collection(tmp_path / "store") as collection:
         assert "coffee" in collection.text("coffee", limit=1).hits[0].picture.path
+
+
+def test_labels_that_are_damaged_are_made_anew(archive: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(archive[0], tmp_path / "store")
+    (kept,) = (tmp_path / "store").rglob("label-classes.npz")
+    sound = kept.read_bytes()
+    kept.write_bytes(sound[:-100] + bytes(100))
+    asked = command("query", "text", "coffees", "--store", tmp_path / "store")
+    assert (asked.status, asked.out) == (2, "")
+    assert "label-classes.npz" in asked.err
+    assert command("ingest", "check", "--repair", "--store", tmp_path / "store").status == 0
+    assert kept.read_bytes() == sound

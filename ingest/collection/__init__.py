@@ -4,7 +4,7 @@ It must not know how files become points."""
 
 from ingest.collection.creation import Options, check_same, create, projection_file
 from ingest.collection.evidence import mark_stale, probabilities, smooth, to_sparse
-from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
+from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes, write_label_classes
 from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
@@ -52,4 +52,5 @@ __all__ = [
     "to_sparse",
     "train_kind",
     "trainable",
+    "write_label_classes",
 ]

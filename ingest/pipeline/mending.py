@@ -27,6 +27,7 @@ from ingest.collection import (
     to_sparse,
     train_kind,
     trainable,
+    write_label_classes,
 )
 from ingest.errors import StoreDamaged
 from ingest.pipeline.search_graph import build_search_graph
@@ -63,6 +64,7 @@ def mend_collection(store: Store, name: str) -> Mended:
     words = open_words(metadata.words, metadata.words_sha256)
     with store.mending(name) as (salvaged, collection):
         projection, is_lost = _projection_of(collection, encoder, words)
+        write_label_classes(collection, projection)
         with progress("mending", recorded, unit="pictures") as shown:
             for points in salvaged:
                 _write(collection, [point for point in points if _is_sound(point)], projection, encoder)
