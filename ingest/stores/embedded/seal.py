@@ -40,6 +40,9 @@ JOURNAL = "tracker_journal.dat"
 
 _ZEROS = bytes(BLOCK_BYTES)
 
+ADDED_AT_LOAD = ("on_disk_payload", "payload_memory")
+"""Defaults that the engine writes into ``edge_config.json`` when it first loads a shard, also for a reader."""
+
 Blocks = NDArray[np.uint32]
 """The CRC-32 of each `BLOCK_BYTES` of a file, 0 where a block is all zero."""
 
@@ -185,11 +188,13 @@ def check_of(path: Path, blocks: Blocks | None = None) -> int:
 
 
 def _said(data: bytes) -> bytes | None:
-    """What JSON says, whatever the order of its keys; None where it is none."""
+    """What JSON says, whatever the order of its keys and without what the engine adds; None where it is none."""
     try:
         value: Any = json.loads(data)
     except ValueError:
         return None
+    if isinstance(value, dict):
+        value = {key: one for key, one in value.items() if key not in ADDED_AT_LOAD}
     return json.dumps(value, sort_keys=True).encode()
 
 

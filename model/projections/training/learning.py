@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.class_space import QuestionWeights, shipped_nouns, spaced
 from model.encoders import Classifier
 from model.errors import NothingLearnt
-from model.projections import BestProjection, ConseProjection, LabelTrust, decorrelate, fold_of, softmax
+from model.projections import FOLDS, BestProjection, ConseProjection, LabelTrust, decorrelate, fold_of, softmax
 from model.projections.training.learnable import MIN_LABELS
 from model.projections.training.recipes import BestRecipe
 from model.projections.training.splitting import Split
@@ -106,7 +106,7 @@ class LabelLearning:
             split.train.features,
             split.train.labels,
             len(split.labels),
-            np.array([fold_of(sha256) for sha256 in split.train_sha256], np.int64),
+            _folds(split),
             self.classifier,
             self.recipe,
             on_step=self._on_fit,
@@ -135,6 +135,16 @@ class LabelLearning:
     def _on_fit(self, loss: float) -> None:
         hit = self.history[-1].get("hit@2") if self.history else None
         self.on_step(f"loss {loss:.4f}" + (f", test hit@2 {hit}%" if hit is not None else ""))
+
+
+def _folds(split: Split) -> NDArray[np.int64]:
+    """(n,) by content; where all that a label has is one content, spread, since no fit would see it else."""
+    folds = np.array([fold_of(sha256) for sha256 in split.train_sha256], np.int64)
+    for label in range(len(split.labels)):
+        rows = np.flatnonzero(split.train.labels == label)
+        if len(set(folds[rows].tolist())) == 1:
+            folds[rows] = np.arange(len(rows)) % FOLDS
+    return folds
 
 
 def _some(labels: Sequence[str]) -> str:
