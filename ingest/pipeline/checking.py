@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.collection import Options, ensure_tags, read_collection_projection, read_failures
+from ingest.collection import Options, ensure_tags, read_collection_projection, read_failures, read_label_classes
 from ingest.errors import StoreDamaged
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.run import run_folder
@@ -125,7 +125,11 @@ def _problem(point: Point, metadata: CollectionMetadata) -> str:
 
 def _check_beside(collection: Collection, checked: Checked) -> None:
     """The files kept with it."""
-    readers: tuple[Callable[[Collection], object], ...] = (read_collection_projection, read_failures)
+    readers: tuple[Callable[[Collection], object], ...] = (
+        read_collection_projection,
+        read_label_classes,
+        read_failures,
+    )
     for read in readers:
         try:
             read(collection)
