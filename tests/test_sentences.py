@@ -195,7 +195,8 @@ def test_the_command_prints_what_python_gives(photos: tuple[Path, Path]) -> None
     asked = command("query", "text", "kitten", "-n", "1", "--json", "--store", photos[0])
     assert (asked.status, json.loads(asked.out)["label"]) == (0, "cat")
     asked = command("query", "text", "kitten", "--min-score", "auto", "--json", "--store", photos[0])
-    assert (asked.status, [json.loads(line)["label"] for line in asked.out.splitlines()]) == (0, ["cat"])
+    hits = [json.loads(line) for line in asked.out.splitlines()]
+    assert (asked.status, [hit["label"] for hit in hits if hit["stands_out"]]) == (0, ["cat"])
 
 
 def test_a_snapshot_answers_alike_without_the_cache(

@@ -94,6 +94,11 @@ class Question:
         check_min_score(self.min_score)
 
     @property
+    def asks_names(self) -> bool:
+        """Whether words are looked for in the names of folders and files."""
+        return self.names and bool(self.text)
+
+    @property
     def has_picture(self) -> bool:
         return bool(self.pictures or self.minus_pictures)
 

@@ -41,9 +41,11 @@ class Ranking:
         """The best answers, at most ``limit``; equal scores in the order of ids.
 
         Args:
-            queries: one, or two that are fused.
+            queries: one, or two that are fused; none finds nothing.
             min_score: of the cosine, or of the fused score.
         """
+        if not queries:
+            return []
         if len(queries) > 1:
             hits = self._fused(queries)
         else:

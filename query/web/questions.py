@@ -78,7 +78,7 @@ class PicturesParameters(Parameters):
 
 class ScoredParameters(PicturesParameters):
     min_score: FiniteFloat | Literal["auto"] | None = Field(
-        None, description="Leave out lower scores; `auto`: all that do not stand out from the rest"
+        None, description="Leave out lower scores; `auto`: what stands out from the rest comes first, then the nearest"
     )
 
     @property
@@ -88,10 +88,16 @@ class ScoredParameters(PicturesParameters):
 
 class TextParameters(ScoredParameters):
     q: str = Field(description="Words: `ocean`, `beach + sunset - people`, `2:dog + ball`", max_length=MAX_TEXT)
+    names: bool = Field(True, description="Look in the names of folders and files, too")
 
     def question(self) -> Question:
         return replace(
-            Question.in_words(self.q), filter=self.filter, limit=self.limit, offset=self.offset, min_score=self.least
+            Question.in_words(self.q),
+            filter=self.filter,
+            limit=self.limit,
+            offset=self.offset,
+            min_score=self.least,
+            names=self.names,
         )
 
 
