@@ -141,7 +141,8 @@ def test_every_curl_command_shown_is_answered(newcomer: Path) -> None:
             answer = json.loads(ran.stdout)
             assert ran.returncode == 0, answer
             assert answer["total"] == 15
-            assert len(answer["results"]) == (3 if "limit=3" in line else 0)  # no beach stands out there
+            assert len(answer["results"]) == (3 if "limit=3" in line else 10)
+            assert answer["standing"] == (None if "limit=3" in line else 0)  # no beach stands out there
 
 
 @pytest.fixture
