@@ -10,17 +10,17 @@ over the pictures without a label and over all, and that of the questions over t
 
 from __future__ import annotations
 
-import csv
 import random
 import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from questions import Asked, precision, read
 
 from ingest.collection import Options
 from ingest.pipeline import run_folder
@@ -107,7 +107,7 @@ ARCHIVES: dict[str, tuple[Callable[[Mapping[str, Sequence[Path]], random.Random]
 def main(seen: Path, unseen: Path, table: Path, words: str) -> None:
     pictures = Pictures.read(seen, unseen)
     questions = read(table)
-    kinds = sorted({kind for _, _, kind in questions})
+    kinds = sorted({asked.kind for asked in questions})
     print("archive", "learnt", "names: without a label", "names: all", "questions", *kinds, sep="\t")
     for name, (file, projection) in ARCHIVES.items():
         filed = file(pictures.seen, random.Random(SEED))
@@ -120,12 +120,6 @@ def main(seen: Path, unseen: Path, table: Path, words: str) -> None:
                     row = figures(CollectionContext(store, collection), truth, sorted(pictures.seen), questions)
                     learnt = len(collection.metadata.trained)
         print(name, f"{learnt} of {len(set(filed.values()))}", *(f"{figure:.3f}" for figure in row), sep="\t")
-
-
-def read(table: Path) -> list[tuple[str, frozenset[str], str]]:
-    with table.open(encoding="utf-8") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        return [(row["question"], frozenset(row["labels"].split(",")), row["kind"]) for row in rows]
 
 
 def lay_out(filed: Filed, pictures: Pictures, archive: Path) -> dict[str, str]:
@@ -144,12 +138,12 @@ def figures(
     context: CollectionContext,
     truth: Mapping[str, str],
     names: Sequence[str],
-    questions: Sequence[tuple[str, frozenset[str], str]],
+    questions: Sequence[Asked],
 ) -> list[float]:
     by_names = [average_precisions(context, name.replace("_", " "), frozenset([name]), truth) for name in names]
     by_kind: dict[str, list[float]] = defaultdict(list)
-    for text, labels, kind in questions:
-        by_kind[kind].append(average_precisions(context, text, labels, truth)[0])
+    for asked in questions:
+        by_kind[asked.kind].append(average_precisions(context, asked.text, asked.labels, truth)[0])
     every = [one for found in by_kind.values() for one in found]
     return [*np.nanmean(by_names, axis=0), np.nanmean(every), *(np.nanmean(by_kind[kind]) for kind in sorted(by_kind))]
 
@@ -157,21 +151,17 @@ def figures(
 def average_precisions(
     context: CollectionContext, text: str, labels: frozenset[str], truth: Mapping[str, str]
 ) -> tuple[float, float]:
-    """Over the pictures without a label, and over all; what was not found counts as last."""
+    """Over the pictures without a label, and over all."""
     hits = [hit.picture for hit in ask(context, Question(terms=tuple(parse(text)), limit=len(truth))).hits]
-    unlabelled = [path for path in truth if "/" not in path]
+    unlabelled = [label for path, label in truth.items() if "/" not in path]
     return (
-        precision(
-            [truth[hit.path] in labels for hit in hits if not hit.label], [truth[path] for path in unlabelled], labels
-        ),
-        precision([truth[hit.path] in labels for hit in hits], list(truth.values()), labels),
+        precision([truth[hit.path] in labels for hit in hits if not hit.label], count(unlabelled, labels)),
+        precision([truth[hit.path] in labels for hit in hits], count(truth.values(), labels)),
     )
 
 
-def precision(right: Sequence[bool], pool: Sequence[str], labels: frozenset[str]) -> float:
-    relevant = sum(label in labels for label in pool)
-    places = np.flatnonzero(right)
-    return float(((np.arange(len(places)) + 1) / (places + 1)).sum() / relevant) if relevant else float("nan")
+def count(pool: Iterable[str], labels: frozenset[str]) -> int:
+    return sum(label in labels for label in pool)
 
 
 if __name__ == "__main__":

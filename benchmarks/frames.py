@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from questions import precision as average_precision
 
 from ingest.collection import Options
 from ingest.pipeline import run_folder
@@ -67,9 +68,8 @@ def precision(context: CollectionContext, text: str, label: str) -> float:
     """Average precision over all pictures; what was not found counts as last."""
     count = context.collection.count()
     asked = replace(Question.in_words(text), limit=count, names=False)
-    places = np.flatnonzero([hit.label == label for hit in ask(context, asked)])
-    relevant = context.collection.labels()[label]
-    return float(((np.arange(len(places)) + 1) / (places + 1)).sum() / relevant)
+    right = [hit.label == label for hit in ask(context, asked)]
+    return average_precision(right, context.collection.labels()[label])
 
 
 if __name__ == "__main__":

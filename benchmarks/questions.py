@@ -13,6 +13,7 @@ import csv
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def evaluate(context: CollectionContext, questions: list[Asked], drawings: set[P
     return results
 
 
-def precision(right: list[bool], relevant: int) -> float:
+def precision(right: Sequence[bool], relevant: int) -> float:
     """Average precision; what was not found counts as last."""
     places = np.flatnonzero(right)
     found = (np.arange(len(places)) + 1) / (places + 1)

@@ -20,7 +20,7 @@ from model.errors import DiskFull
 from model.pictures import LeftOut
 from model.system.disk import in_mb
 from model.system.events import note
-from model.system.names import shown
+from model.system.names import first_of, shown
 from model.system.terminal import results, write_json
 
 SHOWN_LABELS = 12
@@ -123,6 +123,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
     for row in rows:
         labels = "not available" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
+        unlearnt = [*map(shown, row["not_learnt"])]
         pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
@@ -131,18 +132,13 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
-            *([f"  not learnt  {_some_labels(row['not_learnt'])}"] if row["not_learnt"] else []),
+            *([f"  not learnt  {first_of(unlearnt, SHOWN_LABELS)}"] if unlearnt else []),
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _some_labels(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-    return ", ".join(map(shown, labels[:SHOWN_LABELS])) + more
 
 
 def _kind_of_search(graph: int, quantized: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.collection import Options
+from ingest.collection import Options, read_label_classes
 from ingest.pipeline import ExportOptions, export_collection, reproject, run_folder
 from ingest.stores import CLASSES
 from ingest.stores.embedded import EmbeddedStore
@@ -114,3 +114,18 @@ def test_labels_that_are_damaged_are_made_anew(archive: tuple[Path, Path], tmp_p
     assert "label-classes.npz" in asked.err
     assert command("ingest", "check", "--repair", "--store", tmp_path / "store").status == 0
     assert kept.read_bytes() == sound
+
+
+def test_a_collection_made_with_a_trained_file_asks_for_its_labels(
+    archive: tuple[Path, Path], originals: Path, tmp_path: Path
+) -> None:
+    (head,) = archive[0].rglob("collections/archive/projection.safetensors")
+    options = Options(words="minilm", projection=str(head), offline=True)
+    with EmbeddedStore(tmp_path / "store") as store:
+        run_folder(store, labelled_folder(tmp_path / "more", originals, LABELS, 3), "more", options)
+        metadata = store.metadata("more")
+        assert (metadata.trained, metadata.not_learnt) == (("cat", "coffee", "rocket"), ("2019-07 Italy", "Family"))
+        with store.open("more") as collection:
+            labels = read_label_classes(collection)
+    assert labels is not None
+    assert labels.names == ("cat", "coffee", "rocket")

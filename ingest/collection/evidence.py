@@ -51,13 +51,17 @@ def sparse_names(encoder: Encoder, words: TextSpace) -> tuple[str, ...]:
     return (CLASSES,) if encoder.classifier is not None and has_class_space(words.name) else ()
 
 
-def probabilities(features: Features, classifier: Classifier) -> Matrix:
-    """(n, 1000) of features (n, width)."""
-    return softmax(classifier.logits(features))
+def own_evidence(
+    collection: Collection, features: Features, classifier: Classifier | None
+) -> list[dict[str, SparseVector]]:
+    """The sparse vectors that new points of features (n, width) begin with, for a collection that keeps any."""
+    if not collection.metadata.sparse or classifier is None:
+        return [{} for _ in features]
+    return [{CLASSES: _to_sparse(row)} for row in softmax(classifier.logits(features))]
 
 
-def to_sparse(row: Matrix) -> SparseVector:
-    """Of probabilities (1000,)."""
+def _to_sparse(row: Matrix) -> SparseVector:
+    """Of probabilities (classes,)."""
     return SparseVector(*sparse(row))
 
 
@@ -88,20 +92,19 @@ class Evidence:
     def of(self, points: Sequence[Point]) -> Matrix:
         """(n, width), each picture's own."""
         features = np.stack([features_of(point) for point in points])
-        shown = probabilities(features, self.classifier)
-        return np.hstack([shown, self._of_labels(points, features)]) if self.labels else shown
+        logits = self.classifier.logits(features)
+        shown = softmax(logits)
+        return np.hstack([shown, _of_labels(self.labels, points, features, logits)]) if self.labels else shown
 
-    def _of_labels(self, points: Sequence[Point], features: Features) -> Matrix:
-        if self.labels is None:
-            raise ValueError("no labels were learnt")
-        rows = {label: row for row, label in enumerate(self.labels.header.labels)}
-        own = [rows.get(point.payload["label"]) for point in points]
-        folds = [
-            None if label is None else fold_of(point.payload["sha256"])
-            for label, point in zip(own, points, strict=True)
-        ]
-        learnt = np.array([trust.learnt for trust in self.labels.header.label_trusts()], np.float32)
-        return believed(self.labels.label_probabilities(features, folds), learnt, own)
+
+def _of_labels(labels: BestProjection, points: Sequence[Point], features: Features, logits: Matrix) -> Matrix:
+    rows = {label: row for row, label in enumerate(labels.header.labels)}
+    own = [rows.get(point.payload["label"]) for point in points]
+    folds = [
+        None if label is None else fold_of(point.payload["sha256"]) for label, point in zip(own, points, strict=True)
+    ]
+    learnt = np.array([trust.learnt for trust in labels.header.label_trusts()], np.float32)
+    return believed(labels.label_probabilities(features, logits, folds), learnt, own)
 
 
 def evidence_of(collection: Collection, classifier: Classifier) -> Evidence:
@@ -150,7 +153,7 @@ def _smooth_some(
         near = collection.retrieve([hit.id for hit in hits], [VISUAL])
         rows = evidence.of([point, *(near[hit.id] for hit in hits if hit.id in near)])
         cosines = np.array([hit.score for hit in hits if hit.id in near], np.float32)
-        collection.set_sparse(CLASSES, {id: to_sparse(smoothed(rows[0], rows[1:], cosines, shares))})
+        collection.set_sparse(CLASSES, {id: _to_sparse(smoothed(rows[0], rows[1:], cosines, shares))})
         collection.yield_lock()
     advance(len(changed))
 
@@ -170,7 +173,7 @@ def _smooth_all(collection: Collection, evidence: Evidence, count: int, advance:
             for place_in_block, id in enumerate(ids[start : start + ROWS]):
                 near = np.asarray(shown[rows[place_in_block]], np.float32)
                 own = np.asarray(shown[start + place_in_block], np.float32)
-                block[id] = to_sparse(smoothed(own, near, cosines[place_in_block], shares))
+                block[id] = _to_sparse(smoothed(own, near, cosines[place_in_block], shares))
             collection.set_sparse(CLASSES, block)
             collection.yield_lock()
             advance(len(block))

@@ -21,7 +21,7 @@ from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
-from model.errors import ProjectionError
+from model.errors import NothingLearnt, ProjectionError
 from model.projections import (
     ConseProjection,
     Header,
@@ -32,6 +32,7 @@ from model.projections import (
 )
 from model.projections.training import RECIPES, Labelled, learnable_labels, need_learnable, train
 from model.system.events import note, progress
+from model.system.names import first_of
 from model.words import TextSpace
 
 PROJECTION_FILE = "projection.safetensors"
@@ -122,19 +123,26 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
     for points in collection.scroll([VISUAL], page=PAGE):
         collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
         on_progress(len(points))
-    collection.write_file(PROJECTION_FILE, data)
-    write_label_classes(collection, projection)
-    header = projection.header
-    collection.save(
-        replace(
-            collection.metadata,
-            projection=header.kind,
-            trained=tuple(sorted(header.labels)),
-            not_learnt=tuple(sorted(header.not_learnt)),
-            pending=Pending.NOTHING,
-        )
-    )
+    keep_projection(collection, projection)
+    collection.save(replace(recorded_with(collection.metadata, projection), pending=Pending.NOTHING))
     forget_switch(collection)
+
+
+def keep_projection(collection: Collection, projection: Projection) -> None:
+    """Write a projection, and what its labels mean, beside a collection."""
+    collection.write_file(PROJECTION_FILE, projection.to_bytes())
+    write_label_classes(collection, projection)
+
+
+def recorded_with(metadata: CollectionMetadata, projection: Projection) -> CollectionMetadata:
+    """What is recorded of a collection that has this projection."""
+    header = projection.header
+    return replace(
+        metadata,
+        projection=header.kind,
+        trained=tuple(sorted(header.labels)),
+        not_learnt=tuple(sorted(header.not_learnt)),
+    )
 
 
 def _projected(projection: Projection, points: Sequence[Point]) -> Features:
@@ -183,15 +191,27 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
     return trained
 
 
+def train_or_conse(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
+    """As `train_kind`; where no label is worth it, what needs no training, and a note.
+
+    Raises:
+        DatasetError: nothing to learn from.
+    """
+    try:
+        return train_kind(collection, encoder, words, kind)
+    except NothingLearnt as error:
+        note(f"{error}; words are searched without them")
+        conse = build_conse(encoder, words)
+        conse.header = replace(conse.header, not_learnt=list(error.labels))
+        return conse
+
+
 def learnt_message(labels: int, not_learnt: Sequence[str]) -> str:
     """One line on which labels of how many were learnt."""
     if not not_learnt:
         return f"learnt {labels} of {labels} labels"
-    more = f" and {len(not_learnt) - SHOWN_LABELS} more" if len(not_learnt) > SHOWN_LABELS else ""
-    some = ", ".join(not_learnt[:SHOWN_LABELS])
-    return (
-        f"learnt {labels - len(not_learnt)} of {labels} labels; not learnt, their pictures are too mixed: {some}{more}"
-    )
+    some = first_of(not_learnt, SHOWN_LABELS)
+    return f"learnt {labels - len(not_learnt)} of {labels} labels; not learnt, their pictures are too mixed: {some}"
 
 
 def _labelled(collection: Collection, labels: Mapping[str, int], metadata: CollectionMetadata) -> Labelled:

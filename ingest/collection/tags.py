@@ -38,9 +38,9 @@ def _is_whole(store: Store, name: str) -> bool:
 def ensure_tags(store: Store, words: TextSpace, class_names: Iterable[str]) -> str:
     """Make the vocabulary's collection where it is missing or was left half made; returns its name."""
     name = tags_name(words.name, words.sha256)
-    if _is_whole(store, name) and not store.damage(name):
-        return name
     if _is_whole(store, name):
+        if not store.damage(name):
+            return name
         note("the tag vocabulary is damaged, and is made anew")
         store.drop(name)
     metadata = CollectionMetadata(

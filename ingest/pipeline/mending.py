@@ -14,25 +14,23 @@ import numpy as np
 
 from ingest.collection import (
     LEDGER_FILE,
-    PROJECTION_FILE,
     build_untrained,
     features_of,
+    keep_projection,
     mark_stale,
-    probabilities,
+    own_evidence,
     read_collection_projection,
     read_failures,
     semantic_of,
-    smooth,
     switch_projection,
-    to_sparse,
-    train_kind,
+    train_or_conse,
     trainable,
-    write_label_classes,
 )
 from ingest.errors import StoreDamaged
 from ingest.pipeline.search_graph import build_search_graph
+from ingest.pipeline.smoothing import smooth_evidence
 from ingest.records import Picture, is_sound
-from ingest.stores import CLASSES, SEMANTIC, VISUAL, Collection, Point, Store
+from ingest.stores import SEMANTIC, VISUAL, Collection, Point, Store
 from model.encoders import Encoder, open_encoder
 from model.errors import ProjectionError
 from model.projections import Projection
@@ -64,7 +62,7 @@ def mend_collection(store: Store, name: str) -> Mended:
     words = open_words(metadata.words, metadata.words_sha256)
     with store.mending(name) as (salvaged, collection):
         projection, is_lost = _projection_of(collection, encoder, words)
-        write_label_classes(collection, projection)
+        keep_projection(collection, projection)
         with progress("mending", recorded, unit="pictures") as shown:
             for points in salvaged:
                 _write(collection, [point for point in points if _is_sound(point)], projection, encoder)
@@ -74,7 +72,7 @@ def mend_collection(store: Store, name: str) -> Mended:
         _forget_broken_ledger(collection)
         if is_lost:
             _train_again(collection, encoder, words)
-        _smooth(collection, encoder)
+        smooth_evidence(collection, encoder, (), is_stale=collection.metadata.stale)
         build_search_graph(collection)
         kept = collection.count()
     return Mended(kept, max(0, recorded - kept))
@@ -86,9 +84,7 @@ def _projection_of(collection: Collection, encoder: Encoder, words: TextSpace) -
         return read_collection_projection(collection), False
     except (StoreDamaged, ProjectionError) as error:
         note(f"the projection is made anew: {error}")
-    projection = build_untrained(encoder, words)
-    collection.write_file(PROJECTION_FILE, projection.to_bytes())
-    return projection, True
+    return build_untrained(encoder, words), True
 
 
 def _is_sound(point: Point) -> bool:
@@ -104,16 +100,11 @@ def _write(collection: Collection, points: Sequence[Point], projection: Projecti
         return
     features = np.stack([features_of(point) for point in points])
     semantic = semantic_of(projection, features, [point.id for point in points])
-    rows = probabilities(features, encoder.classifier) if collection.metadata.sparse and encoder.classifier else None
+    evidence = own_evidence(collection, features, encoder.classifier)
     collection.upsert(
         [
-            Point(
-                point.id,
-                {VISUAL: own, SEMANTIC: meaning},
-                point.payload,
-                {} if rows is None else {CLASSES: to_sparse(rows[place])},
-            )
-            for place, (point, own, meaning) in enumerate(zip(points, features, semantic, strict=True))
+            Point(point.id, {VISUAL: own, SEMANTIC: meaning}, point.payload, shown)
+            for point, own, meaning, shown in zip(points, features, semantic, evidence, strict=True)
         ]
     )
 
@@ -129,12 +120,6 @@ def _forget_broken_ledger(collection: Collection) -> None:
 def _train_again(collection: Collection, encoder: Encoder, words: TextSpace) -> None:
     kind = collection.metadata.projection
     wanted = kind in RECIPES and trainable(collection, words)
-    projection = train_kind(collection, encoder, words, kind) if wanted else build_untrained(encoder, words)
+    projection = train_or_conse(collection, encoder, words, kind) if wanted else build_untrained(encoder, words)
     with progress("projecting", collection.count(), unit="pictures") as shown:
         switch_projection(collection, projection, shown.advance)
-
-
-def _smooth(collection: Collection, encoder: Encoder) -> None:
-    if collection.metadata.sparse and encoder.classifier is not None and collection.metadata.stale:
-        with progress("comparing", collection.count(), unit="pictures") as shown:
-            smooth(collection, encoder.classifier, None, shown.advance)

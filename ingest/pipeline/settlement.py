@@ -17,12 +17,12 @@ from ingest.collection import (
     projection_file,
     switch_projection,
     train_kind,
+    train_or_conse,
     trainable,
 )
 from ingest.records import Pending
 from ingest.stores import Collection
 from model.encoders import Encoder
-from model.errors import NothingLearnt
 from model.pair import AUTO
 from model.projections import BestProjection, ConseProjection, Projection
 from model.projections.training import RECIPES
@@ -81,13 +81,12 @@ def _wanted(collection: Collection, encoder: Encoder, words: TextSpace, options:
 
 
 def _learnt(collection: Collection, encoder: Encoder, words: TextSpace) -> Projection | None:
-    """Trained on the labels that are worth it; None, and a note, where none is."""
-    try:
-        return train_kind(collection, encoder, words, BestProjection.kind)
-    except NothingLearnt as error:
-        note(f"{error}; words are searched without them")
-        collection.save(replace(collection.metadata, not_learnt=error.labels))
-        return None
+    """Trained on the labels that are worth it; None where none is: the collection has what needs no training."""
+    projection = train_or_conse(collection, encoder, words, BestProjection.kind)
+    if projection.header.kind == BestProjection.kind:
+        return projection
+    collection.save(replace(collection.metadata, not_learnt=tuple(projection.header.not_learnt)))
+    return None
 
 
 def _switch(collection: Collection, projection: Projection) -> None:

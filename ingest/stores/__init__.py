@@ -3,7 +3,7 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, Store, Summary, batches
+from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, batches
 from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
@@ -31,6 +31,7 @@ from ingest.stores.points import (
     words_of,
 )
 from ingest.stores.pooled import PooledStore
+from ingest.stores.store import Store, Summary
 
 __all__ = [
     "BUILD_WIDTH",

@@ -9,6 +9,7 @@ A prepared folder holds each array as ``NAME.npy``; a question reads a few pages
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,9 @@ def open_class_space(folder: Path) -> QuestionWeights:
         raise WeightsError(f"the class space in {folder} is incomplete: remove that folder") from error
 
 
+@cache
 def shipped_nouns() -> NounTree:
-    """The nouns that come with the program; reading them takes a tenth of a second."""
+    """The nouns that come with the program; the first call reads them, which takes a tenth of a second."""
     return NounTree.of_tables(_read(SHIPPED / "nouns.npz"))
 
 

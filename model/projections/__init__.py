@@ -5,7 +5,15 @@ name (`model.projections.training`); `IdentityProjection` is for an encoder with
 at inference, and give unit vectors. It must not know where vectors are kept."""
 
 from model.projections.base import HASH_DIGITS, Header, LabelTrust, Projection, TagEvidence, Tensors, softmax, unit
-from model.projections.best import FOLDS, BestProjection, decorrelate, fold_of, log_sum, margin, sqrt_features
+from model.projections.best import (
+    FOLDS,
+    BestProjection,
+    beside_classes,
+    decorrelate,
+    fold_of,
+    log_sum,
+    sqrt_features,
+)
 from model.projections.classes import imagenet_classes
 from model.projections.conse import ConseProjection
 from model.projections.document import HIDDEN, DocumentProjection, parameter_table
@@ -32,6 +40,7 @@ __all__ = [
     "Tag",
     "TagEvidence",
     "Tensors",
+    "beside_classes",
     "decorrelate",
     "fold_of",
     "imagenet_classes",
@@ -41,7 +50,6 @@ __all__ = [
     "load_chosen",
     "load_projection",
     "log_sum",
-    "margin",
     "parameter_table",
     "prepare_classes",
     "prepared_questions",

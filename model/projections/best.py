@@ -103,20 +103,22 @@ class BestProjection(ConseProjection):
         trusted = zip(self.header.label_phrases, self.tensors["directions"], self._of_words, strict=True)
         return {phrase: direction for phrase, direction, trust in trusted if trust > 0}
 
-    def label_probabilities(self, features: Features, folds: Sequence[int | None]) -> NDArray[np.float32]:
+    def label_probabilities(
+        self, features: Features, classes: NDArray[np.float32], folds: Sequence[int | None]
+    ) -> NDArray[np.float32]:
         """(n, labels), in one softmax with the encoder's classes, of features (n, width).
 
         Args:
+            classes: their logits (n, 1000).
             folds: of each picture the one that its own label may have trained (`fold_of`): the rows asked have not
                 seen it. None for pictures that no label trained.
         """
-        roots, others = sqrt_features(features), log_sum(self.logits(features))[:, None]
-        logits = self.label_logits(features)
+        roots, logits = sqrt_features(features), self.label_logits(features)
         if "fold_rows" in self.tensors:
             for fold, (rows, bias) in enumerate(zip(self.tensors["fold_rows"], self.tensors["fold_bias"], strict=True)):
                 own = [row for row, of in enumerate(folds) if of == fold]
                 logits[own] = roots[own] @ rows.T + bias
-        return softmax(np.concatenate([logits, others], axis=1))[:, :-1]
+        return beside_classes(logits, log_sum(classes))
 
 
 def _shares(header: Header) -> tuple[Vector, Vector]:
@@ -141,6 +143,11 @@ def fold_of(sha256: str) -> int:
 def sqrt_features(features: Features) -> Features:
     """Square roots (n, width), so that few large numbers do not outweigh many small ones; below 0 counts as 0."""
     return np.sqrt(np.maximum(features, 0))
+
+
+def beside_classes(labels: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, labels), in one softmax with the classes: from the labels' logits, and the classes' `log_sum` (n,)."""
+    return softmax(np.concatenate([labels, others[:, None]], axis=1))[:, :-1]
 
 
 def margin(labels: NDArray[np.float32], classes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from ingest.records import Picture
 from ingest.stores import Collection, Filter, Hit
 from model.errors import WordsError
+from model.system.names import first_of
 from query.asking.answer import Answer, PictureHit
 from query.asking.context import CollectionContext
 from query.asking.expression import Term
@@ -109,5 +110,4 @@ def _some_of(labels: Iterable[str], like: Sequence[str]) -> str:
     lower = {label.lower(): label for label in labels}
     near = [lower[match] for wanted in like for match in get_close_matches(wanted.lower(), lower)]
     ordered = list(dict.fromkeys([*near, *lower.values()]))
-    more = f" and {len(ordered) - SHOWN_LABELS} more" if len(ordered) > SHOWN_LABELS else ""
-    return f"labels there are: {', '.join(ordered[:SHOWN_LABELS]) or 'none'}{more}"
+    return f"labels there are: {first_of(ordered, SHOWN_LABELS) or 'none'}"

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.class_space import LabelClasses, QuestionWeights
+from ingest.stores import SparseVector
+from model.class_space import LabelClasses, QuestionWeights, strongest
 from model.words import TextSpace
 from query.asking.expression import Term
 from query.asking.query_vector import QueryVector
@@ -40,6 +41,11 @@ def _weights(text: str, words: TextSpace, space: QuestionWeights, labels: LabelC
 
 def _sum(weighed: Sequence[tuple[float, Weights]]) -> Weights:
     return np.asarray(sum(weight * weights for weight, weights in weighed), np.float32)
+
+
+def as_sparse(weights: Weights) -> SparseVector:
+    """The strongest of a question's weights, to search by."""
+    return SparseVector(*strongest(weights))
 
 
 def meant(weights: Weights) -> Weights:

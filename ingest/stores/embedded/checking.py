@@ -12,6 +12,7 @@ from ingest.errors import StoreDamaged
 from ingest.stores.embedded.record import Record
 from ingest.stores.embedded.seal import SEAL_FILE, Sealed, damaged_files, read_seal
 from ingest.stores.embedded.structure import impossible_files
+from model.system.names import first_of
 
 SHARD = "shard"
 DAMAGED = "shard.damaged"
@@ -28,16 +29,12 @@ def check_shard(folder: Path, name: str, record: Record) -> None:
     Raises:
         StoreDamaged: files are missing or were changed. OSError: one cannot be read.
     """
-    if (folder / DAMAGED).exists():
+    bad = find_damage(folder, record)
+    if bad == [DAMAGED]:
         raise StoreDamaged(f"the mending of collection {name!r} in {folder} has not come to its end: {remedy(name)}")
-    try:
-        bad = find_damage(folder, record)
-    except StoreDamaged:
-        bad = [SEAL_FILE]
     if bad:
-        more = f" and {len(bad) - SHOWN_FILES} more" if len(bad) > SHOWN_FILES else ""
         raise StoreDamaged(
-            f"collection {name!r} in {folder} is damaged: {', '.join(bad[:SHOWN_FILES])}{more} changed or missing: "
+            f"collection {name!r} in {folder} is damaged: {first_of(bad, SHOWN_FILES)} changed or missing: "
             f"{remedy(name)}"
         )
 
@@ -50,7 +47,8 @@ def remedy(name: str) -> str:
 def find_damage(
     folder: Path, record: Record, *, thorough: bool = False, advance: Callable[[int], None] = lambda _: None
 ) -> list[str]:
-    """The names of the shard's files that are missing, changed or impossible.
+    """The names of the shard's files that are missing, changed or impossible, the seal among them; `DAMAGED` alone
+    where its mending has not come to its end.
 
     Args:
         thorough, advance: as for `damaged_files`.
@@ -58,10 +56,15 @@ def find_damage(
     Raises:
         OSError: one cannot be read.
     """
+    if (folder / DAMAGED).exists():
+        return [DAMAGED]
     shard = folder / SHARD
     if not (shard / "segments").is_dir():
         return ["segments"]
-    sealed = seal_of(folder, record)
+    try:
+        sealed = seal_of(folder, record)
+    except StoreDamaged:
+        return [SEAL_FILE]
     if sealed is None:
         return impossible_files(shard, is_settled=record.clean)
     unknown = {path.name for path in (shard / "segments").iterdir() if path.is_dir()}

@@ -24,7 +24,7 @@ from ingest.stores.embedded.collection import EmbeddedCollection
 from ingest.stores.embedded.engine import edge_errors
 from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE, Record, is_record, read_record, recorded
 from ingest.stores.embedded.salvage import salvage
-from ingest.stores.embedded.seal import SEAL_FILE, read_seal
+from ingest.stores.embedded.seal import read_seal
 from ingest.stores.embedded.shard import READER_WAIT_SECONDS, WRITER_WAIT_SECONDS, Access
 from ingest.stores.embedded.shard_lock import lock_shard, lock_writer
 from ingest.stores.embedded.writer import EmbeddedWriter
@@ -87,12 +87,7 @@ class EmbeddedStore(Store):
     ) -> list[str]:
         folder, record = self._folder(name), Record.from_json(self._record(name), name)
         with lock_shard(folder, name, READER_WAIT_SECONDS), edge_errors(folder, name):
-            if (folder / DAMAGED).exists():
-                return [DAMAGED]
-            try:
-                found = find_damage(folder, record, thorough=thorough, advance=advance)
-            except StoreDamaged:
-                found = [SEAL_FILE]
+            found = find_damage(folder, record, thorough=thorough, advance=advance)
         return found + [
             file for file in (METADATA_FILE, COPY_FILE) if record.seal is not None and not is_record(folder / file)
         ]

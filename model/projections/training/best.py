@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.encoders import Classifier, Features
-from model.projections import FOLDS, Tensors, log_sum, softmax, sqrt_features
+from model.projections import FOLDS, Tensors, beside_classes, log_sum, sqrt_features
 from model.projections.training.hits import hit_percent, ranks
 from model.projections.training.recipes import BestRecipe
 
@@ -110,8 +110,7 @@ def cross_validate(
         rows = ~is_left_out
         fitted = _fit(features[rows], labels[rows], count, others[rows], recipe)
         on_step(fitted.loss)
-        logits = np.concatenate([fitted.logits(features[is_left_out]), others[is_left_out, None]], axis=1)
-        said[is_left_out] = softmax(logits)[:, :-1]
+        said[is_left_out] = beside_classes(fitted.logits(features[is_left_out]), others[is_left_out])
         fits.append(fitted)
     return CrossValidated(said, np.stack([fit.weight for fit in fits]), np.stack([fit.bias for fit in fits]))
 

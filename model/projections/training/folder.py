@@ -21,6 +21,7 @@ from model.projections.training.recipes import BestRecipe, Recipe
 from model.projections.training.splitting import Labelled
 from model.projections.training.trainer import train
 from model.system.events import note, progress
+from model.system.names import first_of
 from model.words import open_words
 
 StoredVectors = Callable[[Path, str, str], Mapping[PictureFile, Embedded]]
@@ -88,9 +89,8 @@ def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
     """Raises UsageError where a label to hold out is not among ``labels``."""
     for label in hold_out:
         if label not in labels:
-            more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-            some = ", ".join(sorted(labels)[:SHOWN_LABELS])
-            raise UsageError(f"no label {label!r} to hold out: there are {some}{more}")
+            some = first_of(sorted(labels), SHOWN_LABELS)
+            raise UsageError(f"no label {label!r} to hold out: there are {some}")
 
 
 def encode(files: list[PictureFile], opened: Encoder, stored: StoredVectors | None = None) -> Labelled:

@@ -4,7 +4,7 @@ It must not know what is measured afterwards, nor how a fit goes (`best`, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from model.projections.training.learnable import MIN_LABELS
 from model.projections.training.recipes import BestRecipe
 from model.projections.training.splitting import Split
 from model.projections.training.trust import judge
+from model.system.names import first_of
 from model.words import TextSpace
 
 if TYPE_CHECKING:
@@ -49,14 +50,15 @@ class LabelLearning:
         Raises:
             NothingLearnt: fewer than two were.
         """
+        meanings = self._meanings(split)
         crossed = self._cross_validated(split)
-        trusts = self._trusts(split, crossed.said)
+        trusts = self._trusts(split, crossed.said, meanings)
         kept = [row for row, trust in enumerate(trusts) if trust.learnt]
         not_learnt = [label for label, trust in zip(split.labels, trusts, strict=True) if not trust.learnt]
         if len(kept) < MIN_LABELS:
             raise NothingLearnt(
-                f"nothing could be learnt from {_some(split.labels)}: in their pictures there is nothing that tells "
-                "one label from the others",
+                f"nothing could be learnt from the labels {first_of(split.labels, SHOWN_LABELS)}: in their pictures "
+                "there is nothing that tells one label from the others",
                 split.labels,
             )
         if not_learnt:
@@ -71,7 +73,10 @@ class LabelLearning:
             not_learnt=not_learnt,
             history=self.history,
         )
-        return BestProjection(header, self._tensors(split, crossed)), split
+        tensors = self._tensors(split, crossed)
+        if meanings is not None:
+            tensors["label_classes"] = meanings[kept]
+        return BestProjection(header, tensors), split
 
     def _tensors(self, split: Split, crossed: CrossValidated) -> dict[str, NDArray[np.float32]]:
         from model.projections.training.best import fit_labels
@@ -96,7 +101,6 @@ class LabelLearning:
             "directions": decorrelate(split.targets),
             "fold_rows": crossed.fold_rows,
             "fold_bias": crossed.fold_bias,
-            **({"label_classes": self._meanings(split)} if self.questions else {}),
         }
 
     def _cross_validated(self, split: Split) -> CrossValidated:
@@ -112,24 +116,26 @@ class LabelLearning:
             on_step=self._on_fit,
         )
 
-    def _trusts(self, split: Split, said: NDArray[np.float32]) -> list[LabelTrust]:
+    def _trusts(
+        self, split: Split, said: NDArray[np.float32], meanings: NDArray[np.float32] | None
+    ) -> list[LabelTrust]:
         nouns = shipped_nouns().nouns
         names = [spaced(phrase) for phrase in split.phrases]
         is_noun = [any(nouns.find(form) for form in (name, f"{name}s")) for name in names]  # "binocular" is a plural
-        return judge(said, split.train.labels, self._asked(split), is_noun)
+        return judge(said, split.train.labels, self._asked(split, meanings), is_noun)
 
-    def _asked(self, split: Split) -> NDArray[np.float32]:
+    def _asked(self, split: Split, meanings: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """(n, labels): how well the pictures answer to the labels' words before anything is trained."""
         features = split.train.features
-        if not self.questions:
+        if meanings is None:
             return np.asarray(self.conse.project(features) @ split.targets.T, np.float32)
-        return np.asarray(softmax(self.classifier.logits(features)) @ self._meanings(split).T, np.float32)
+        return np.asarray(softmax(self.classifier.logits(features)) @ meanings.T, np.float32)
 
-    def _meanings(self, split: Split) -> NDArray[np.float32]:
-        """(labels, 1000): what the labels' words mean among the encoder's classes."""
+    def _meanings(self, split: Split) -> NDArray[np.float32] | None:
+        """(labels, 1000): what the labels' words mean among the encoder's classes, where the text space has that."""
         questions, embed = self.questions, self.words.embed
         if questions is None:
-            raise ValueError("the text space has no classes")
+            return None
         return np.stack([questions.weigh(spaced(phrase), embed) for phrase in split.phrases])
 
     def _on_fit(self, loss: float) -> None:
@@ -145,8 +151,3 @@ def _folds(split: Split) -> NDArray[np.int64]:
         if len(set(folds[rows].tolist())) == 1:
             folds[rows] = np.arange(len(rows)) % FOLDS
     return folds
-
-
-def _some(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-    return f"the labels {', '.join(labels[:SHOWN_LABELS])}{more}"

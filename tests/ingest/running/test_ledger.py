@@ -15,17 +15,7 @@ from ingest.pipeline import retry_failures
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import DatasetError
-from tests.ingest.runs import OFFLINE, four_photographs, ingest, points, store_with_tags
-
-
-@pytest.fixture
-def folder(originals: Path, tmp_path: Path) -> Path:
-    return four_photographs(originals, tmp_path / "photos")
-
-
-@pytest.fixture
-def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
-    return store_with_tags(tags_store, tmp_path / "store")
+from tests.ingest.runs import OFFLINE, ingest, points
 
 
 def test_bad_files_are_known_after_a_kill_too(

@@ -21,18 +21,8 @@ from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
 from model.pictures import open_framed
-from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
+from tests.ingest.runs import ingest, points
 from tests.photographs import labelled_folder
-
-
-@pytest.fixture
-def folder(originals: Path, tmp_path: Path) -> Path:
-    return four_photographs(originals, tmp_path / "photos")
-
-
-@pytest.fixture
-def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
-    return store_with_tags(tags_store, tmp_path / "store")
 
 
 def direct_vector(encoder: Encoder, path: Path) -> np.ndarray:
