@@ -126,7 +126,7 @@ def judged(context: CollectionContext, projection: str) -> Iterator[Judged]:
         for taken in ["", *nearest(context, label, names)]:
             terms = parse(f"{spoken(label)} - {spoken(taken)}" if taken else spoken(label))
             found = ask(context, Question(tuple(terms), limit=len(points), min_score="auto"))
-            ours = np.isin([str(point.id) for point in points], [str(hit.picture.id) for hit in found])
+            ours = np.isin([str(point.id) for point in points], [str(hit.picture.id) for hit in found.standing_hits])
             what = kind.replace("text", "text - text") if taken else kind
             yield Judged(
                 what, number % 2, spaces[SEMANTIC] @ resolve_words(context, terms).vector, labels == label, ours

@@ -43,7 +43,7 @@ SUBJECTS = (
     Subject("model/projections/best.py", ("tests/model/test_projection.py", "tests/model/test_training.py")),
     Subject("query/asking/ranking.py", ("tests/query",)),
     Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py",)),
-    Subject("ingest/collection/ledger.py", ("tests/ingest/test_run.py", "tests/ingest/test_ledger.py")),
+    Subject("ingest/collection/ledger.py", ("tests/ingest/running/test_run.py", "tests/ingest/running/test_ledger.py")),
     Subject("query/web/security.py", ("tests/query/test_web_security.py",)),
 )
 

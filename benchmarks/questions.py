@@ -3,8 +3,8 @@
     python benchmarks/questions.py FOLDER QUESTIONS.tsv [WORDS] [PROJECTION]
 
 Ingests the folder, whose sub-folders are the labels, with the bundled encoder into a store that is thrown away, and
-asks each question of the table (question, labels that are right between commas, kind) over all its pictures. Prints
-also the figures without the drawings: pictures of nearly no colour that are mostly black.
+asks each question of the table (question, labels that are right between commas, kind) over all its pictures, without
+the names of folders. Prints also the figures without the drawings: pictures of nearly no colour that are mostly black.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import csv
 import sys
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from ingest.pipeline import run_folder
 from ingest.stores import CLASSES
 from ingest.stores.embedded import EmbeddedStore
 from model.pair import BUNDLED
-from query.asking import AUTO, CollectionContext, Question, ask, parse
+from query.asking import AUTO, CollectionContext, Question, ask
 
 COLOURLESS = 6.0
 DARK = 40
@@ -78,16 +79,15 @@ def evaluate(context: CollectionContext, questions: list[Asked], drawings: set[P
     count = context.collection.count()
     results = []
     for asked in questions:
-        terms = tuple(parse(asked.text))
-        hits = ask(context, Question(terms=terms, limit=count)).hits
+        question = replace(Question.in_words(asked.text), limit=count, names=False)
+        hits = ask(context, question).hits
         right = [hit.picture.label in asked.labels for hit in hits]
         kept = [is_right for hit, is_right in zip(hits, right, strict=True) if Path(hit.file) not in drawings]
         relevant = {label: number for label, number in context.collection.labels().items() if label in asked.labels}
         total = sum(relevant.values())
         drawn = sum(path.parent.name in asked.labels for path in drawings)
         stands = [
-            hit.picture.label in asked.labels
-            for hit in ask(context, Question(terms=terms, limit=count, min_score=AUTO))
+            hit.picture.label in asked.labels for hit in ask(context, replace(question, min_score=AUTO)).standing_hits
         ]
         results.append(
             (asked, Result(precision(right, total), precision(kept, total - drawn), len(stands), sum(stands), total))
@@ -95,7 +95,7 @@ def evaluate(context: CollectionContext, questions: list[Asked], drawings: set[P
     return results
 
 
-def precision(right: list[bool], relevant: int) -> float:
+def precision(right: Sequence[bool], relevant: int) -> float:
     """Average precision; what was not found counts as last."""
     places = np.flatnonzero(right)
     found = (np.arange(len(places)) + 1) / (places + 1)

@@ -162,6 +162,32 @@ def failures(
 
 @app.command()
 @takes_records
+def check(
+    *,
+    collection: CollectionName = "",
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be, and embed lost pictures again.")] = False,
+    json: Json = False,
+    place: StoreOptions,
+) -> None:
+    """Check that nothing in a store was damaged: every file and every point of each collection, or of one."""
+    from ingest.pipeline import check_collection
+    from ingest.pipeline import repair as mend
+
+    with place.open() as opened:
+        if collection:
+            opened.metadata(collection)  # which says what there is where it is not
+        checked = [check_collection(opened, name) for name in ([collection] if collection else opened.names())]
+        if repair:
+            checked = [mend(opened, one) if one.problems else one for one in checked]
+        if not checked:
+            raise NothingFoundError(none_yet(opened))
+    report.write_checked(checked, as_json=json)
+    if any(one.problems and not one.mended for one in checked):
+        raise NothingFoundError("`ingest check --repair` mends what can be mended")
+
+
+@app.command()
+@takes_records
 def drop(
     collection: Annotated[str, typer.Argument(help="The collection to remove.", metavar="COLLECTION")],
     *,

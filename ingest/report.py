@@ -13,15 +13,17 @@ from typing import Any
 
 from ingest.collection import read_failures
 from ingest.errors import StoreError
-from ingest.pipeline import Report
+from ingest.pipeline import Checked, Report
 from ingest.stores import VISUAL, Store
 from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
 from model.pictures import LeftOut
 from model.system.disk import in_mb
 from model.system.events import note
-from model.system.names import shown
+from model.system.names import first_of, shown
+from model.system.terminal import results, write_json
 
+SHOWN_LABELS = 12
 SHOWN_FOLDERS = 20
 """Unreadable folders named on the screen."""
 
@@ -96,6 +98,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "projection": metadata.projection,
                 "pending": metadata.pending,
                 "trained_labels": len(metadata.trained),
+                "not_learnt": list(metadata.not_learnt),
                 "folder": metadata.root,
                 "created": metadata.created,
                 "updated": metadata.updated,
@@ -125,6 +128,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
         labels = "not available" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
         damaged = f", {row['damaged']} damaged but shown" if row["damaged"] else ""
+        unlearnt = [*map(shown, row["not_learnt"])]
         pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
@@ -133,6 +137,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}, framing {row['framing']}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
             f"  projection  {row['projection']}{trained}{pending}",
+            *([f"  not learnt  {first_of(unlearnt, SHOWN_LABELS)}"] if unlearnt else []),
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
@@ -166,6 +171,18 @@ def write_failures(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         shown_as = "damaged but shown: " if row["shown"] else ""
         sys.stdout.write(f"{row['path']!r}\t{shown_as}{row['reason']}\t{row['at']}\n")
+
+
+def write_checked(checked: Sequence[Checked], *, as_json: bool) -> None:
+    """What `ingest check` found and did, on stdout: a line a collection, and one for each problem."""
+    if as_json:
+        rows = [{"collection": c.name, "points": c.points, "problems": c.problems, "mended": c.mended} for c in checked]
+        write_json(rows)
+        return
+    for one in checked:
+        state = f"mended, {one.mended}" if one.mended else "damaged" if one.problems else f"sound, {one.points} points"
+        with results():
+            sys.stdout.write("\n".join([f"{one.name}: {state}", *(f"  {problem}" for problem in one.problems)]) + "\n")
 
 
 def write_verified(verified: Verified, *, as_json: bool) -> None:

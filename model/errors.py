@@ -11,6 +11,7 @@ WordsightError
 ├── WeightsError          encoder weights or word vectors: missing, broken, wrong checksum
 ├── ProjectionError       a projection that does not fit its encoder or words
 ├── DatasetError          a folder that cannot be indexed or trained on
+│   └── NothingLearnt     its labels are not told apart by their pictures
 ├── CacheError            the cache folder cannot be used
 ├── DiskFull              too little space is left to write safely
 └── StoreError            the collections cannot be read or written: see `ingest.errors`
@@ -19,6 +20,8 @@ A foreign error is translated where it crosses into this project and caught once
 `model.system.terminal.run_cli`. A message says what went wrong, with which value, and what to do.
 """
 # ruff: noqa: N818 - a name like StoreInUse says what is wrong; ending in Error it would say it twice
+
+from collections.abc import Sequence
 
 
 class WordsightError(Exception):
@@ -63,6 +66,14 @@ class ProjectionError(WordsightError):
 
 class DatasetError(WordsightError):
     """A folder that cannot be indexed or trained on."""
+
+
+class NothingLearnt(DatasetError):
+    """No two labels are told apart by their pictures. ``labels``: those that were tried."""
+
+    def __init__(self, message: str, labels: Sequence[str]) -> None:
+        super().__init__(message)
+        self.labels = tuple(labels)
 
 
 class CacheError(WordsightError):

@@ -80,9 +80,16 @@ def similar(
 
 @app.command()
 @takes_records
-def text(words: Text, wanted: AnswerOptions, shown: ShowOptions, where: CollectionOptions) -> None:
+def text(
+    words: Text,
+    *,
+    names: Annotated[bool, typer.Option("--names/--no-names", help="Look in names of folders and files, too.")] = True,
+    wanted: AnswerOptions,
+    shown: ShowOptions,
+    where: CollectionOptions,
+) -> None:
     """Pictures for words."""
-    _show_answer(Question(tuple(parse(" ".join(words)))), wanted, where, shown)
+    _show_answer(replace(Question.in_words(" ".join(words)), names=names), wanted, where, shown)
 
 
 def _show_answer(

@@ -66,7 +66,9 @@ class AnswerOptions:
     min_score: Annotated[
         str,
         typer.Option(
-            "--min-score", help="Leave out lower scores; auto: all that do not stand out.", metavar=f"S|{AUTO}"
+            "--min-score",
+            help="Leave out lower scores; auto: what stands out first, then the nearest.",
+            metavar=f"S|{AUTO}",
         ),
     ] = ""
 

@@ -36,7 +36,6 @@ from query.asking import (
     ask,
     ask_duplicates,
     ask_tags,
-    parse,
     picture_filter,
     query_picture,
 )
@@ -107,6 +106,7 @@ class PictureCollection:
         labels: str | Sequence[str] = (),
         under: str = "",
         min_score: MinScore | None = None,
+        names: bool = True,
     ) -> Answer:
         """Pictures for words, the best first.
 
@@ -115,16 +115,19 @@ class PictureCollection:
             offset: how many to leave out at the beginning.
             labels: only pictures with one of these labels.
             under: only pictures below this folder of the dataset.
-            min_score: leave out lower cosines; ``"auto"``: all that do not stand out.
+            min_score: leave out lower scores; ``"auto"``: what stands out comes first, then the nearest.
+            names: look in the names of folders and files, too.
 
         Returns:
-            The hits; ``messages`` and ``left_out`` say what was passed over, ``why_nothing`` why there are none.
+            The hits; ``messages`` says what was passed over, ``ends`` where what stands out ends, ``why_nothing`` why
+            there are none.
 
         Raises:
             UsageError: words that ask for nothing, or a folder outside the dataset.
             WordsError: no word is known; it names the nearest spellings.
         """
-        question = Question(tuple(parse(words)), limit=limit, offset=offset, min_score=_least(min_score))
+        asked = Question.in_words(words)
+        question = replace(asked, limit=limit, offset=offset, min_score=_least(min_score), names=names)
         return self._ask(question, labels, under)
 
     def similar(

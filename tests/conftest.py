@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tests.one_thread  # noqa: F401 - before what reads it
+
+# isort: split
 import os
 import shutil
 import signal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -286,33 +287,43 @@ def test_who_wants_lines_pays_for_nothing_else(place: Path) -> None:
 # The cut-off
 
 
-def test_what_does_not_stand_out_is_left_out_and_that_is_told(place: Path) -> None:
+def test_what_stands_out_comes_first_and_the_nearest_are_told_apart(place: Path) -> None:
     every = asked(query_app, "text", "motorcycle", "-n", "20").rows
     ran = asked(query_app, "text", "motorcycle", "-n", "20", "--min-score", "auto")
+    standing = [row for row in ran.rows if row[-1] != "nearest"]
     assert ran.status == 0
-    assert 0 < len(ran.rows) < len(every)
-    assert ran.rows == every[: len(ran.rows)]
-    assert re.fullmatch(r"\d pictures? stands? out, at 0\.\d{4} or more; the rest is left out\n", ran.err)
+    assert 0 < len(standing) < len(every)
+    assert [row[:3] for row in ran.rows] == [row[:3] for row in every]
+    assert ran.rows[: len(standing)] == standing
+    sentence = r"\d pictures? stands? out, at 0\.\d{4} or more(?: or by name)?; what follows is only the nearest\n"
+    assert re.fullmatch(sentence, ran.err)
     assert "stand" in " ".join(page_of("text", "motorcycle", "-n", "20", "--min-score", "auto").text)
+    bare = asked(query_app, "text", "motorcycle", "-n", "20", "--min-score", "auto", "--paths-only")
+    assert bare.out.splitlines() == [row[2] for row in standing]
+    told = asked(query_app, "text", "motorcycle", "-n", "20", "--min-score", "auto", "--json")
+    assert sum(json.loads(line)["stands_out"] for line in told.out.splitlines()) == len(standing)
 
 
-def test_a_word_for_nothing_there_finds_nothing_and_says_how_to_see_the_nearest(place: Path) -> None:
+def test_a_word_for_nothing_there_ends_with_status_1_and_shows_the_nearest(place: Path) -> None:
     for extra in ([], ["--html", "never.html"]):
         ran = asked(query_app, "text", "mortgage", "--min-score", "auto", *extra)
-        assert (ran.status, ran.out) == (1, "")
+        assert ran.status == 1
+        assert {row[-1] for row in ran.rows} == {"nearest"}
         assert "nothing stands out: the nearest picture scores 0." in ran.err
-        assert "without --min-score auto the nearest are shown" in ran.err
+        assert "what is shown is only the nearest" in ran.err
     page = Path("never.html").read_text()
     assert "mortgage" in page
     assert "othing stands out: the nearest picture scores 0." in page
-    assert "<img" not in page
+    assert page.index("The nearest of the others") < page.index("<img")
+    assert asked(query_app, "text", "mortgage", "--min-score", "auto", "--paths-only").out == ""
 
 
 def test_the_cut_is_the_same_in_a_snapshot_and_filters_do_not_move_it(place: Path) -> None:
     words = ("text", "motorcycle", "--min-score", "auto", "-n", "20")
     live = asked(query_app, *words)
     assert asked(query_app, *words, "--snapshot", "snapshot").rows == live.rows
-    assert asked(query_app, *words, "--under", "bold<script>alert(1)<script>").rows == live.rows
+    under = asked(query_app, *words, "--under", "bold<script>alert(1)<script>")
+    assert [row for row in under.rows if row[-1] != "nearest"] == [row for row in live.rows if row[-1] != "nearest"]
     absent = asked(query_app, *words, "--label", "absent")
     assert (absent.status, absent.out) == (1, "")
     assert "no label absent" in absent.err
@@ -322,8 +333,9 @@ def test_pictures_that_stand_out_by_looks_or_meaning_are_kept_when_both_count(pl
     picture = next(Path("photos").rglob("plain.png"))
     kept = [
         {
-            row[-1]
+            row[2]
             for row in asked(query_app, "similar", picture, "-n", "20", "--vector", by, "--min-score", "auto").rows
+            if row[-1] != "nearest"
         }
         for by in ("visual", "semantic", "both")
     ]

@@ -1,7 +1,7 @@
 """What older versions wrote is opened, answers as it did then, and goes on to be used.
 
-The files in ``tests/golden`` were made once by each version that wrote a format for the first time, and are never made
-again; what they say is compared with what that version said of them (see its README.md).
+The files in ``tests/golden`` were made once by each version that wrote a format for the first time; what they say is
+compared with what that version said of them (see its README.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Filter, Point, Sto
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore, verify
 from model import __version__
+from model.encoders import class_names, need_classifier
 from model.projections import load_projection
+from model.words import Words
 from tests.golden.files import FOLDERS, close, expectations, unpack, vector_of
 
 Expected = dict[str, Any]
@@ -36,8 +38,6 @@ SCORE_TOLERANCE = 2e-6
 KINDS = ("conse", "best", "document")
 RENAMED = {"joint": "best", "devise": "document"}
 """Kinds as ``formats-1`` has them, and what they are called now."""
-
-WITH_STORE = [folder for folder in FOLDERS if (folder / "store.tar.xz").exists()]
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,24 @@ class Golden:
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
-def any_golden(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
-    """Of any set; what every set has is projections."""
-    return golden_of(request.param, tmp_path_factory)
-
-
-@pytest.fixture(scope="module", params=WITH_STORE, ids=lambda folder: folder.name)
 def golden(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
-    """Of a set with a store and a snapshot."""
-    return golden_of(request.param, tmp_path_factory)
-
-
-def golden_of(folder: Path, places: pytest.TempPathFactory) -> Golden:
-    made = Golden(folder, places.mktemp(folder.name), up_to_date(expectations(folder)))
+    folder: Path = request.param
+    made = Golden(folder, tmp_path_factory.mktemp(folder.name), up_to_date(expectations(folder)))
     for name in ("store", "snapshot", "projections"):
-        if made.archive(name).exists():
-            unpack(made.archive(name), made.place)
+        unpack(made.archive(name), made.place)
     return made
 
 
 def up_to_date(expected: Expected) -> Expected:
-    """What is expected in the terms of today: kinds and a field of the header were renamed since ``formats-1``.
+    """What is expected in the terms of today: since ``formats-1`` kinds, the metadata and a field of it were renamed.
 
     ``file``: of a projection, by its name of then.
     """
-    for part in expected.keys() & {"store", "snapshot"}:
-        facts = expected[part]["facts"]
-        facts["projection"] = RENAMED.get(facts["projection"], facts["projection"])
+    for told in (expected["store"], expected["snapshot"], expected["store"]["tags"], expected["snapshot"]["tags"]):
+        if "facts" in told:
+            told["metadata"] = told.pop("facts")
+        kind = told["metadata"]["projection"]
+        told["metadata"]["projection"] = RENAMED.get(kind, kind)
     projections = {}
     for kind, told in expected["projections"].items():
         header = told["header"]
@@ -144,9 +135,9 @@ def points(collection: Collection) -> list[Point]:
 # The files themselves
 
 
-def test_the_golden_files_are_those_that_were_made(any_golden: Golden) -> None:
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in any_golden.folder.glob("*.tar.*")}
-    assert found == any_golden.expected["archives"], "golden files are never made again: see tests/golden/README.md"
+def test_the_golden_files_are_those_that_were_made(golden: Golden) -> None:
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in golden.folder.glob("*.tar.*")}
+    assert found == golden.expected["archives"], "what was written must stay as it is: see tests/golden/README.md"
 
 
 def test_stores_and_snapshots_are_of_the_formats_they_are_kept_for(golden: Golden) -> None:
@@ -155,16 +146,17 @@ def test_stores_and_snapshots_are_of_the_formats_they_are_kept_for(golden: Golde
     record = json.loads((golden.place / f"store/collections/{name}/collection.json").read_bytes())
     manifest = json.loads((golden.place / "snapshot/manifest.json").read_bytes())
     words = json.loads((golden.place / "snapshot/words/words.json").read_bytes())
-    assert (record["format"], manifest["facts"]["format"]) == (formats["collection"],) * 2
+    kept = manifest["facts" if formats["snapshot"] == 1 else "metadata"]
+    assert (record["format"], kept["format"]) == (formats["collection"],) * 2
     assert (manifest["format"], words["format"]) == (formats["snapshot"], formats["words"])
 
 
-def test_projections_are_of_the_formats_they_are_kept_for(any_golden: Golden) -> None:
-    for path in (any_golden.place / "projections").iterdir():
+def test_projections_are_of_the_formats_they_are_kept_for(golden: Golden) -> None:
+    for path in (golden.place / "projections").iterdir():
         data = path.read_bytes()
         length = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["wordsight"])
-        assert header["format"] == any_golden.expected["formats"]["projection"], path.name
+        assert header["format"] == golden.expected["formats"]["projection"], path.name
 
 
 # The store and the snapshot
@@ -174,14 +166,14 @@ def test_its_collections_and_what_is_recorded_of_them(told: tuple[Store, Expecte
     store, expected = told
     assert store.names() == expected["names"]
     assert list(store.collections()) == [expected["collection"]]
-    assert_recorded(store.metadata(expected["collection"]), expected["facts"])
+    assert_recorded(store.metadata(expected["collection"]), expected["metadata"])
     summary = store.summary(expected["collection"])
     assert (summary.points, summary.graph, summary.quantized) == (expected["points"], 0, False)
 
 
 def test_its_pictures(opened: tuple[Collection, Expected]) -> None:
     collection, expected = opened
-    assert_recorded(collection.metadata, expected["facts"])
+    assert_recorded(collection.metadata, expected["metadata"])
     assert collection.count() == expected["points"]
     assert list(collection.labels().items()) == list(expected["labels"].items())
     assert list(collection.folders().items()) == list(expected["folders"].items())
@@ -214,7 +206,7 @@ def test_the_projection_kept_with_it_gives_the_vectors_kept_with_it(opened: tupl
     collection, expected = opened
     projection = read_collection_projection(collection)
     header = projection.header
-    assert (header.kind, sorted(header.labels)) == (expected["facts"]["projection"], expected["facts"]["trained"])
+    assert (header.kind, sorted(header.labels)) == (expected["metadata"]["projection"], expected["metadata"]["trained"])
     every = points(collection)
     projected = projection.project(np.stack([features_of(point) for point in every]))
     np.testing.assert_allclose(projected, np.stack([point.vectors[SEMANTIC] for point in every]), atol=1e-5)
@@ -222,10 +214,10 @@ def test_the_projection_kept_with_it_gives_the_vectors_kept_with_it(opened: tupl
 
 def test_the_tag_vocabulary(told: tuple[Store, Expected]) -> None:
     store, expected = told
-    metadata, tags = expected["facts"], expected["tags"]
+    metadata, tags = expected["metadata"], expected["tags"]
     assert need_tags(store, metadata["words"], metadata["words_sha256"]) == tags["name"]
     with store.open(tags["name"]) as vocabulary:
-        assert_recorded(vocabulary.metadata, tags["facts"])
+        assert_recorded(vocabulary.metadata, tags["metadata"])
         assert vocabulary.count() == tags["points"]
         assert_answered(vocabulary, WORD, tags["question"], "word")
 
@@ -261,7 +253,7 @@ def test_the_store_is_written_to_and_opened_again(golden: Golden, tmp_path: Path
     with store.open(expected["collection"], write=True) as collection:
         collection.delete([UUID(int=1)])
     with store.open(expected["collection"]) as collection:
-        assert_recorded(collection.metadata, expected["facts"])
+        assert_recorded(collection.metadata, expected["metadata"])
         for using, questions in expected["questions"].items():
             for question in questions:
                 assert_answered(collection, using, question)
@@ -280,7 +272,7 @@ def test_another_ingest_of_the_same_folder_goes_on_from_what_is_there(golden: Go
     assert report.failed_before + report.failed == len(expected["failures"])
     assert store.names() == expected["names"]
     with store.open(expected["collection"]) as collection:
-        same = {name: value for name, value in expected["facts"].items() if name not in ("root", "updated")}
+        same = {name: value for name, value in expected["metadata"].items() if name not in ("root", "updated")}
         assert_recorded(collection.metadata, same)
         assert collection.metadata.root == str(pictures.resolve())
         assert [point.payload["path"] for point in points(collection)] == expected["paths"]
@@ -312,6 +304,7 @@ def test_the_snapshot_is_whole_and_says_what_the_store_says(golden: Golden) -> N
 def test_the_words_in_the_snapshot(golden: Golden) -> None:
     snapshot, expected = golden.snapshot, golden.expected["snapshot"]
     words, wanted = snapshot.words(snapshot.metadata(expected["collection"])), expected["words"]
+    assert isinstance(words, Words)
     found = {"name": words.name, "sha256": words.sha256, "width": words.width, "count": len(words)}
     assert found == {name: wanted[name] for name in found}
     assert close(words.phrase(wanted["phrase"]["text"]).vector, wanted["phrase"]["vector"])
@@ -323,13 +316,13 @@ def test_the_words_in_the_snapshot(golden: Golden) -> None:
 def test_the_encoder_in_the_snapshot(golden: Golden) -> None:
     snapshot, expected = golden.snapshot, golden.expected["snapshot"]
     encoder, wanted = snapshot.encoder(snapshot.metadata(expected["collection"])), expected["encoder"]
-    told = (encoder.spec.name, encoder.sha256, len(encoder.classifier.names))
+    told = (encoder.spec.name, encoder.sha256, len(class_names(encoder)))
     assert told == (wanted["name"], wanted["sha256"], wanted["classes"])
     side = encoder.spec.framing.crop
     picture = np.broadcast_to(np.array(wanted["colour"], np.uint8), (1, side, side, 3)).copy()
     features = encoder.encode(picture)
     np.testing.assert_allclose(features[0], vector_of(wanted["features"], encoder.spec.width), atol=1e-5)
-    assert encoder.classifier.logits(features).shape == (1, wanted["classes"])
+    assert need_classifier(encoder).logits(features).shape == (1, wanted["classes"])
 
 
 def test_a_thumbnail_in_the_snapshot(golden: Golden) -> None:
@@ -344,9 +337,9 @@ def test_a_thumbnail_in_the_snapshot(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_projection(any_golden: Golden, kind: str) -> None:
-    expected = any_golden.expected["projections"][kind]
-    projection = load_projection(any_golden.place / "projections" / expected["file"])
+def test_a_projection(golden: Golden, kind: str) -> None:
+    expected = golden.expected["projections"][kind]
+    projection = load_projection(golden.place / "projections" / expected["file"])
     header = projection.header
     assert (header.kind, projection.kind) == (kind, kind)
     assert {name: getattr(header, name) for name in expected["header"]} == expected["header"]

@@ -38,6 +38,7 @@ from tests.kills import (
     small_pictures,
     vectors_in,
 )
+from tests.photographs import labelled_folder
 from tests.staged import REPLACE, UPSERT, Moment, acknowledged_in, killed
 
 PICTURES = 600
@@ -56,7 +57,7 @@ WRITE_FILE = "ingest.stores.embedded.writer:EmbeddedWriter.write_file"
 class Right:
     """A collection whose making was never interrupted, projected by ConSE; and a trained head."""
 
-    def __init__(self, place: Path, cache: Path, tags: Path) -> None:
+    def __init__(self, place: Path, cache: Path, tags: Path, originals: Path) -> None:
         self.folder = small_pictures(place / "photos", PICTURES, different=DIFFERENT)
         (self.folder / "z").mkdir()  # the last to be read
         for name in BAD_FILES:
@@ -66,9 +67,7 @@ class Right:
         shutil.copytree(tags, self.store)
         self.finish(self.store)
         self.conse: Vectors = vectors_in(self.store, "photos")
-        self.learnt = place / "learnt"
-        for label in LEARNT:
-            shutil.copytree(self.folder / label, self.learnt / label)
+        self.learnt = labelled_folder(place / "learnt", originals, LEARNT, 10)
         self.head = place / "head.safetensors"
         self.train(self.head)
         shutil.copytree(self.store, place / "trained")
@@ -92,10 +91,10 @@ class Right:
 
 
 @pytest.fixture(scope="module")
-def right(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Right:
+def right(shared_cache: Path, tags_store: Path, originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Right:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store)
+        right = Right(tmp_path_factory.mktemp("right"), shared_cache, tags_store, originals)
     assert len(right.conse) == PICTURES
     assert not np.allclose(right.conse["cat/00000.jpg"][SEMANTIC], right.best["cat/00000.jpg"][SEMANTIC], atol=0.1)
     return right

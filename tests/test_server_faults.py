@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,9 +140,24 @@ def test_faults_that_stay_end_the_run_and_the_next_goes_on(
     assert_right(store, right)
 
 
+WITHOUT_PAUSES = """
+import types, tenacity.nap
+
+tenacity.nap.time = types.SimpleNamespace(sleep=lambda _: None)
+"""
+"""Python imports it as ``sitecustomize`` before the command."""
+
+
 def test_the_installed_command_says_so_and_completes_when_the_server_is_back(
-    store: ServerStore, qdrant: QdrantHttp, photos: Path, right: dict[str, dict[str, np.ndarray]]
+    store: ServerStore,
+    qdrant: QdrantHttp,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_PAUSES)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     words = ["ingest", "run", photos, "--offline", "--projection", "conse", "--url", qdrant.url]
     qdrant.fault = Fault(lambda _: qdrant.pictures("photos") > 0, status=503)
     refused(command(*words), qdrant.url, "what it acknowledged stays, run the same command again")

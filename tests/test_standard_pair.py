@@ -59,7 +59,10 @@ def test_files_handed_over_become_the_pair_that_is_used(handed_over: Path, cache
     fetched = command("model", "fetch", "--weights", weights, "--words", zipped, "--unverified")
     assert fetched.status == 0, fetched.err
     assert "143,064,044" in command("model", "info").out
-    photos = sample(tmp_path / "photos")
+    photos = sample(tmp_path / "sample")
+    for label in ("cat", "coffee"):
+        shutil.copytree(photos / label, tmp_path / "photos" / label)
+    photos = tmp_path / "photos"
     assert command("ingest", "run", photos).status == 0
     row = command("ingest", "status", "--json").json[0]
     assert (row["encoder"], row["words"]) == ("vgg16", "glove-6b-300d")

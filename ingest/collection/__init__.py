@@ -3,8 +3,9 @@
 It must not know how files become points."""
 
 from ingest.collection.creation import Options, check_same, create, projection_file
-from ingest.collection.evidence import mark_stale, probabilities, smooth, to_sparse
-from ingest.collection.ledger import Ledger, read_failures
+from ingest.collection.evidence import mark_stale, own_evidence, smooth
+from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
+from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
 from ingest.collection.projection import (
     PAGE,
     PROJECTION_FILE,
@@ -14,15 +15,19 @@ from ingest.collection.projection import (
     features_of,
     finish_switch,
     forget_switch,
+    keep_projection,
     read_collection_projection,
     semantic_of,
     switch_projection,
     train_kind,
+    train_or_conse,
     trainable,
 )
 from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
+    "LABEL_CLASSES_FILE",
+    "LEDGER_FILE",
     "PAGE",
     "PROJECTION_FILE",
     "Ledger",
@@ -36,16 +41,18 @@ __all__ = [
     "features_of",
     "finish_switch",
     "forget_switch",
+    "keep_projection",
     "mark_stale",
     "need_tags",
-    "probabilities",
+    "own_evidence",
     "projection_file",
     "read_collection_projection",
     "read_failures",
+    "read_label_classes",
     "semantic_of",
     "smooth",
     "switch_projection",
-    "to_sparse",
     "train_kind",
+    "train_or_conse",
     "trainable",
 ]

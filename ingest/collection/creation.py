@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.collection.evidence import sparse_names
-from ingest.collection.projection import PROJECTION_FILE, build_untrained, check_projection
+from ingest.collection.projection import build_untrained, check_projection, keep_projection, recorded_with
 from ingest.errors import CollectionMismatch
 from ingest.records import CollectionMetadata, Pending
-from ingest.stores import SEMANTIC, VISUAL, Store, prepare_classes
+from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
-from model.projections import BestProjection, ConseProjection, Projection, load_chosen
+from model.projections import BestProjection, ConseProjection, Projection, load_chosen, prepare_classes
 from model.projections.training import RECIPES, need_learnable
 from model.system.clock import now
 from model.system.paths import is_there
@@ -70,18 +70,17 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         encoder=encoder.spec.name,
         encoder_sha256=encoder.sha256,
         framing=encoder.spec.framing.rule,
-        projection=projection.header.kind,
         sparse=sparse_names(encoder, words),
         pending=Pending.UNDECIDED if options.projection == AUTO and encoder.classifier else Pending.NOTHING,
-        trained=tuple(sorted(given.header.labels)) if given else (),
         root=str(root),
         created=now(),
     )
+    metadata = recorded_with(metadata, projection)
     check_projection(projection, metadata)
     if metadata.sparse:
         prepare_classes(words)
     with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection:
-        collection.write_file(PROJECTION_FILE, projection.to_bytes())
+        keep_projection(collection, projection)
         collection.save(metadata)
     return encoder
 

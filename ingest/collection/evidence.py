@@ -1,4 +1,5 @@
-"""What pictures show, as probabilities of the encoder's classes: the sparse vector ``classes`` of a collection.
+"""What pictures show, as probabilities of the encoder's classes and of the labels that a collection learnt after
+these: the sparse vector ``classes`` of a collection.
 
 A picture gets its own probabilities with its point; at the end of a run they are smoothed with those of the pictures
 that look most like it (`smooth`). Its own evidence is never lost: it is computed again from the stored visual vector.
@@ -8,7 +9,7 @@ It must not know how files become points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -16,11 +17,19 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.collection.projection import PAGE, features_of
-from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, SparseVector
-from model.class_space import NEIGHBOURS, has_class_space, smoothed, sparse
+from ingest.collection.projection import PAGE, features_of, read_collection_projection
+from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, Point, SparseVector
+from model.class_space import (
+    LABEL_NEIGHBOUR_SHARE,
+    NEIGHBOUR_SHARE,
+    NEIGHBOURS,
+    believed,
+    has_class_space,
+    smoothed,
+    sparse,
+)
 from model.encoders import Classifier, Encoder, Features
-from model.projections import softmax, unit
+from model.projections import BestProjection, fold_of, softmax, unit
 from model.words import TextSpace
 
 Matrix = NDArray[np.float32]
@@ -42,13 +51,17 @@ def sparse_names(encoder: Encoder, words: TextSpace) -> tuple[str, ...]:
     return (CLASSES,) if encoder.classifier is not None and has_class_space(words.name) else ()
 
 
-def probabilities(features: Features, classifier: Classifier) -> Matrix:
-    """(n, 1000) of features (n, width)."""
-    return softmax(classifier.logits(features))
+def own_evidence(
+    collection: Collection, features: Features, classifier: Classifier | None
+) -> list[dict[str, SparseVector]]:
+    """The sparse vectors that new points of features (n, width) begin with, for a collection that keeps any."""
+    if not collection.metadata.sparse or classifier is None:
+        return [{} for _ in features]
+    return [{CLASSES: _to_sparse(row)} for row in softmax(classifier.logits(features))]
 
 
-def to_sparse(row: Matrix) -> SparseVector:
-    """Of probabilities (1000,)."""
+def _to_sparse(row: Matrix) -> SparseVector:
+    """Of probabilities (classes,)."""
     return SparseVector(*sparse(row))
 
 
@@ -56,6 +69,56 @@ def mark_stale(collection: Collection) -> None:
     """Before the first change of a run: should it be killed, the next one smooths every picture."""
     if collection.metadata.sparse and not collection.metadata.stale:
         collection.save(replace(collection.metadata, stale=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What says of pictures what they show: the encoder's classifier, and the labels learnt where there are any."""
+
+    classifier: Classifier
+    labels: BestProjection | None = None
+
+    @property
+    def width(self) -> int:
+        return len(self.classifier.names) + (len(self.labels.header.labels) if self.labels else 0)
+
+    @property
+    def neighbour_shares(self) -> Matrix:
+        """(width,): how much a picture's neighbours count for each class."""
+        shares = np.full(self.width, LABEL_NEIGHBOUR_SHARE, np.float32)
+        shares[: len(self.classifier.names)] = NEIGHBOUR_SHARE
+        return shares
+
+    def of(self, points: Sequence[Point]) -> Matrix:
+        """(n, width), each picture's own."""
+        features = np.stack([features_of(point) for point in points])
+        logits = self.classifier.logits(features)
+        shown = softmax(logits)
+        return np.hstack([shown, _of_labels(self.labels, points, features, logits)]) if self.labels else shown
+
+
+def _of_labels(labels: BestProjection, points: Sequence[Point], features: Features, logits: Matrix) -> Matrix:
+    rows = {label: row for row, label in enumerate(labels.header.labels)}
+    own = [rows.get(point.payload["label"]) for point in points]
+    folds = [
+        None if label is None else fold_of(point.payload["sha256"]) for label, point in zip(own, points, strict=True)
+    ]
+    learnt = np.array([trust.learnt for trust in labels.header.label_trusts()], np.float32)
+    return believed(labels.label_probabilities(features, logits, folds), learnt, own)
+
+
+def evidence_of(collection: Collection, classifier: Classifier) -> Evidence:
+    """What says of this collection's pictures what they show.
+
+    Raises:
+        StoreDamaged, ProjectionError: its projection is missing or broken.
+    """
+    if not collection.metadata.trained:
+        return Evidence(classifier)
+    projection = read_collection_projection(collection)
+    if isinstance(projection, BestProjection) and "label_classes" in projection.tensors:
+        return Evidence(classifier, projection)
+    return Evidence(classifier)
 
 
 def smooth(
@@ -68,17 +131,19 @@ def smooth(
         advance: called with how many more are done.
     """
     count = collection.count()
+    evidence = evidence_of(collection, classifier)
     if changed is None or len(changed) > max(FEW, count // ALL_FROM):
-        _smooth_all(collection, classifier, count, advance)
+        _smooth_all(collection, evidence, count, advance)
     elif changed:
-        _smooth_some(collection, classifier, changed, advance)
+        _smooth_some(collection, evidence, changed, advance)
     collection.save(replace(collection.metadata, stale=False))
 
 
 def _smooth_some(
-    collection: Collection, classifier: Classifier, changed: Sequence[UUID], advance: Callable[[int], None]
+    collection: Collection, evidence: Evidence, changed: Sequence[UUID], advance: Callable[[int], None]
 ) -> None:
     """The pictures that changed, and the neighbours of these, which may have them as neighbours now."""
+    shares = evidence.neighbour_shares
     own = collection.retrieve(changed, [VISUAL])
     touched = dict.fromkeys(own)
     for id, point in own.items():
@@ -86,10 +151,9 @@ def _smooth_some(
     for id, point in collection.retrieve(list(touched), [VISUAL]).items():
         hits = _neighbours(collection, id, point.vectors[VISUAL])
         near = collection.retrieve([hit.id for hit in hits], [VISUAL])
-        rows = np.stack([features_of(one) for one in (point, *(near[hit.id] for hit in hits if hit.id in near))])
-        evidence = probabilities(rows, classifier)
+        rows = evidence.of([point, *(near[hit.id] for hit in hits if hit.id in near)])
         cosines = np.array([hit.score for hit in hits if hit.id in near], np.float32)
-        collection.set_sparse(CLASSES, {id: to_sparse(smoothed(evidence[0], evidence[1:], cosines))})
+        collection.set_sparse(CLASSES, {id: _to_sparse(smoothed(rows[0], rows[1:], cosines, shares))})
         collection.yield_lock()
     advance(len(changed))
 
@@ -98,37 +162,40 @@ def _neighbours(collection: Collection, id: UUID, vector: Matrix) -> list[Hit]:
     return collection.search(VISUAL, vector, NEIGHBOURS, Filter(without=(id,)))
 
 
-def _smooth_all(collection: Collection, classifier: Classifier, count: int, advance: Callable[[int], None]) -> None:
+def _smooth_all(collection: Collection, evidence: Evidence, count: int, advance: Callable[[int], None]) -> None:
     """By full comparison, in blocks; the vectors lie in temporary files, so memory stays bounded."""
     with TemporaryDirectory(prefix="wordsight-") as place:
-        ids, vectors, evidence = _spooled(collection, classifier, count, Path(place))
+        ids, vectors, shown = _spooled(collection, evidence, count, Path(place))
+        shares = evidence.neighbour_shares
         for start in range(0, len(ids), ROWS):
             rows, cosines = _nearest(vectors, start)
             block = {}
             for place_in_block, id in enumerate(ids[start : start + ROWS]):
-                near = np.asarray(evidence[rows[place_in_block]], np.float32)
-                own = np.asarray(evidence[start + place_in_block], np.float32)
-                block[id] = to_sparse(smoothed(own, near, cosines[place_in_block]))
+                near = np.asarray(shown[rows[place_in_block]], np.float32)
+                own = np.asarray(shown[start + place_in_block], np.float32)
+                block[id] = _to_sparse(smoothed(own, near, cosines[place_in_block], shares))
             collection.set_sparse(CLASSES, block)
             collection.yield_lock()
             advance(len(block))
 
 
 def _spooled(
-    collection: Collection, classifier: Classifier, count: int, place: Path
+    collection: Collection, evidence: Evidence, count: int, place: Path
 ) -> tuple[list[UUID], NDArray[np.float16], NDArray[np.float16]]:
-    """Ids, unit visual vectors and probabilities of every picture, the two latter in files."""
+    """Ids, unit visual vectors and own evidence of every picture, the two latter in files."""
     width = collection.metadata.vectors[VISUAL]
     vectors = np.memmap(place / "vectors", np.float16, "w+", shape=(max(count, 1), width))
-    evidence = np.memmap(place / "evidence", np.float16, "w+", shape=(max(count, 1), len(classifier.names)))
+    shown = np.memmap(place / "evidence", np.float16, "w+", shape=(max(count, 1), evidence.width))
     ids: list[UUID] = []
-    for points in collection.scroll([VISUAL], page=PAGE):
-        features = np.stack([features_of(point) for point in points])[: count - len(ids)]
-        rows = slice(len(ids), len(ids) + len(features))
-        vectors[rows], evidence[rows] = unit(features), probabilities(features, classifier)
-        ids += [point.id for point in points[: len(features)]]
+    for page in collection.scroll([VISUAL], page=PAGE):
+        points = page[: count - len(ids)]
+        if points:
+            rows = slice(len(ids), len(ids) + len(points))
+            vectors[rows] = unit(np.stack([features_of(point) for point in points]))
+            shown[rows] = evidence.of(points)
+            ids += [point.id for point in points]
         collection.yield_lock()
-    return ids, vectors[: len(ids)], evidence[: len(ids)]
+    return ids, vectors[: len(ids)], shown[: len(ids)]
 
 
 def _nearest(vectors: NDArray[np.float16], start: int) -> tuple[NDArray[np.int64], Matrix]:

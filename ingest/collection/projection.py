@@ -16,14 +16,23 @@ from uuid import UUID
 
 import numpy as np
 
+from ingest.collection.label_classes import write_label_classes
 from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
-from model.errors import ProjectionError
-from model.projections import ConseProjection, Header, IdentityProjection, Projection, read_projection
+from model.errors import NothingLearnt, ProjectionError
+from model.projections import (
+    ConseProjection,
+    Header,
+    IdentityProjection,
+    Projection,
+    prepared_questions,
+    read_projection,
+)
 from model.projections.training import RECIPES, Labelled, learnable_labels, need_learnable, train
 from model.system.events import note, progress
+from model.system.names import first_of
 from model.words import TextSpace
 
 PROJECTION_FILE = "projection.safetensors"
@@ -33,6 +42,9 @@ TRAINING_BYTES = 256 << 20
 """Vectors kept in memory for training: 52,000 pictures 1280 wide, 16,000 of 4096; more are sampled by label."""
 
 PAGE = 256
+
+SHOWN_LABELS = 12
+"""Named in one message."""
 
 
 def header_for(encoder: Encoder, words: TextSpace) -> Header:
@@ -97,7 +109,8 @@ def switch_projection(collection: Collection, projection: Projection, on_progres
     for points in itertools.islice(collection.scroll([VISUAL], page=PAGE), 1):
         _projected(projection, points)
     collection.write_file(NEXT_FILE, projection.to_bytes())
-    collection.save(replace(collection.metadata, pending=Pending.SWITCHING))
+    has_evidence = bool(collection.metadata.sparse)
+    collection.save(replace(collection.metadata, pending=Pending.SWITCHING, stale=has_evidence))
     finish_switch(collection, on_progress)
 
 
@@ -110,14 +123,26 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
     for points in collection.scroll([VISUAL], page=PAGE):
         collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
         on_progress(len(points))
-    collection.write_file(PROJECTION_FILE, data)
-    header = projection.header
-    collection.save(
-        replace(
-            collection.metadata, projection=header.kind, trained=tuple(sorted(header.labels)), pending=Pending.NOTHING
-        )
-    )
+    keep_projection(collection, projection)
+    collection.save(replace(recorded_with(collection.metadata, projection), pending=Pending.NOTHING))
     forget_switch(collection)
+
+
+def keep_projection(collection: Collection, projection: Projection) -> None:
+    """Write a projection, and what its labels mean, beside a collection."""
+    collection.write_file(PROJECTION_FILE, projection.to_bytes())
+    write_label_classes(collection, projection)
+
+
+def recorded_with(metadata: CollectionMetadata, projection: Projection) -> CollectionMetadata:
+    """What is recorded of a collection that has this projection."""
+    header = projection.header
+    return replace(
+        metadata,
+        projection=header.kind,
+        trained=tuple(sorted(header.labels)),
+        not_learnt=tuple(sorted(header.not_learnt)),
+    )
 
 
 def _projected(projection: Projection, points: Sequence[Point]) -> Features:
@@ -138,7 +163,7 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
     """Train a projection of that kind on the stored vectors of a labelled collection, and note how well it does.
 
     Raises:
-        DatasetError: nothing to learn from.
+        DatasetError: nothing to learn from, or nothing that could be learnt.
     """
     recipe = RECIPES[kind]()
     labels = need_learnable(Counter(collection.labels()), words)
@@ -151,8 +176,10 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
             header_for(encoder, words),
             encoder.classifier,
             recipe=recipe,
+            questions=prepared_questions(words) if collection.metadata.sparse else None,
             on_step=lambda detail: shown.advance(1, detail),
         )
+    note(learnt_message(len(labels), trained.header.not_learnt))
     hit = trained.header.figures["test"]
     if not hit:
         note("no picture could be held back to measure it: of each label, all pictures are near duplicates")
@@ -162,6 +189,29 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
         f"first 2, {hit['3']}% among the first 3"
     )
     return trained
+
+
+def train_or_conse(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
+    """As `train_kind`; where no label is worth it, what needs no training, and a note.
+
+    Raises:
+        DatasetError: nothing to learn from.
+    """
+    try:
+        return train_kind(collection, encoder, words, kind)
+    except NothingLearnt as error:
+        note(f"{error}; words are searched without them")
+        conse = build_conse(encoder, words)
+        conse.header = replace(conse.header, not_learnt=list(error.labels))
+        return conse
+
+
+def learnt_message(labels: int, not_learnt: Sequence[str]) -> str:
+    """One line on which labels of how many were learnt."""
+    if not not_learnt:
+        return f"learnt {labels} of {labels} labels"
+    some = first_of(not_learnt, SHOWN_LABELS)
+    return f"learnt {labels - len(not_learnt)} of {labels} labels; not learnt, their pictures are too mixed: {some}"
 
 
 def _labelled(collection: Collection, labels: Mapping[str, int], metadata: CollectionMetadata) -> Labelled:

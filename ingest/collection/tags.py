@@ -39,7 +39,10 @@ def ensure_tags(store: Store, words: TextSpace, class_names: Iterable[str]) -> s
     """Make the vocabulary's collection where it is missing or was left half made; returns its name."""
     name = tags_name(words.name, words.sha256)
     if _is_whole(store, name):
-        return name
+        if not store.damage(name):
+            return name
+        note("the tag vocabulary is damaged, and is made anew")
+        store.drop(name)
     metadata = CollectionMetadata(
         kind="words",
         vectors={WORD: words.width},

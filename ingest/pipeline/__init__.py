@@ -2,6 +2,7 @@
 
 It must not know how a command is typed or what is printed."""
 
+from ingest.pipeline.checking import Checked, check_collection, repair
 from ingest.pipeline.exporting import ExportOptions, export_collection
 from ingest.pipeline.report import Report
 from ingest.pipeline.reprojection import reproject
@@ -9,10 +10,13 @@ from ingest.pipeline.run import retry_failures, run_folder
 from ingest.pipeline.stored_vectors import find_stored_vectors
 
 __all__ = [
+    "Checked",
     "ExportOptions",
     "Report",
+    "check_collection",
     "export_collection",
     "find_stored_vectors",
+    "repair",
     "reproject",
     "retry_failures",
     "run_folder",

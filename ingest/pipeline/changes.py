@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from ingest.collection import Ledger, Options
 from ingest.records import Picture
@@ -24,6 +25,17 @@ class Indexed:
     framing: str
     is_damaged: bool
 
+    @classmethod
+    def of(cls, picture: Picture) -> Indexed:
+        return cls(
+            picture.size,
+            picture.mtime_ns,
+            picture.sha256,
+            picture.inode,
+            sys.intern(picture.framing),
+            bool(picture.damaged),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -34,21 +46,22 @@ class Changes:
     failed_before: int
 
 
-def read_indexed(collection: Collection) -> dict[str, Indexed]:
-    """What a collection holds, by path."""
+def read_indexed(collection: Collection) -> tuple[dict[str, Indexed], list[UUID]]:
+    """What a collection holds, by path; and the ids of points that are of no picture, because they were damaged."""
     indexed: dict[str, Indexed] = {}
+    ghosts: list[UUID] = []
     for points in collection.scroll():
         for point in points:
-            picture = Picture.from_payload(point.payload)
-            indexed[picture.path] = Indexed(
-                picture.size,
-                picture.mtime_ns,
-                picture.sha256,
-                picture.inode,
-                sys.intern(picture.framing),
-                bool(picture.damaged),
-            )
-    return indexed
+            try:
+                picture = Picture.from_payload(point.payload)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                ghosts.append(point.id)
+                continue
+            if picture.id != point.id:
+                ghosts.append(point.id)
+            else:
+                indexed[picture.path] = Indexed.of(picture)
+    return indexed, ghosts
 
 
 def find_changes(

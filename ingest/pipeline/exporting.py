@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ingest.collection import PROJECTION_FILE, need_tags
+from ingest.collection import LABEL_CLASSES_FILE, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata, Pending, Picture
-from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store, prepare_classes
+from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     CLASS_SPACE_DIR,
     DEFAULT_TARGET,
@@ -39,7 +39,7 @@ from model import __version__
 from model.encoders import OnnxEncoder, open_encoder
 from model.errors import PictureError, UsageError
 from model.pictures import thumbnail
-from model.projections import unit
+from model.projections import prepare_classes, unit
 from model.system.atomic import replace_dir, sha256_file
 from model.system.clock import now
 from model.system.disk import need_space
@@ -155,6 +155,8 @@ def _write_collections(
         if projection is None:
             raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
         (folder / PROJECTION_FILE).write_bytes(projection)
+        if labels := collection.read_file(LABEL_CLASSES_FILE):
+            (folder / LABEL_CLASSES_FILE).write_bytes(labels)
         _spool(collection, folder, PICTURES_FILE, (VISUAL, SEMANTIC), collection.metadata.sparse)
         if collection.read_file(PROJECTION_FILE) != projection:
             raise _changing(name)

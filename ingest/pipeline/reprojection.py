@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from ingest.collection import (
     build_conse,
     check_projection,
     ensure_tags,
     switch_projection,
     train_kind,
+    train_or_conse,
     trainable,
 )
 from ingest.errors import CollectionMismatch
 from ingest.pipeline.search_graph import build_search_graph
+from ingest.pipeline.smoothing import smooth_evidence
 from ingest.records import Pending
 from ingest.stores import Collection, Store
-from model.encoders import class_names, open_encoder
+from model.encoders import Encoder, class_names, open_encoder
 from model.pair import AUTO
 from model.projections import BestProjection, ConseProjection, Projection, load_chosen
 from model.projections.training import RECIPES
@@ -42,21 +46,24 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
     if given:
         check_projection(given, metadata)
     with store.writing(name), store.open(name, write=True) as collection:
-        projection = given or _made(store, collection, wanted)
+        # which few files need
+        encoder = cache(partial(open_encoder, metadata.encoder, metadata.encoder_sha256, framing=metadata.framing))
+        projection = given or _made(store, collection, encoder(), wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:
             switch_projection(collection, projection, shown.advance)
+        if metadata.sparse:
+            smooth_evidence(collection, encoder(), (), is_stale=True)
         build_search_graph(collection)  # every vector written anew has left the graph
         note(f"{collection.count()} pictures of {name!r} projected by {projection.header.kind}; none was opened")
     return projection
 
 
-def _made(store: Store, collection: Collection, wanted: str) -> Projection:
+def _made(store: Store, collection: Collection, encoder: Encoder, wanted: str) -> Projection:
     metadata = collection.metadata
-    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
-    if wanted == AUTO:
-        wanted = BestProjection.kind if trainable(collection, words) else ConseProjection.kind
-    if wanted == ConseProjection.kind:
+    if wanted == ConseProjection.kind or (wanted == AUTO and not trainable(collection, words)):
         return build_conse(encoder, words)
+    if wanted == AUTO:
+        return train_or_conse(collection, encoder, words, BestProjection.kind)
     return train_kind(collection, encoder, words, wanted)

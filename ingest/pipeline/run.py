@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.collection import Ledger, Options, check_same, create, ensure_tags, projection_file
-from ingest.pipeline.changes import find_changes, read_indexed
+from ingest.errors import StoreDamaged
+from ingest.pipeline.changes import Indexed, find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
+from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
@@ -106,7 +108,7 @@ def open_run(
         encoder: of the collection, where it is open already.
     """
     name = report.collection
-    with interrupted_once(), store.writing(name), store.open(name, write=True) as collection:
+    with interrupted_once(), store.writing(name), _mended(store, name) as collection:
         before = collection.count()
         run = _opened(store, collection, root, options, report, encoder)
         try:
@@ -116,6 +118,17 @@ def open_run(
         report.total = collection.count()
         if report.interrupted:  # a batch may have been written and not counted any more
             report.added = max(report.added, report.total - before + report.removed)
+
+
+def _mended(store: Store, name: str) -> Collection:
+    """The collection opened for writing; one that is damaged is mended first."""
+    try:
+        return store.open(name, write=True)
+    except StoreDamaged as damage:
+        note(str(damage).partition(": `ingest check")[0])
+    mended = mend_collection(store, name)
+    note(f"{mended.kept} pictures of {name!r} were sound; {mended.lost} are embedded again")
+    return store.open(name, write=True)
 
 
 def _opened(
@@ -139,7 +152,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     """The steps of a run, in their order; ``files`` are all that the folder has."""
     collection, report = run.collection, run.report
     finish_earlier_switch(collection)
-    indexed = read_indexed(collection)
+    indexed = _indexed(collection)
     changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     stale = collection.metadata.stale
     report.to_do = len(changes.to_do)
@@ -151,12 +164,21 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     finally:
         run.ledger.save()
     finish_re_embedding(collection)
-    settle_projection(collection, run.encoder, run.words, run.options)
-    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale)
+    changed = settle_projection(collection, run.encoder, run.words, run.options)
+    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
     collection.save(replace(collection.metadata, updated=now()))
     if run.options.quantize and collection.count() <= GRAPH_FROM:
         note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
     build_search_graph(collection, run.options.quantize)
+
+
+def _indexed(collection: Collection) -> dict[str, Indexed]:
+    """What a collection holds, by path; points that damage has left without their picture are removed."""
+    indexed, ghosts = read_indexed(collection)
+    if ghosts:
+        note(f"{len(ghosts)} damaged points of {collection.name!r} are removed, and their pictures embedded again")
+        collection.delete(ghosts)
+    return indexed
 
 
 def try_bad_files(run: Run) -> None:
@@ -166,7 +188,7 @@ def try_bad_files(run: Run) -> None:
     run.report.to_do = len(files)
     stale = run.collection.metadata.stale
     try:
-        run.embedding.run(files, read_indexed(run.collection))
+        run.embedding.run(files, _indexed(run.collection))
         run.ledger.keep_only({file.relative for file in files})
     finally:
         run.ledger.save()

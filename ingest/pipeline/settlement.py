@@ -17,6 +17,7 @@ from ingest.collection import (
     projection_file,
     switch_projection,
     train_kind,
+    train_or_conse,
     trainable,
 )
 from ingest.records import Pending
@@ -39,33 +40,53 @@ def finish_earlier_switch(collection: Collection) -> None:
         finish_switch(collection, shown.advance)
 
 
-def settle_projection(collection: Collection, encoder: Encoder, words: TextSpace, options: Options) -> None:
+def settle_projection(collection: Collection, encoder: Encoder, words: TextSpace, options: Options) -> bool:
     """Give a collection the projection asked for; where none was, train one on its first pictures if they allow.
 
     The collection's first run may have ended before it was settled; then it is settled by the next.
+
+    Returns:
+        Whether the projection changed.
 
     Raises:
         DatasetError: a trained one was asked for, and there is nothing to learn from.
         ProjectionError: the file asked for is broken, or made for other models.
     """
-    asked = options.projection
-    if asked == AUTO:
-        if collection.metadata.pending == Pending.UNDECIDED and trainable(collection, words):
-            _switch(collection, train_kind(collection, encoder, words, BestProjection.kind))
-    elif asked in RECIPES:
-        if collection.metadata.projection != asked:
-            _switch(collection, train_kind(collection, encoder, words, asked))
-        else:
-            note(f"the collection has a {asked} projection already, which is kept: `ingest reproject` trains it again")
-    elif asked == ConseProjection.kind:
-        if collection.metadata.projection != ConseProjection.kind:
-            _switch(collection, build_conse(encoder, words))
-    elif given := projection_file(options):
-        check_projection(given, collection.metadata)
-        if given.to_bytes() != collection.read_file(PROJECTION_FILE):
-            _switch(collection, given)
+    projection = _wanted(collection, encoder, words, options)
+    if projection:
+        _switch(collection, projection)
     if collection.metadata.pending == Pending.UNDECIDED:
         collection.save(replace(collection.metadata, pending=Pending.NOTHING))
+    return projection is not None
+
+
+def _wanted(collection: Collection, encoder: Encoder, words: TextSpace, options: Options) -> Projection | None:
+    """The projection that the collection is to change to, None where it keeps what it has."""
+    asked, there = options.projection, collection.metadata.projection
+    if asked == AUTO:
+        undecided = collection.metadata.pending == Pending.UNDECIDED and trainable(collection, words)
+        return _learnt(collection, encoder, words) if undecided else None
+    if asked in RECIPES:
+        if there != asked:
+            return train_kind(collection, encoder, words, asked)
+        note(f"the collection has a {asked} projection already, which is kept: `ingest reproject` trains it again")
+        return None
+    if asked == ConseProjection.kind:
+        return build_conse(encoder, words) if there != asked else None
+    given = projection_file(options)
+    if given:
+        check_projection(given, collection.metadata)
+        return given if given.to_bytes() != collection.read_file(PROJECTION_FILE) else None
+    return None
+
+
+def _learnt(collection: Collection, encoder: Encoder, words: TextSpace) -> Projection | None:
+    """Trained on the labels that are worth it; None where none is: the collection has what needs no training."""
+    projection = train_or_conse(collection, encoder, words, BestProjection.kind)
+    if projection.header.kind == BestProjection.kind:
+        return projection
+    collection.save(replace(collection.metadata, not_learnt=tuple(projection.header.not_learnt)))
+    return None
 
 
 def _switch(collection: Collection, projection: Projection) -> None:

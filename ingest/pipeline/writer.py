@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ingest.collection import features_of, probabilities, semantic_of, to_sparse
+from ingest.collection import features_of, own_evidence, semantic_of
 from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
-from ingest.stores import CLASSES, SEMANTIC, VISUAL, Collection, Point, SparseVector
-from model.encoders import Classifier, Embedded, Features
+from ingest.stores import SEMANTIC, VISUAL, Collection, Point
+from model.encoders import Classifier, Embedded
 from model.projections import Projection
 
 
@@ -36,7 +36,7 @@ class BatchWriter:
         classifier: Classifier | None = None,
     ) -> None:
         self._collection = collection
-        self._classifier = classifier if collection.metadata.sparse else None
+        self._classifier = classifier
         self._projection = projection
         self._framing = framing
         # of what is damaged, or was framed otherwise, the file itself is looked at
@@ -73,7 +73,7 @@ class BatchWriter:
         pictures = [_picture(record, self._framing, float(norm)) for record, norm in zip(batch, norms, strict=True)]
         with self._blas.limit(limits=1, user_api="blas"):  # more would spin after each call: 6% of all cores' time
             semantic = semantic_of(self._projection, features, [picture.id for picture in pictures])
-            evidence = self._evidence(features)
+            evidence = own_evidence(self._collection, features, self._classifier)
         self._collection.upsert(
             [
                 Point(picture.id, {VISUAL: visual, SEMANTIC: meaning}, picture.to_payload(), shown)
@@ -83,11 +83,6 @@ class BatchWriter:
         for picture in pictures:
             if not picture.damaged:
                 self._path_of.setdefault(picture.sha256, picture.path)
-
-    def _evidence(self, features: Features) -> list[dict[str, SparseVector]]:
-        if self._classifier is None:
-            return [{}] * len(features)
-        return [{CLASSES: to_sparse(row)} for row in probabilities(features, self._classifier)]
 
 
 def _picture(record: Embedded, framing: str, norm: float) -> Picture:

@@ -3,6 +3,6 @@
 It must not know how or where they are stored."""
 
 from ingest.records.metadata import CollectionMetadata, Pending
-from ingest.records.picture import Picture, stable_id
+from ingest.records.picture import Picture, is_sound, stable_id
 
-__all__ = ["CollectionMetadata", "Pending", "Picture", "stable_id"]
+__all__ = ["CollectionMetadata", "Pending", "Picture", "is_sound", "stable_id"]

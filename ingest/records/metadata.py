@@ -39,7 +39,8 @@ class CollectionMetadata:
     ``vectors``: name to width. ``framing``: the rule by which the encoder sees a picture; where none is recorded, it
     was the published one. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
     sparse vectors were brought up to date. ``projection``: kind in use. ``pending``: what a run that ended early
-    left to be done. ``trained``: labels its projection was trained on. ``root``: folder of the dataset.
+    left to be done. ``trained``: labels its projection was trained on; ``not_learnt``: those that its pictures do not
+    tell apart. ``root``: folder of the dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
 
@@ -55,6 +56,7 @@ class CollectionMetadata:
     stale: bool = False
     pending: Pending = Pending.NOTHING
     trained: Sequence[str] = ()
+    not_learnt: Sequence[str] = ()
     root: str = ""
     created: str = ""
     updated: str = ""
@@ -82,6 +84,7 @@ class CollectionMetadata:
             known = {key: metadata[key] for key in cls.__dataclass_fields__ if key in metadata}
             typed = {
                 "trained": tuple(known.get("trained", ())),
+                "not_learnt": tuple(known.get("not_learnt", ())),
                 "sparse": tuple(known.get("sparse", ())),
                 "pending": Pending(known.get("pending", "")),
             }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,11 @@ from model.system.names import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
 """Of the version-5 UUIDs (RFC 9562) that are point ids: any fixed value of our own."""
+
+CHECK = "check"
+"""The key of a payload's own checksum; an earlier version wrote none."""
+
+SHA256_DIGITS = 64
 
 
 USUAL: dict[str, Any] = {"framing": PUBLISHED, "damaged": "", "frame": 0}
@@ -80,7 +88,7 @@ class Picture:
         payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
-        return payload
+        return {**payload, CHECK: _check(payload)}
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Picture:
@@ -96,6 +104,34 @@ class Picture:
             inode=payload.get("inode") or 0,
             **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
+
+
+def is_sound(payload: Mapping[str, Any]) -> bool:
+    """Whether a payload says what it was written with; one of an earlier version, whether it may have been."""
+    if CHECK in payload:
+        return bool(payload[CHECK] == _check(payload))
+    try:
+        picture = Picture.from_payload(payload)
+        expected = picture.to_payload()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    derived = ("path", "label", "folders")
+    is_sum = len(picture.sha256) == SHA256_DIGITS and set(picture.sha256) <= set("0123456789abcdef")
+    return is_sum and all(payload.get(key) == expected[key] for key in derived) and picture.visual_norm > 0
+
+
+def _check(payload: Mapping[str, Any]) -> str:
+    """The CRC-32, in hex, of all that a payload says beside it; of a number with a fraction, to float32's precision:
+    the engine gives some back with another last bit."""
+    said = {key: _single(value) for key, value in payload.items() if key != CHECK}
+    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
+
+
+def _single(value: object) -> object:
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0] if isinstance(value, float) else value
+    except OverflowError:
+        return value
 
 
 def folders_of(path: str) -> list[str]:

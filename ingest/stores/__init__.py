@@ -3,9 +3,8 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, Store, Summary, batches
+from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, batches
 from ingest.stores.child_process import run_in_child_process
-from ingest.stores.class_space import prepare_classes
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
     BUILD_WIDTH,
@@ -18,8 +17,21 @@ from ingest.stores.hnsw import (
     wants_graph,
 )
 from ingest.stores.names import check_name, collection_name
-from ingest.stores.points import CLASSES, SCORE_DIGITS, SEMANTIC, VISUAL, WORD, Filter, Hit, Point, SparseVector, Vector
+from ingest.stores.points import (
+    CLASSES,
+    SCORE_DIGITS,
+    SEMANTIC,
+    VISUAL,
+    WORD,
+    Filter,
+    Hit,
+    Point,
+    SparseVector,
+    Vector,
+    words_of,
+)
 from ingest.stores.pooled import PooledStore
+from ingest.stores.store import Store, Summary
 
 __all__ = [
     "BUILD_WIDTH",
@@ -49,9 +61,9 @@ __all__ = [
     "is_for_graph",
     "none_yet",
     "open_store",
-    "prepare_classes",
     "run_in_child_process",
     "search_width",
     "wants_codes",
     "wants_graph",
+    "words_of",
 ]

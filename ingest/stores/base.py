@@ -1,4 +1,4 @@
-"""The interface of a store: collections of points with named vectors, all compared by cosine.
+"""A collection as every store has it: points with named vectors, the dense ones compared by cosine.
 
 Three stores stand behind it: `ingest.stores.embedded` (a folder), `ingest.stores.server` (a Qdrant server) and
 `ingest.stores.snapshot` (files carried away, read-only). What must be alike in all is done here: validation, ties,
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID
 
-from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores.class_space import prepare_classes
 from ingest.stores.points import (
     SCORE_DIGITS,
     Filter,
@@ -29,10 +26,6 @@ from ingest.stores.points import (
     check_sparse,
     check_vector,
 )
-from model.class_space import QuestionWeights, open_class_space
-from model.encoders import Encoder, open_encoder
-from model.system.events import note
-from model.words import TextSpace, open_words
 
 Item = TypeVar("Item")
 
@@ -105,7 +98,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under)
+        exact = exact or bool(filter.labels or filter.under or filter.named)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -165,6 +158,11 @@ class Collection(ABC):
     @abstractmethod
     def _facet(self, field: str) -> dict[str, int]:
         """Every value of a payload field, or of the list it holds, with its number of points."""
+
+    @property
+    def has_name_index(self) -> bool:
+        """Whether words of paths are looked up; without an index, which the next run makes, every path is read."""
+        return True
 
     @abstractmethod
     def save(self, metadata: CollectionMetadata) -> None:
@@ -258,137 +256,6 @@ class ReadOnlyCollection(Collection):
 
     def remove_file(self, name: str) -> None:  # noqa: ARG002
         raise StoreError(self.read_only)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What can be said of a collection without searching it.
-
-    ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
-    ``quantized``: whether it is followed by int8 codes.
-    """
-
-    name: str
-    metadata: CollectionMetadata
-    points: int
-    size: int | None
-    graph: int = 0
-    quantized: bool = False
-
-
-class Store(ABC):
-    """A place that holds collections. ``where``: its folder or address, for messages."""
-
-    where: str
-
-    @abstractmethod
-    def names(self) -> list[str]:
-        """All collections, sorted."""
-
-    @abstractmethod
-    def metadata(self, name: str) -> CollectionMetadata:
-        """What is recorded of a collection, also while another process writes it.
-
-        Raises:
-            CollectionNotFound: no collection has that name.
-        """
-
-    @abstractmethod
-    def summary(self, name: str) -> Summary: ...
-
-    @abstractmethod
-    def open(self, name: str, *, write: bool = False) -> Collection:
-        """Open a collection; with ``write``, as the only writer.
-
-        Raises:
-            CollectionNotFound: no collection has that name.
-            StoreInUse: another process has it, and for long.
-            StoreDamaged: files are missing or changed.
-        """
-
-    def open_shared(self, name: str) -> Collection:
-        """Open a collection to search it now and then for a long time, without keeping other processes from it."""
-        return self.open(name)
-
-    @contextmanager
-    def asking(self, name: str) -> Iterator[Collection]:
-        """A collection to search for as long as the ``with`` lasts."""
-        with self.open(name) as collection:
-            yield collection
-
-    def thumbnail(self, id: UUID) -> bytes | None:  # noqa: ARG002 - most stores keep none
-        """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
-        return None
-
-    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
-        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not.
-
-        Raises:
-            StoreInUse: another run writes it.
-        """
-        return nullcontext()
-
-    @abstractmethod
-    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
-        """Make an empty collection and open it for writing."""
-
-    @abstractmethod
-    def drop(self, name: str) -> None:
-        """Remove a collection with all in it."""
-
-    def words(self, metadata: CollectionMetadata) -> TextSpace:
-        """The word vectors a collection was made with.
-
-        Raises:
-            WeightsError: they are not here.
-        """
-        return open_words(metadata.words, metadata.words_sha256)
-
-    def class_space(self, metadata: CollectionMetadata) -> QuestionWeights:
-        """What weighs the classes for a question to a collection that keeps evidence of them.
-
-        Raises:
-            WeightsError: its folder in the cache is broken.
-        """
-        return open_class_space(prepare_classes(self.words(metadata)))
-
-    def encoder(self, metadata: CollectionMetadata) -> Encoder:
-        """The encoder a collection was made with, to look at a new picture.
-
-        Raises:
-            WeightsError: its weights are not here.
-        """
-        return open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
-
-    def collections(self) -> dict[str, CollectionMetadata]:
-        """Collections of pictures by name; one that cannot be read is left out with a warning."""
-        found: dict[str, CollectionMetadata] = {}
-        for name in self.names():
-            try:
-                metadata = self.metadata(name)
-            except StoreUnreachable:
-                raise
-            except StoreError as error:
-                note(f"left out: {error}")
-                continue
-            if metadata.kind == "pictures":
-                found[name] = metadata
-        return found
-
-    def not_found(self, name: str) -> CollectionNotFound:
-        there = ", ".join(sorted(self.collections())) or "none yet: `ingest run FOLDER` makes one"
-        return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
-
-    def close(self) -> None:  # noqa: B027 - a store need not hold anything open
-        """Release what the store itself holds open; safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from ingest.errors import CollectionNotFound
-from ingest.stores.base import Store
+from ingest.stores.store import Store
 from model.errors import UsageError
 from model.system.cache import APP
 from model.system.paths import expanded

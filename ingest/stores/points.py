@@ -5,6 +5,7 @@ It must not know stores."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,11 +57,20 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``."""
+    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``.
+
+    ``named``: words that all stand in the path, each in one of these spellings (`words_of`).
+    """
 
     labels: tuple[str, ...] = ()
     under: str = ""
     without: tuple[UUID, ...] = ()
+    named: tuple[tuple[str, ...], ...] = ()
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, as the engine's text index tells them apart: runs of letters and digits, in lower case."""
+    return [word.lower() for word in re.findall(r"[^\W_]+", text)]
 
 
 def check_point(point: Point, widths: Mapping[str, int], sparse: Sequence[str] = ()) -> None:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
-from ingest.stores.base import Collection, Store, Summary
+from ingest.stores.base import Collection
+from ingest.stores.store import Store, Summary
 from model.class_space import QuestionWeights
 from model.encoders import Classifier, Encoder, Features
 from model.words import TextSpace

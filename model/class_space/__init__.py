@@ -3,18 +3,40 @@
 It must not know stores, nor how a text space embeds.
 """
 
-from model.class_space.evidence import NEIGHBOURS, smoothed, sparse
-from model.class_space.prepared import class_space_dir, has_class_space, open_class_space, prepare_class_space
+from model.class_space.evidence import (
+    LABEL_NEIGHBOUR_SHARE,
+    NEIGHBOUR_SHARE,
+    NEIGHBOURS,
+    believed,
+    smoothed,
+    sparse,
+)
+from model.class_space.labels import LabelClasses, spaced
+from model.class_space.nouns import NounTree
+from model.class_space.prepared import (
+    class_space_dir,
+    has_class_space,
+    open_class_space,
+    prepare_class_space,
+    shipped_nouns,
+)
 from model.class_space.question import QuestionWeights, strongest
 
 __all__ = [
+    "LABEL_NEIGHBOUR_SHARE",
     "NEIGHBOURS",
+    "NEIGHBOUR_SHARE",
+    "LabelClasses",
+    "NounTree",
     "QuestionWeights",
+    "believed",
     "class_space_dir",
     "has_class_space",
     "open_class_space",
     "prepare_class_space",
+    "shipped_nouns",
     "smoothed",
+    "spaced",
     "sparse",
     "strongest",
 ]

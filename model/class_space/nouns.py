@@ -92,6 +92,50 @@ class Nouns:
             yield word[:-1]
 
 
+@dataclass(frozen=True, slots=True)
+class NounTree:
+    """The nouns with what each sense is a kind of. ``parents`` of each synset from ``parent_starts`` on, uint32."""
+
+    nouns: Nouns
+    parents: NDArray[np.uint32]
+    parent_starts: NDArray[np.uint32]
+
+    @classmethod
+    def of_tables(cls, tables: Arrays) -> NounTree:
+        """From the tables as they are shipped."""
+        return cls(Nouns(lookup_tables(tables)[0]), tables["parents"], tables["parent_starts"])
+
+    def above(self, synset: int) -> set[int]:
+        """Every sense that this one is a kind of, without itself."""
+        found: set[int] = set()
+        open_ends = [synset]
+        while open_ends:
+            one = open_ends.pop()
+            new = set(self.parents[self.parent_starts[one] : self.parent_starts[one + 1]].tolist()) - found
+            found |= new
+            open_ends += new
+        return found
+
+
+def lookup_tables(tables: Arrays) -> tuple[dict[str, NDArray[Any]], NDArray[np.intp]]:
+    """What `Nouns` looks lemmas up in, of the tables as they are shipped, and the order it has these in.
+
+    Which lemmas are rare is not known there: none is."""
+    lemmas = lines(tables["lemmas"])
+    keys = np.array([hash_of(lemma) for lemma in lemmas], np.uint64)
+    order = np.argsort(keys)
+    starts = tables["lemma_starts"]
+    lookup = {
+        "lemma_keys": keys[order],
+        "lemma_starts": starts[:-1][order],
+        "lemma_ends": starts[1:][order],
+        "lemma_is_rare": np.zeros(len(lemmas), bool),
+        "senses": tables["senses"],
+        "plurals": tables["plurals"],
+    }
+    return lookup, order
+
+
 def hash_of(lemma: str) -> np.uint64:
     """64 bits of a lemma: of WordNet's 59,000 concrete nouns no two share them."""
     return np.uint64(int.from_bytes(blake2b(lemma.encode(), digest_size=8).digest(), "little"))

@@ -9,6 +9,7 @@ A prepared folder holds each array as ``NAME.npy``; a question reads a few pages
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.class_space.nouns import hash_of, lines
+from model.class_space.nouns import NounTree, lines, lookup_tables
 from model.class_space.question import QuestionWeights
 from model.class_space.space import ClassSpace
 from model.errors import WeightsError
@@ -84,6 +85,12 @@ def open_class_space(folder: Path) -> QuestionWeights:
         raise WeightsError(f"the class space in {folder} is incomplete: remove that folder") from error
 
 
+@cache
+def shipped_nouns() -> NounTree:
+    """The nouns that come with the program; the first call reads them, which takes a tenth of a second."""
+    return NounTree.of_tables(_read(SHIPPED / "nouns.npz"))
+
+
 def _vectors_file(words: str) -> Path:
     return SHIPPED / f"nouns-{words}.npz"
 
@@ -94,18 +101,13 @@ def _arrays(words: TextSpace, class_names: tuple[str, ...]) -> dict[str, NDArray
     vectors["frame"] = vectors["frame"].astype(np.float32)
     frequent = list(islice((word for word in words.iterate() if len(word) > 2 and word.isalpha()), FREQUENT_WORDS))
     space = ClassSpace.build(tables, vectors.pop("node_glosses").astype(np.float32), class_names, frequent, words.embed)
-    lemmas = lines(tables["lemmas"])
-    keys = np.array([hash_of(lemma) for lemma in lemmas], np.uint64)
-    order = np.argsort(keys)
-    starts = tables["lemma_starts"]
+    lookup, order = lookup_tables(tables)
     return {
         **{name: getattr(space, name) for name in ClassSpace.__dataclass_fields__},
         **vectors,
-        **{name: tables[name] for name in ("near", "node_synsets", "senses", "plurals")},
-        "lemma_keys": keys[order],
-        "lemma_starts": starts[:-1][order],
-        "lemma_ends": starts[1:][order],
-        "lemma_is_rare": np.array(words.in_pieces(lemmas), bool)[order],
+        **{name: tables[name] for name in ("near", "node_synsets")},
+        **lookup,
+        "lemma_is_rare": np.array(words.in_pieces(lines(tables["lemmas"])), bool)[order],
     }
 
 

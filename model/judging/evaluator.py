@@ -25,6 +25,7 @@ from model.projections import (
     Projection,
     known_vectors,
     load_chosen,
+    prepared_questions,
 )
 from model.projections.training import (
     RECIPES,
@@ -155,6 +156,7 @@ class _Pictures:
                 header,
                 encoder.classifier,
                 recipe=recipe,
+                questions=prepared_questions(words),
                 on_step=lambda detail: shown.advance(1, detail),
             )
 

@@ -4,17 +4,27 @@
 name (`model.projections.training`); `IdentityProjection` is for an encoder with a text space of its own. All are numpy
 at inference, and give unit vectors. It must not know where vectors are kept."""
 
-from model.projections.base import HASH_DIGITS, Header, Projection, TagEvidence, Tensors, softmax, unit
-from model.projections.best import BestProjection, decorrelate, margin, sqrt_features
+from model.projections.base import HASH_DIGITS, Header, LabelTrust, Projection, TagEvidence, Tensors, softmax, unit
+from model.projections.best import (
+    FOLDS,
+    BestProjection,
+    beside_classes,
+    decorrelate,
+    fold_of,
+    log_sum,
+    sqrt_features,
+)
 from model.projections.classes import imagenet_classes
 from model.projections.conse import ConseProjection
 from model.projections.document import HIDDEN, DocumentProjection, parameter_table
 from model.projections.identity import IdentityProjection
 from model.projections.io import KINDS, is_projection_file, load_chosen, load_projection, read_projection
 from model.projections.migration import RENAMED_KINDS
+from model.projections.questions import prepare_classes, prepared_questions
 from model.projections.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked, read_vocabulary
 
 __all__ = [
+    "FOLDS",
     "HASH_DIGITS",
     "HIDDEN",
     "KINDS",
@@ -25,19 +35,24 @@ __all__ = [
     "DocumentProjection",
     "Header",
     "IdentityProjection",
+    "LabelTrust",
     "Projection",
     "Tag",
     "TagEvidence",
     "Tensors",
+    "beside_classes",
     "decorrelate",
+    "fold_of",
     "imagenet_classes",
     "is_projection_file",
     "known_vectors",
     "label_vectors",
     "load_chosen",
     "load_projection",
-    "margin",
+    "log_sum",
     "parameter_table",
+    "prepare_classes",
+    "prepared_questions",
     "ranked",
     "read_projection",
     "read_vocabulary",

@@ -22,6 +22,7 @@ from model.system.atomic import replace_file
 
 FORMAT = READABLE[-1]
 HEADER_KEY = "wordsight"
+NOUN_SHARE = 0.5
 HASH_DIGITS = 16
 """Of a SHA-256 in hex, enough to recognise a picture."""
 
@@ -30,13 +31,40 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class LabelTrust:
+    """How far a label is believed, by its pictures and by its words.
+
+    ``learnt``: Youden's J of telling its pictures from the others in cross-validation, 0 where that may be chance.
+    ``agreement``: 0 to 1, how far the encoder sees in them what the label's words say. ``is_noun``: whether the label
+    names something that can be seen; else the two agree in nothing.
+    """
+
+    learnt: float
+    agreement: float
+    is_noun: bool
+
+    @property
+    def of_words(self) -> float:
+        """How far the label's words may say what its pictures show: of a noun at least half, for what the encoder was
+        never shown."""
+        return self.learnt * max(self.agreement, NOUN_SHARE) if self.is_noun else 0.0
+
+    @property
+    def of_tag(self) -> float:
+        """How far the label itself is a word for its pictures, as a name is: "Anna", "Garden"."""
+        return self.learnt * max(self.agreement, NOUN_SHARE)
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a projection was made of and for, and how well it did.
 
-    ``labels``: trained label to its number of training pictures. ``label_phrases``: the known words of each of
-    these labels, in the order of the labels' names. ``class_tags``: for each ImageNet class the words that name it.
-    ``figures``: hit@k in percent by part (train, test). ``test``: the first 16 hex digits of the SHA-256 of each
-    picture held back from training. ``history``: the loss, and hit@2 in percent, of each step of the training.
+    ``labels``: trained label to its number of training pictures. ``trust``: how far each of these is believed, in the
+    order of their names; empty where that was not judged. ``not_learnt``: labels that were not worth it.
+    ``label_phrases``: the known words of each label in ``labels``, in that order. ``class_tags``: for each ImageNet
+    class the words that name it. ``figures``: hit@k in percent by part (train, test). ``test``: the
+    first 16 hex digits of the SHA-256 of each picture held back from training. ``history``: the loss, and hit@2 in
+    percent, of each step of the training.
     """
 
     kind: str
@@ -47,6 +75,8 @@ class Header:
     created: str = ""
     labels: dict[str, int] = field(default_factory=dict)
     label_phrases: list[str] = field(default_factory=list)
+    trust: list[dict[str, float]] = field(default_factory=list)
+    not_learnt: list[str] = field(default_factory=list)
     class_tags: list[list[str]] = field(default_factory=list)
     recipe: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -56,11 +86,11 @@ class Header:
     def check_types(self) -> None:
         """Of a header that was read: a file may say anything. Raises ValueError."""
         texts = (self.kind, self.encoder, self.encoder_sha256, self.words, self.words_sha256, self.created)
-        lists = (self.label_phrases, self.test, self.class_tags, self.history)
-        dicts = (self.labels, self.recipe, self.figures, *self.history, *self.figures.values())
+        lists = (self.label_phrases, self.not_learnt, self.test, self.class_tags, self.history, self.trust)
+        dicts = (self.labels, self.recipe, self.figures, *self.history, *self.figures.values(), *self.trust)
         tags = (word for names in self.class_tags for word in names)
-        words = [*texts, *self.labels, *self.label_phrases, *self.test, *tags]
-        figures = (*self.figures.values(), *self.history)
+        words = [*texts, *self.labels, *self.label_phrases, *self.not_learnt, *self.test, *tags]
+        figures = (*self.figures.values(), *self.history, *self.trust)
         numbers = [*self.labels.values(), *(number for figure in figures for number in figure.values())]
         right = (
             all(isinstance(one, list) for one in (*lists, *self.class_tags))
@@ -70,6 +100,19 @@ class Header:
         )
         if not right:
             raise ValueError("the header has values of other types")
+        self.label_trusts()
+
+    def label_trusts(self) -> list[LabelTrust]:
+        """Of each label, in the order of their names; without a record they are believed wholly.
+
+        Raises:
+            ValueError, KeyError: a record of other labels.
+        """
+        if not self.trust:
+            return [LabelTrust(1.0, 1.0, True)] * len(self.labels)
+        if len(self.trust) != len(self.labels):
+            raise ValueError("as many records of trust as labels are wanted")
+        return [LabelTrust(one["learnt"], one["agreement"], bool(one["is_noun"])) for one in self.trust]
 
 
 @dataclass(frozen=True, slots=True)

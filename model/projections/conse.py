@@ -78,7 +78,7 @@ class ConseProjection(Projection):
         return TagEvidence(self.through_classes(logits)[0], self.named(softmax(logits)[0]))
 
     def named(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
-        """TextSpace to the probability (at most 1) of the classes that they name, from (1000,)."""
+        """Words to the probability (at most 1) of the classes that they name, from (1000,)."""
         named: dict[str, float] = {}
         for row in np.flatnonzero(probabilities >= NAMED_FROM).tolist():
             for word in self.header.class_tags[row] if self.header.class_tags else ():

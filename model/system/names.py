@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 
 def shown(name: str) -> str:
@@ -12,6 +13,12 @@ def shown(name: str) -> str:
     except UnicodeEncodeError:  # text that was stored, and a locale that has no such letters
         raw = name.encode("utf-8", "surrogateescape")
     return raw.decode("utf-8", "replace")
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first ``most`` names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def one_line(name: str) -> str:

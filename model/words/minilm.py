@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from model.words.vectors import Words
 
 Vectors = NDArray[np.float32]
 
+RECENT = 64
+"""Texts whose vectors are kept: several steps of one question want the same one."""
+
 
 class MiniLm(TextSpace):
     """The space, opened from the folder that `MiniLmSpec.prepare` made."""
@@ -30,6 +34,7 @@ class MiniLm(TextSpace):
         self._table = Words(folder)
         self.name, self.sha256, self.width = self._table.name, self._table.sha256, self._table.width
         self.model = SentenceModel(folder)
+        self._embedded = lru_cache(RECENT)(lambda text: self.model.embed([text])[0])
 
     def find(self, text: str) -> Phrase | None:
         """Any text but an empty one; a known word's vector is looked up."""
@@ -43,7 +48,9 @@ class MiniLm(TextSpace):
         rows = [self._table.row(text) for text in lowered]
         vectors = np.empty((len(texts), self.width), np.float32)
         unknown = [place for place, row in enumerate(rows) if row is None]
-        if unknown:
+        if len(unknown) == 1:
+            vectors[unknown[0]] = self._embedded(lowered[unknown[0]])
+        elif unknown:
             vectors[unknown] = self.model.embed([lowered[place] for place in unknown])
         for place, row in enumerate(rows):
             if row is not None:

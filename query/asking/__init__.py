@@ -12,6 +12,7 @@ from query.asking.filter import picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
 from query.asking.nearby_words import ask_words, collection_words
+from query.asking.phrasing import Reading, read
 from query.asking.picture_like import PictureLike, query_picture
 from query.asking.picture_resolver import encode
 from query.asking.query_vector import QueryVector
@@ -49,6 +50,7 @@ __all__ = [
     "QueryPicture",
     "QueryVector",
     "Question",
+    "Reading",
     "SharedContexts",
     "Source",
     "Space",
@@ -74,6 +76,7 @@ __all__ = [
     "parse_min_score",
     "picture_filter",
     "query_picture",
+    "read",
     "resolve",
     "resolve_words",
     "split_labels",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ingest.records import Picture
 from model.projections import Tag
@@ -19,12 +20,15 @@ from query.asking.cutoff import Cutoff
 class PictureHit:
     """A picture found. ``score``: cosine, or the sum of reciprocal ranks where two vectors are fused.
 
-    ``root``: the folder of its dataset.
+    ``root``: the folder of its dataset. ``stands_out``: whether it stands out from the rest, None where that was not
+    asked. ``matched``: ``"name"`` where the words asked for are in the names of its folders or file.
     """
 
     picture: Picture
     score: float
     root: str
+    stands_out: bool | None = None
+    matched: Literal["name"] | None = None
 
     @property
     def label(self) -> str | None:
@@ -43,9 +47,10 @@ class Answer:
 
     ``collection``: its name. ``hits``: those wanted, from the question's offset on. ``has_more``: whether others
     follow. ``total``: pictures that the filter lets through. ``cutoff``: where what stands out ends, None where that
-    was not asked. ``left_out``: what the cut-off left out, once there are no more hits. ``messages``: what else to
-    tell, such as words that are not known. ``why_nothing``: where there is no hit. All these are sentences.
-    ``asked``: the picture asked about, where the collection has it unchanged.
+    was not asked. ``standing``: how many stand out, which come first; those after them are only the nearest.
+    ``ends``: what to tell of that, once one of these is among the hits. ``messages``: what else to tell, such as words
+    that are not known. ``why_nothing``: where there is no hit. All these are sentences. ``asked``: the picture asked
+    about, where the collection has it unchanged.
     """
 
     collection: str
@@ -53,10 +58,16 @@ class Answer:
     has_more: bool
     total: int
     cutoff: Cutoff | None = None
-    left_out: str = ""
+    standing: int | None = None
+    ends: str = ""
     messages: tuple[str, ...] = ()
     why_nothing: str = ""
     asked: PictureHit | None = None
+
+    @property
+    def standing_hits(self) -> tuple[PictureHit, ...]:
+        """Those of the hits that stand out."""
+        return tuple(hit for hit in self.hits if hit.stands_out)
 
     def __iter__(self) -> Iterator[PictureHit]:
         return iter(self.hits)

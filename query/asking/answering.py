@@ -10,54 +10,83 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from ingest.records import Picture
-from ingest.stores import Collection, Filter
-from query.asking.answer import Answer
+from ingest.stores import Collection, Filter, Hit
+from model.errors import WordsError
+from model.system.names import first_of
+from query.asking.answer import Answer, PictureHit
 from query.asking.context import CollectionContext
+from query.asking.expression import Term
+from query.asking.named import find_named, is_name
+from query.asking.order import Order, order_of
 from query.asking.question import Question
 from query.asking.ranking import Ranking, depth_messages
-from query.asking.resolver import resolve
+from query.asking.resolver import ResolvedQuestion, resolve
 
 SHOWN_LABELS = 12
+NO_INDEX = "names are searched without an index: the next `ingest run` makes it"
 
 
 def ask(context: CollectionContext, question: Question) -> Answer:
     """The answer of a collection.
 
     Raises:
-        UsageError, PictureError, PictureGone, WordsError: as `query.asking.resolver.resolve`.
+        UsageError, PictureError, PictureGone, WordsError: as `query.asking.resolver.resolve`; words that are not known
+            are no error where they name folders or files.
         StoreError: the collection cannot be read.
     """
-    asked = resolve(context, question)
-    cutoff = context.backgrounds.cutoff(asked.queries, asked.ids) if question.is_auto else None
-    ranking = Ranking(context.collection, replace(question.filter, without=asked.ids), cutoff)
-    hits = ranking.best(asked.queries, question.end + 1, question.least_score)  # one more: are there others?
-    has_more = len(hits) > question.end
+    question = _as_a_name(context, question)
+    unknown: tuple[str, ...] = ()
+    try:
+        asked = resolve(context, question)
+    except WordsError as error:
+        asked = ResolvedQuestion({})
+        unknown = (f"{error}; found by name",)
+        if not find_named(context.collection, question, question.filter).all:
+            raise
+    order = order_of(context, question, asked)
+    shown = order.hits[question.offset : question.end]
     total = context.collection.count(question.filter)
-    left_out = why_nothing = ""
-    if not has_more and (cutoff or not hits):
-        nearest = replace(ranking, cutoff=None).best(asked.queries, len(hits) + 1)
-        best = nearest[0].score if nearest else None
-        left_out = cutoff.message(len(hits), len(nearest), best) if cutoff else ""
-        if not hits:
-            why_nothing = (
-                left_out or _too_low(question, best) or why_nothing_passes(context.collection, question.filter)
-            )
-    messages = asked.text.messages(context.words) if asked.text else ()
-    if not has_more and not cutoff:
-        messages += depth_messages(asked.queries, total)
+    has_more = len(order.hits) > question.end
+    is_all = bool(asked.queries) and not has_more and order.cutoff is None
     return Answer(
         collection=context.name,
-        hits=tuple(
-            context.hit(Picture.from_payload(hit.payload), hit.score) for hit in hits[question.offset : question.end]
-        ),
+        hits=tuple(_found(context, order, place, hit) for place, hit in enumerate(shown, question.offset)),
         has_more=has_more,
         total=total,
-        cutoff=cutoff,
-        left_out=left_out,
-        messages=messages,
-        why_nothing=why_nothing,
+        cutoff=order.cutoff,
+        standing=order.standing,
+        ends=order.message(question.end),
+        messages=(
+            *((question.read_as,) if question.read_as else ()),
+            *unknown,
+            *(asked.text.messages(context.words) if asked.text else ()),
+            *(depth_messages(asked.queries, total) if is_all else ()),
+            *((NO_INDEX,) if question.asks_names and not context.collection.has_name_index else ()),
+        ),
+        why_nothing="" if order.hits else _why_nothing(context.collection, question, asked),
         asked=context.asked(asked.image),
     )
+
+
+def _as_a_name(context: CollectionContext, question: Question) -> Question:
+    """The words as they stand where they were read otherwise, but a folder or file is called so: "no entry"."""
+    if question.read_as and question.asks_names and is_name(context.collection, question.text):
+        return replace(question, terms=(Term(question.text),), read_as="")
+    return question
+
+
+def _found(context: CollectionContext, order: Order, place: int, hit: Hit) -> PictureHit:
+    return replace(
+        context.hit(Picture.from_payload(hit.payload), hit.score),
+        stands_out=None if order.standing is None else place < order.standing,
+        matched="name" if hit.id in order.named else None,
+    )
+
+
+def _why_nothing(collection: Collection, question: Question, asked: ResolvedQuestion) -> str:
+    filter = replace(question.filter, without=asked.ids)
+    nearest = Ranking(collection, filter).best(asked.queries, 1)
+    return _too_low(question, nearest[0].score if nearest else None) or why_nothing_passes(collection, question.filter)
 
 
 def _too_low(question: Question, best: float | None) -> str:
@@ -81,5 +110,4 @@ def _some_of(labels: Iterable[str], like: Sequence[str]) -> str:
     lower = {label.lower(): label for label in labels}
     near = [lower[match] for wanted in like for match in get_close_matches(wanted.lower(), lower)]
     ordered = list(dict.fromkeys([*near, *lower.values()]))
-    more = f" and {len(ordered) - SHOWN_LABELS} more" if len(ordered) > SHOWN_LABELS else ""
-    return f"labels there are: {', '.join(ordered[:SHOWN_LABELS]) or 'none'}{more}"
+    return f"labels there are: {first_of(ordered, SHOWN_LABELS) or 'none'}"

@@ -13,9 +13,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SEMANTIC, WORD, Collection, SparseVector
-from model.class_space import strongest
-from query.asking.class_query import meant
+from ingest.stores import SEMANTIC, WORD, Collection
+from query.asking.class_query import as_sparse, meant
 from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, picture_floor, word_floor
 from query.asking.query_vector import QueryVector, cosines
 from query.asking.ranking import Queries
@@ -86,7 +85,7 @@ class Backgrounds:
 
     def _evidence_floor(self, using: str, query: QueryVector) -> float:
         """The probability of showing what is meant from which a picture stands out."""
-        wanted = SparseVector(*strongest(meant(query.positive)))
+        wanted = as_sparse(meant(query.positive))
         best = [hit.score for hit in self._collection.search_sparse(using, wanted, BEST_HITS)]
         return evidence_floor(best)
 

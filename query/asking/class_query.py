@@ -1,4 +1,4 @@
-"""Words asked for, as weights on the encoder's classes: for collections that keep evidence of these.
+"""Words asked for, as weights on the encoder's classes and on learnt labels: for collections with evidence of these.
 
 It must not know how pictures are ranked.
 """
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.class_space import QuestionWeights
+from ingest.stores import SparseVector
+from model.class_space import LabelClasses, QuestionWeights, strongest
 from model.words import TextSpace
 from query.asking.expression import Term
 from query.asking.query_vector import QueryVector
@@ -21,9 +22,11 @@ FULL = 2.0
 """Times the strongest weight that a class needs no more than a whole of, to be meant wholly."""
 
 
-def class_query(terms: Sequence[Term], words: TextSpace, space: QuestionWeights) -> QueryVector:
-    """The terms' weights added up, (1000,) each; those that are subtracted count against a class."""
-    weighed = [(term.weight, space.weigh(term.text, words.embed)) for term in terms]
+def class_query(
+    terms: Sequence[Term], words: TextSpace, space: QuestionWeights, labels: LabelClasses | None
+) -> QueryVector:
+    """The terms' weights added up, (1000 + labels,) each; those that are subtracted count against a class."""
+    weighed = [(term.weight, _weights(term.text, words, space, labels)) for term in terms]
     positive = _sum([(weight, weights) for weight, weights in weighed if weight > 0])
     if all(weight > 0 for weight, _ in weighed):
         return QueryVector.at(positive)
@@ -31,8 +34,18 @@ def class_query(terms: Sequence[Term], words: TextSpace, space: QuestionWeights)
     return QueryVector(np.asarray(positive - negative, np.float32), positive, negative)
 
 
+def _weights(text: str, words: TextSpace, space: QuestionWeights, labels: LabelClasses | None) -> Weights:
+    weights = space.weigh(text, words.embed)
+    return labels.weigh(text, weights, space.nouns) if labels else weights
+
+
 def _sum(weighed: Sequence[tuple[float, Weights]]) -> Weights:
     return np.asarray(sum(weight * weights for weight, weights in weighed), np.float32)
+
+
+def as_sparse(weights: Weights) -> SparseVector:
+    """The strongest of a question's weights, to search by."""
+    return SparseVector(*strongest(weights))
 
 
 def meant(weights: Weights) -> Weights:

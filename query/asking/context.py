@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.collection import need_tags, read_collection_projection
+from ingest.collection import need_tags, read_collection_projection, read_label_classes
 from ingest.records import CollectionMetadata, Pending, Picture
 from ingest.stores import Collection, Store
-from model.class_space import QuestionWeights
+from model.class_space import LabelClasses, QuestionWeights
 from model.encoders import Encoder
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.projections import DocumentProjection, Projection, label_vectors
@@ -71,6 +71,11 @@ class CollectionContext:
     @cached_property
     def class_space(self) -> QuestionWeights:
         return self.store.class_space(self.metadata)
+
+    @cached_property
+    def label_classes(self) -> LabelClasses | None:
+        """The labels that answer as classes of their own; None where nothing was learnt."""
+        return read_label_classes(self.collection) if self.metadata.trained else None
 
     @cached_property
     def encoder(self) -> Encoder:

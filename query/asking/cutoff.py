@@ -66,21 +66,18 @@ class Cutoff:
     floors: Mapping[str, float]
     subtracts: bool = False
 
-    def message(self, shown: int, limit: int, nearest: float | None) -> str:
-        """What to tell the user, one sentence; empty where nothing was left out.
+    def message(self, standing: int, nearest: float, *, by_name: bool = False) -> str:
+        """What to tell the user, one sentence.
 
         Args:
-            shown: answers that stand out.
-            limit: how many were asked for.
-            nearest: the score of the best answer there is, None if there is none.
+            standing: answers that stand out.
+            nearest: the score of the best of the others.
+            by_name: whether names were among the reasons.
         """
-        if shown >= limit or nearest is None:
-            return ""
-        if shown:
-            one = shown == 1
-            return (
-                f"{shown} picture{'' if one else 's'} stand{'s' if one else ''} out, {self._at()}; the rest is left out"
-            )
+        if standing:
+            which = "1 picture stands" if standing == 1 else f"{standing} pictures stand"
+            named = " or by name" if by_name else ""
+            return f"{which} out, {self._at()}{named}; what follows is only the nearest"
         if self.subtracts:
             return f"nothing stands out: no picture is {self._at()}, and nearer to that than to what is subtracted"
         if len(self.floors) > 1:

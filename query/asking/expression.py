@@ -6,6 +6,7 @@ It must not know what the words mean.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.errors import UsageError
@@ -41,6 +42,13 @@ def parse(text: str) -> list[Term]:
     if not terms[0].text:
         raise UsageError(f'nothing to search for in {text!r}: write words, as in "beach + sunset - people"')
     return terms
+
+
+def written(terms: Sequence[Term]) -> str:
+    """The terms as `parse` takes them."""
+    phrases = [f"{abs(term.weight):g}:{term.text}" if abs(term.weight) != 1 else term.text for term in terms]
+    signs = ["-" if term.weight < 0 else "+ " for term in terms]
+    return " ".join(sign + phrase for sign, phrase in zip(signs, phrases, strict=True)).removeprefix("+ ")
 
 
 def _term(sign: str, phrase: str) -> Term:

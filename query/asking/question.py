@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ingest.stores import SEMANTIC, VISUAL, Filter
 from model.errors import UsageError
 from query.asking.expression import Term
+from query.asking.phrasing import read
 from query.asking.source import Source
 
 AUTO: Literal["auto"] = "auto"
@@ -52,7 +53,8 @@ class Question:
     ``terms``: the words. ``pictures``: what to look like, added up. ``minus_pictures``: what to look unlike.
     ``space``: the vector compared; by default the visual one, and the semantic one where there are words. ``filter``:
     which pictures may be answers. ``limit`` and ``offset``: which of the answers are wanted. ``min_score``: leave out
-    lower scores, or, `AUTO`, all that do not stand out.
+    lower scores, or, `AUTO`, tell what stands out. ``text``: the words as the user wrote them; ``read_as``: a sentence
+    where they were understood in a way that is not obvious. ``names``: whether the names of folders and files count.
 
     Raises:
         UsageError: it contradicts itself or asks for nothing.
@@ -66,6 +68,19 @@ class Question:
     limit: int = 10
     offset: int = 0
     min_score: MinScore = ANY_SCORE
+    text: str = ""
+    read_as: str = ""
+    names: bool = True
+
+    @classmethod
+    def in_words(cls, text: str) -> Question:
+        """Pictures for words, as people write them.
+
+        Raises:
+            UsageError: words that ask for nothing.
+        """
+        reading = read(text)
+        return cls(reading.terms, text=text, read_as=reading.message)
 
     def __post_init__(self) -> None:
         if not (self.terms or self.has_picture):
@@ -77,6 +92,11 @@ class Question:
         if self.limit < 1 or self.offset < 0:
             raise UsageError(f"a limit of {self.limit} from {self.offset} on: at least 1 answer, from 0 on")
         check_min_score(self.min_score)
+
+    @property
+    def asks_names(self) -> bool:
+        """Whether words are looked for in the names of folders and files."""
+        return self.names and bool(self.text)
 
     @property
     def has_picture(self) -> bool:

@@ -12,9 +12,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit, SparseVector
-from model.class_space import strongest
-from query.asking.class_query import meant
+from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit
+from query.asking.class_query import as_sparse, meant
 from query.asking.cutoff import Cutoff
 from query.asking.query_vector import QueryVector, cosines
 
@@ -41,9 +40,11 @@ class Ranking:
         """The best answers, at most ``limit``; equal scores in the order of ids.
 
         Args:
-            queries: one, or two that are fused.
+            queries: one, or two that are fused; none finds nothing.
             min_score: of the cosine, or of the fused score.
         """
+        if not queries:
+            return []
         if len(queries) > 1:
             hits = self._fused(queries)
         else:
@@ -76,10 +77,10 @@ class Ranking:
 
     def _showing(self, using: str, query: QueryVector, limit: int, min_score: float) -> list[Hit]:
         """What shows the classes that a question means; with a cut-off, what probably shows one that is meant."""
-        sparse = SparseVector(*strongest(query.vector))
+        sparse = as_sparse(query.vector)
         if not self.cutoff:
             return self.collection.search_sparse(using, sparse, limit, self.filter, min_score=min_score)
-        wanted = SparseVector(*strongest(meant(query.positive)))
+        wanted = as_sparse(meant(query.positive))
         floor = self.cutoff.floors[using]
         kept = {hit.id for hit in self.collection.search_sparse(using, wanted, DEPTH, self.filter, min_score=floor)}
         hits = self.collection.search_sparse(using, sparse, DEPTH, self.filter, min_score=min_score)

@@ -50,7 +50,8 @@ def resolve(context: CollectionContext, question: Question) -> ResolvedQuestion:
         text = resolve_words(context, question.terms)
         if context.answers_by_classes and question.space is None:
             return ResolvedQuestion(
-                {CLASSES: class_query(question.terms, context.words, context.class_space)}, text=text
+                {CLASSES: class_query(question.terms, context.words, context.class_space, context.label_classes)},
+                text=text,
             )
         return ResolvedQuestion({SEMANTIC: text.query}, text=text)
     images = resolve_pictures(context, [*question.pictures, *question.minus_pictures])

@@ -5,7 +5,7 @@ It must not know the collection that is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError, WordsError
 from model.words import TextSpace
-from query.asking.expression import Term
+from query.asking.expression import Term, written
 from query.asking.query_vector import QueryVector
 
 Vector = NDArray[np.float32]
@@ -34,7 +34,7 @@ class TextQuery:
     @classmethod
     def of(
         cls,
-        terms: Iterable[Term],
+        terms: Sequence[Term],
         words: TextSpace,
         start: QueryVector | None = None,
         *,
@@ -57,7 +57,10 @@ class TextQuery:
         added = [(weight, vectors[known]) for known, weight in weights.items() if weight > 0]
         subtracted = [(-weight, vectors[known]) for known, weight in weights.items() if weight < 0]
         if start is None and subtracted and not added:
-            raise UsageError("only words to turn away from: name at least one to look for")
+            raise UsageError(
+                f'only words to turn away from ({written(terms)}): name at least one to look for, as in "crab '
+                '-lobster"; a phrase in quotation marks is taken as it stands'
+            )
         return cls(
             query=_query(added, subtracted, start or QueryVector.at(np.zeros(words.width, np.float32))),
             known=tuple(word for _, phrase in phrases for word in phrase.known),

@@ -5,7 +5,7 @@ It must not know the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,7 @@ _CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="label" title="{label}">{label}</span>'
     '<span class="score">{score}</span><span class="path" title="{path}">{path}</span></figcaption></figure></li>\n'
 )
+_NEAREST = Markup('</ol>\n<h2>The nearest of the others</h2>\n<ol class="grid">\n')
 _LINK = Markup('<a href="{address}">{inner}</a>')
 _FRAMED = Markup('<span class="frame"><img src="{source}" alt="{name}"></span>')
 _IMAGE = Markup('<img src="{source}" alt="{name}">')
@@ -57,8 +58,17 @@ class Heading:
 
 def write_pictures(page: IO[bytes], heading: Heading, hits: Iterable[tuple[PictureHit, bytes | None]]) -> None:
     """Pictures found, each with its thumbnail or None where there is none; written as they come."""
-    cards = (_card(hit, thumbnail) for hit, thumbnail in hits)
-    _write(page, heading, [Markup('<ol class="grid">\n')], cards, [Markup("</ol>\n")])
+    _write(page, heading, [Markup('<ol class="grid">\n')], _cards(hits), [Markup("</ol>\n")])
+
+
+def _cards(hits: Iterable[tuple[PictureHit, bytes | None]]) -> Iterator[Markup]:
+    """A line before the first that does not stand out."""
+    is_standing = True
+    for hit, thumbnail in hits:
+        if is_standing and hit.stands_out is False:
+            is_standing = False
+            yield _NEAREST
+        yield _card(hit, thumbnail)
 
 
 def write_tags(page: IO[bytes], heading: Heading, tags: Iterable[Tag]) -> None:
@@ -115,7 +125,8 @@ def _card(hit: PictureHit, thumbnail: bytes | None) -> Markup:
     else:
         picture = _linked(hit.file, _FRAMED.format(source=data_address(thumbnail), name=path))
     label = one_line(hit.picture.label or "") + (" (damaged)" if hit.picture.damaged else "")
-    return _CARD.format(picture=picture, label=label.strip(), score=f"{hit.score:.4f}", path=path)
+    score = f"{hit.score:.4f}{' by name' if hit.matched else ''}"
+    return _CARD.format(picture=picture, label=label.strip(), score=score, path=path)
 
 
 def _linked(file: str | None, inner: Markup) -> Markup:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from query.asking import Answer, Question
 
 
-def cut_message(question: Question, answer: Answer) -> str:
-    """What was left out, or why there is nothing; empty where as many are shown as were asked for."""
-    if answer.hits:
-        return answer.left_out if len(answer.hits) < question.limit else ""
-    if answer.left_out:
-        return f"{answer.left_out}; without --min-score auto the nearest are shown"
-    return answer.why_nothing
+def cut_message(answer: Answer) -> str:
+    """Where what stands out ends, or why there is nothing; empty where all that is shown stands out."""
+    if answer.standing == 0 and answer.hits:
+        return f"{answer.ends}; what is shown is only the nearest"
+    return answer.ends if answer.hits else answer.why_nothing
 
 
 def count_message(question: Question, answer: Answer) -> str:
@@ -24,5 +22,5 @@ def count_message(question: Question, answer: Answer) -> str:
     under = f" under {filter.under}" if filter.under else ""
     pictures = "picture" if answer.total == 1 else "pictures"
     searched = f"{answer.total} {pictures}{labelled}{under} in collection {answer.collection}"
-    cut = cut_message(question, answer)
+    cut = cut_message(answer)
     return f"{cut} ({searched})" if cut else f"{len(answer.hits)} of {searched}"

@@ -33,14 +33,33 @@ class Style:
 
 
 def write_hits(hits: Sequence[PictureHit], style: Style) -> None:
-    """Pictures: score, label, path. Paths are relative where they lie below this folder."""
+    """Pictures: score, label, path, what is to be said of it. Paths are relative where they lie below this folder.
+
+    A bare path cannot say that a picture does not stand out, so those are left out where that was asked.
+    """
     if style.paths_only or style.null:
-        _write_paths((hit.file for hit in hits), style)
+        _write_paths((hit.file for hit in hits if hit.stands_out is not False), style)
     elif style.json:
-        write_json(_picture_json(hit) for hit in hits)
+        write_json(_hit_json(hit) for hit in hits)
     else:
-        rows = [(f"{hit.score:.4f}", one_line(hit.picture.label or ""), one_line(_near(hit.file))) for hit in hits]
-        _write_rows(("score", "label", "picture"), rows)
+        rows = [
+            (f"{hit.score:.4f}", one_line(hit.picture.label or ""), one_line(_near(hit.file)), remark(hit))
+            for hit in hits
+        ]
+        standing = sum(hit.stands_out is not False for hit in hits)
+        columns = ("score", "label", "picture", "")
+        is_remarked = any(row[-1] for row in rows)
+        _write_rows(columns if is_remarked else columns[:-1], rows, ruled_at=standing)
+
+
+def remark(hit: PictureHit) -> str:
+    """What is said of a hit: that it has the name asked for, or is only among the nearest; mostly nothing."""
+    return "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+
+
+def _hit_json(hit: PictureHit) -> dict[str, Any]:
+    standing = {} if hit.stands_out is None else {"stands_out": hit.stands_out}
+    return {**_picture_json(hit), **standing, "matched": hit.matched}
 
 
 def write_duplicates(groups: Sequence[Group], style: Style) -> None:
@@ -119,7 +138,8 @@ def _near(file: str) -> str:
     return f".{os.sep}{path}" if path.startswith("-") else path
 
 
-def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], ruled_at: int = 0) -> None:
+    """``ruled_at``: after so many rows a table has a line. Cells of a row beyond the columns are not shown there."""
     if not sys.stdout.isatty():
         with results():
             sys.stdout.writelines("\t".join(row).rstrip("\t") + "\n" for row in rows)
@@ -133,14 +153,14 @@ def _write_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column == "score" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    for number, row in enumerate(rows, start=1):
+        table.add_row(*map(Text, row[: len(columns)]), end_section=number == ruled_at)
     console = Console()
     wide = console.options.update(width=MOST_COLUMNS)
     if Measurement.get(console, wide, table).maximum <= console.width:
         console.print(table)
     else:
-        _write_long_rows(columns, rows)
+        _write_long_rows(columns, [row[: len(columns)] for row in rows])
 
 
 def _write_long_rows(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

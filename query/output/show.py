@@ -71,17 +71,18 @@ class Show:
         """Lines, page and preview of an answer, and its messages on stderr. ``store``: the one asked.
 
         Raises:
-            NothingFoundError: after all that, where there is no picture.
+            NothingFoundError: after all that, where there is no picture, or none that stands out.
         """
-        cut = cut_message(question, answer)
-        _tell([*answer.messages, cut if answer.hits else ""])
+        cut = cut_message(answer)
+        is_found = bool(answer.hits) and answer.standing != 0
+        _tell([*answer.messages, cut if is_found else ""])
         if self.preview and answer.hits:
             _draw(answer.hits, store)
         if self.html != STDOUT and answer.hits:
             render.write_hits(answer.hits, self.style)
         if self._is_page_wanted:
             self._write(_picture_page(question, answer, store))
-        if not answer.hits:
+        if not is_found:
             raise NothingFoundError(cut)
 
     def tags(self, question: TagsQuestion, answer: TagsAnswer, store: Store) -> None:

@@ -36,6 +36,8 @@ class FoundPicture(PictureRecord):
     """A picture found."""
 
     score: float = Field(description="Cosine; with `vector=both` a sum of reciprocal ranks")
+    stands_out: bool | None = Field(description="Whether it stands out; with `min_score=auto` alone")
+    matched: Literal["name"] | None = Field(description="`name` where names of its folders or file hold the words")
 
 
 class Answer(BaseModel):
@@ -47,7 +49,10 @@ class Answer(BaseModel):
         description="With `min_score=auto`: the least cosine that stands out, by the vector compared; either is "
         "enough. It is measured before anything is subtracted"
     )
-    left_out: str = Field(description="On the last page: what the cut-off left out; empty where nothing was left out")
+    standing: int | None = Field(
+        description="With `min_score=auto`: how many stand out, which come first; those after them are only the nearest"
+    )
+    ends: str = Field(description="What to tell of that, once the answers reach beyond what stands out; else empty")
     note: str = Field(description="What was passed over, such as words that are not known; mostly empty")
     results: list[FoundPicture]
     next: int | None = Field(description="`offset` of the answers that follow, if there are any")
@@ -148,7 +153,14 @@ def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
 
 
 def found_picture(hit: PictureHit, collection: str) -> FoundPicture:
-    return FoundPicture.model_validate({"score": hit.score, **picture_fields(hit.picture, collection)})
+    return FoundPicture.model_validate(
+        {
+            "score": hit.score,
+            "stands_out": hit.stands_out,
+            "matched": hit.matched,
+            **picture_fields(hit.picture, collection),
+        }
+    )
 
 
 def collection_fields(summary: Summary, default: str) -> dict[str, object]:

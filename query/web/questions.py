@@ -6,6 +6,7 @@ It must not know how questions are answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,7 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ingest.stores import Filter
 from model.errors import UsageError
-from query.asking import ANY_SCORE, MinScore, QueryPicture, Question, Space, TagsQuestion, Term, parse, split_labels
+from query.asking import (
+    ANY_SCORE,
+    MinScore,
+    QueryPicture,
+    Question,
+    Reading,
+    Space,
+    TagsQuestion,
+    Term,
+    read,
+    split_labels,
+)
 
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
@@ -66,7 +78,7 @@ class PicturesParameters(Parameters):
 
 class ScoredParameters(PicturesParameters):
     min_score: FiniteFloat | Literal["auto"] | None = Field(
-        None, description="Leave out lower scores; `auto`: all that do not stand out from the rest"
+        None, description="Leave out lower scores; `auto`: what stands out from the rest comes first, then the nearest"
     )
 
     @property
@@ -76,10 +88,16 @@ class ScoredParameters(PicturesParameters):
 
 class TextParameters(ScoredParameters):
     q: str = Field(description="Words: `ocean`, `beach + sunset - people`, `2:dog + ball`", max_length=MAX_TEXT)
+    names: bool = Field(True, description="Look in the names of folders and files, too")
 
     def question(self) -> Question:
-        return Question(
-            tuple(parse(self.q)), filter=self.filter, limit=self.limit, offset=self.offset, min_score=self.least
+        return replace(
+            Question.in_words(self.q),
+            filter=self.filter,
+            limit=self.limit,
+            offset=self.offset,
+            min_score=self.least,
+            names=self.names,
         )
 
 
@@ -93,8 +111,10 @@ class SimilarParameters(ScoredParameters):
     def question(self, pictures: Sequence[QueryPicture], minus: Sequence[QueryPicture]) -> Question:
         """With the pictures that the ids stand for, or the one that was sent."""
         words = [Term(text) for text in self.plus] + [Term(text, -1.0) for text in self.minus]
+        more = read(self.q) if self.q.strip() else Reading(())
         return Question(
-            terms=(*words, *(parse(self.q) if self.q.strip() else ())),
+            terms=(*words, *more.terms),
+            read_as=more.message,
             pictures=tuple(pictures),
             minus_pictures=tuple(minus),
             space=self.vector,

@@ -117,6 +117,10 @@ FILTERS = {
     "a folder below": Filter(under="top/sub2"),
     "no path of a folder": Filter(under="to"),
     "not these": Filter(without=(make_id(1), make_id(2), make_id(999))),
+    "words of names": Filter(named=(("TOP",), ("sub2", "sub3"))),
+    "no part of a word": Filter(named=(("sub",),)),
+    "words that stand apart": Filter(named=(("sub1 13",),)),
+    "a spelling in two parts": Filter(named=(("13.jpg/top", "12, jpg"),)),
     "all at once": Filter(labels=("cat", "dog"), under="top", without=(make_id(1), make_id(4))),
 }
 
@@ -129,6 +133,8 @@ def filters(world: World) -> Result:
     counts = {title: collection.count(wanted) for title, wanted in FILTERS.items()}
     assert counts == {title: len(hits) for title, hits in found.items()}
     expected = {"none": 60, "one label": 20, "a folder": 40, "no path of a folder": 0, "not these": 58}
+    expected |= {"words of names": 20, "no part of a word": 0}
+    expected |= {"words that stand apart": 1, "a spelling in two parts": 2}
     assert expected.items() <= counts.items()
     combined = {hit.payload["path"] for hit in found["all at once"]}
     points = [point for i, point in enumerate(make_points(60)) if i not in (1, 4)]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,11 +19,11 @@ import qdrant_edge as edge
 
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL, Collection, Point
+from ingest.stores import CLASSES, VISUAL, Collection, Point, SparseVector
 from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded.checking import SHARD
 from ingest.stores.embedded.engine import edge_errors
-from ingest.stores.embedded.record import METADATA_FILE
-from ingest.stores.embedded.shard import SHARD
+from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE
 from model.errors import DiskFull
 from model.system.disk import folder_bytes
 from tests.ingest.batches import METADATA, WIDTH, points
@@ -30,21 +31,26 @@ from tests.ingest.batches import METADATA, WIDTH, points
 # Damage
 
 
-def remove_a_segment(folder: Path) -> None:
-    shutil.rmtree(next((folder / SHARD / "segments").iterdir()))
+def write_record(folder: Path, data: bytes) -> None:
+    """In place of both files of it."""
+    for file in (METADATA_FILE, COPY_FILE):
+        (folder / file).write_bytes(data)
 
 
-def change_the_count(folder: Path) -> None:
-    record = json.loads((folder / METADATA_FILE).read_bytes())
-    (folder / METADATA_FILE).write_text(json.dumps({**record, "points": 65}))
+def recorded(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A record of an earlier version, without seal and checksum."""
+    record = {**json.loads((folder / METADATA_FILE).read_bytes()), **changes}
+    return {key: value for key, value in record.items() if key not in ("check", "seal")}
 
 
-@pytest.mark.parametrize("damage", [remove_a_segment, change_the_count])
-def test_points_that_vanished_are_noticed(
-    store: EmbeddedStore, folder: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
+@pytest.mark.parametrize("lost", ["a segment", "a point"])
+def test_points_that_vanished_without_a_seal_are_noticed(
+    store: EmbeddedStore, folder: Path, capsys: pytest.CaptureFixture[str], lost: str
 ) -> None:
-    damage(folder)
-    with pytest.raises(StoreDamaged, match=r"should hold 6[45] points and holds (16|64): `ingest run`"):
+    write_record(folder, json.dumps(recorded(folder, points=65 if lost == "a point" else 64)).encode())
+    if lost == "a segment":
+        shutil.rmtree(next((folder / SHARD / "segments").iterdir()))
+    with pytest.raises(StoreDamaged, match=r"should hold 6[45] points and holds (0|16|64): `ingest check --repair"):
         store.open("a")
     with store.open("a", write=True) as collection:
         collection.upsert(points(0, 64))
@@ -56,7 +62,7 @@ def test_points_that_vanished_are_noticed(
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"7", b"\xff\xfe\x00", b"null"])
 def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: bytes) -> None:
-    (folder / METADATA_FILE).write_bytes(garbage)
+    write_record(folder, garbage)
     calls: list[Callable[[str], Any]] = [store.open, store.metadata, store.summary, store.drop]
     for call in calls:
         with pytest.raises(StoreDamaged, match="remove its folder and run `ingest run` again") as raised:
@@ -75,9 +81,9 @@ def test_a_record_that_is_garbage(store: EmbeddedStore, folder: Path, garbage: b
     ],
 )
 def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes: dict[str, Any], message: str) -> None:
-    record = {**json.loads((folder / METADATA_FILE).read_bytes()), **changes}
+    record = recorded(folder, **changes)
     kept = {key: value for key, value in record.items() if value is not None or key == "format"}
-    (folder / METADATA_FILE).write_text(json.dumps(kept))
+    write_record(folder, json.dumps(kept).encode())
     with pytest.raises(StoreError, match=message):
         store.open("a")
 
@@ -85,7 +91,7 @@ def test_a_record_of_something_else(store: EmbeddedStore, folder: Path, changes:
 def test_a_shard_that_is_gone(store: EmbeddedStore, folder: Path) -> None:
     shutil.rmtree(folder / SHARD)
     for write in (False, True):
-        with pytest.raises(StoreDamaged, match=r"is damaged .*: remove that folder and run `ingest run` again"):
+        with pytest.raises(StoreDamaged, match=r"is damaged: segments changed or missing: `ingest check --repair"):
             store.open("a", write=write)
 
 
@@ -119,6 +125,17 @@ def test_what_is_acknowledged_survives_a_power_cut(store: EmbeddedStore, folder:
     cut = edge.EdgeShard.load(str(tmp_path / "cut"))
     found = cut.retrieve([str(UUID(int=number)) for number in (100, 101, 102)], True, True)
     assert sorted(record.payload["i"] for record in found) == [100, 102]
+
+
+def test_sparse_vectors_survive_a_power_cut_too(root: Path) -> None:
+    store = EmbeddedStore(root)
+    evidence = SparseVector(np.array([1, 7], np.uint32), np.array([0.25, 0.5], np.float32))
+    made = [replace(point, sparse={CLASSES: evidence}) for point in points(0, 1)]
+    with store.create("a", replace(METADATA, sparse=(CLASSES,))) as collection:
+        collection.upsert(made)
+        before = flushed_operations(root / "collections/a")
+        collection.set_sparse(CLASSES, {made[0].id: evidence})
+        assert flushed_operations(root / "collections/a") == before + 1
 
 
 def test_a_reader_writes_nothing(store: EmbeddedStore) -> None:

@@ -14,7 +14,6 @@ from annoy import AnnoyIndex
 from PIL import Image
 from pyarrow import parquet
 
-from ingest.collection import PROJECTION_FILE
 from ingest.errors import CollectionNotFound, StoreDamaged, StoreInUse
 from ingest.pipeline import ExportOptions, export_collection, exporting
 from ingest.records import Pending, Picture
@@ -106,15 +105,13 @@ def test_others_are_let_in_while_it_reads_and_a_change_of_projection_is_noticed(
     def yield_lock(self: EmbeddedCollection) -> None:
         let_in.append(self.name)
         if len(let_in) == 1:
-            (self.folder / PROJECTION_FILE).write_bytes(b"another")
+            monkeypatch.setattr(EmbeddedCollection, "read_file", lambda *_: b"another")
 
-    before = (source.root / "collections" / "pictures" / PROJECTION_FILE).read_bytes()
     monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
-    try:
-        with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
-            export_collection(source, "pictures", tmp_path / "out", ExportOptions())
-    finally:
-        (source.root / "collections" / "pictures" / PROJECTION_FILE).write_bytes(before)
+    read_file = EmbeddedCollection.read_file
+    with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):
+        export_collection(source, "pictures", tmp_path / "out", ExportOptions())
+    monkeypatch.setattr(EmbeddedCollection, "read_file", read_file)
     assert not (tmp_path / "out").exists()
     export_collection(source, "pictures", tmp_path / "out", ExportOptions())
     assert {"pictures", TAGS_NAME} <= set(let_in)
@@ -126,7 +123,9 @@ def test_a_change_of_projection_that_begins_while_it_reads_is_noticed(
     def yield_lock(self: EmbeddedCollection) -> None:
         if self.name == "pictures":
             record = self.folder / "collection.json"
-            record.write_text(json.dumps({**json.loads(record.read_text()), "pending": "switching"}))
+            changed = {**json.loads(record.read_text()), "pending": "switching"}
+            changed.pop("check")
+            record.write_text(json.dumps(changed))
 
     monkeypatch.setattr(EmbeddedCollection, "yield_lock", yield_lock)
     with pytest.raises(StoreInUse, match="is changing collection 'pictures'"):

@@ -36,6 +36,7 @@ def test_the_payload_of_a_picture() -> None:
         "mtime_ns": 1_700_000_000_123_456_789,
         "visual_norm": 2.5,
         "inode": 77,
+        "check": "79b33fad",
     }
     assert picture.to_payload() == payload
     assert Picture.from_payload(payload) == picture

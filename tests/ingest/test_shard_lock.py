@@ -21,7 +21,7 @@ from ingest.errors import CollectionNotFound, StoreInUse
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Filter, Point
 from ingest.stores.embedded import EmbeddedStore, shard, shard_lock
-from ingest.stores.embedded.record import METADATA_FILE
+from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE
 from ingest.stores.embedded.shard import Shard
 from ingest.stores.embedded.shard_lock import is_awaited
 from tests.ingest.batches import BATCH, METADATA, WIDTH, points, vector
@@ -323,7 +323,8 @@ def test_a_collection_whose_making_was_killed_is_made_anew(root: Path) -> None:
     store = EmbeddedStore(root)
     with store.create("a", METADATA) as collection:
         collection.upsert(points(0, 5))
-    (root / "collections" / "a" / METADATA_FILE).unlink()
+    for file in (METADATA_FILE, COPY_FILE):
+        (root / "collections" / "a" / file).unlink()
     assert store.names() == []
     with pytest.raises(CollectionNotFound):
         store.open("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -98,3 +99,8 @@ def small_best(labels: int = 2, width: int = 12, words_width: int = 7) -> BestPr
 
 def some_features(count: int = 5, width: int = 12) -> NDArray[np.float32]:
     return np.abs(np.random.default_rng(2).normal(size=(count, width))).astype(np.float32)
+
+
+def hashes(count: int) -> list[str]:
+    """Checksums of so many files that differ."""
+    return [hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)]

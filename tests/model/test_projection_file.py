@@ -48,7 +48,7 @@ def test_the_header_says_of_what_and_for_what(small: Projection) -> None:
     data = small.to_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["wordsight"])
-    assert header == {"format": 3, "program": __version__, **asdict(small.header)}
+    assert header == {"format": 4, "program": __version__, **asdict(small.header)}
 
 
 # Refusals
@@ -98,11 +98,11 @@ def test_a_safetensors_file_of_somebody_else_is_refused() -> None:
 
 
 def test_a_newer_format_names_the_version_that_reads_it(small: Projection) -> None:
-    newer = changed(small.to_bytes(), lambda header: header | {"format": 4, "program": "7.8.9rc1", "kind": "oracle"})
-    refused(newer, r"format 4, written by wordsight 7\.8\.9rc1: .*reads formats 2 to 3; install wordsight 7\.8\.9rc1")
+    newer = changed(small.to_bytes(), lambda header: header | {"format": 5, "program": "7.8.9rc1", "kind": "oracle"})
+    refused(newer, r"format 5, written by wordsight 7\.8\.9rc1: .*reads formats 2 to 4; install wordsight 7\.8\.9rc1")
     for program in (None, 7, "evil\x1b[31m", "1" * 99):
-        silent = changed(small.to_bytes(), lambda header, said=program: header | {"format": 4, "program": said})
-        refused(silent, "format 4 and does not say which version of wordsight wrote it")
+        silent = changed(small.to_bytes(), lambda header, said=program: header | {"format": 5, "program": said})
+        refused(silent, "format 5 and does not say which version of wordsight wrote it")
 
 
 def test_a_format_that_is_too_old_says_what_to_do(small: Projection) -> None:
@@ -117,13 +117,13 @@ def test_a_format_that_is_too_old_says_what_to_do(small: Projection) -> None:
 def test_a_header_of_format_2_is_migrated(before: str, now: str) -> None:
     old = {"format": 2, "kind": before, "encoder": "e", "labels": {"dog": 3}, "spoken": ["dog"]}
     kept = dict(old)
-    assert migrate(old) == {"format": 3, "kind": now, "encoder": "e", "labels": {"dog": 3}, "label_phrases": ["dog"]}
+    assert migrate(old) == {"format": 4, "kind": now, "encoder": "e", "labels": {"dog": 3}, "label_phrases": ["dog"]}
     assert old == kept
-    current = {"format": 3, "kind": "joint", "label_phrases": []}
+    current = {"format": 4, "kind": "joint", "label_phrases": []}
     assert migrate(current) == current
 
 
-def test_a_file_of_format_2_is_read_and_saved_in_format_3(small: Projection) -> None:
+def test_a_file_of_format_2_is_read_and_saved_in_format_4(small: Projection) -> None:
     kinds = {"best": "joint", "document": "devise", "conse": "conse"}
 
     def older(header: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def test_tensors_that_do_not_fit_together_are_refused(small: Projection) -> None
                 tensors[name] = broken
             if broken is not None and broken.size == 1 and tensor.ndim == 1:
                 continue  # one number for all is a shape that fits
-            small_header = {"wordsight": json.dumps({"format": 3, **asdict(small.header)})}
+            small_header = {"wordsight": json.dumps({"format": 4, **asdict(small.header)})}
             refused(save(tensors, small_header))
 
 

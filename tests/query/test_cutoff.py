@@ -108,7 +108,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
 
 
 def paths(answer: Answer) -> list[str]:
-    return [hit.picture.path for hit in answer]
+    """Of what stands out."""
+    return [hit.picture.path for hit in answer if hit.stands_out is not False]
 
 
 @pytest.mark.parametrize("space", Space)
@@ -124,7 +125,8 @@ def test_every_store_cuts_alike_and_finds_what_was_planted(stores: list[Store], 
             assert answer.cutoff is not None
             for floor in answer.cutoff.floors.values():
                 assert 0.3 < floor < 0.95
-            assert answer.left_out.endswith("the rest is left out")
+            assert answer.ends.endswith("what follows is only the nearest")
+            assert [hit.stands_out for hit in answer] == [True] * answer.standing + [False] * (50 - answer.standing)
     assert answers[0] == answers[1] == answers[2]
     assert {f"all/{i:04}.jpg" for i in range(1, PLANTED)} <= set(answers[0])
     assert len(answers[0]) <= PLANTED + 1
@@ -137,7 +139,7 @@ def test_a_question_that_no_picture_answers_gets_none_and_a_reason(stores: list[
             cutoff = CollectionContext(store, collection).backgrounds.cutoff({SEMANTIC: QueryVector.at(nowhere)})
             hits = collection.search(SEMANTIC, nowhere, 1)
             assert hits[0].score < cutoff.floors[SEMANTIC]
-            assert "nothing stands out" in cutoff.message(0, 10, hits[0].score)
+            assert "nothing stands out" in cutoff.message(0, hits[0].score)
 
 
 class FirstNumbers(Projection):
@@ -179,13 +181,13 @@ def test_subtracting_what_is_near_leaves_what_stands_out_and_orders_it(stores: l
             answer = ask(context, asked)
             answers.append(paths(answer))
             assert planted <= set(answers[-1])
-            assert len(answer) <= PLANTED + 2
+            assert len(answer.standing_hits) <= PLANTED + 2
             if space is not Space.BOTH:
                 every = paths(ask(context, replace(asked, limit=300, min_score=-1.0)))
                 assert answers[-1] == [path for path in every if path in answers[-1]]
                 assert answer.cutoff is not None
                 floor = answer.cutoff.floors[space]
-                assert answer.hits[-1].score < floor, "the whole question's own score would not have passed"
+                assert answer.standing_hits[-1].score < floor, "the whole question's own score would not have passed"
                 assert ask(context, replace(asked, limit=3)).hits == answer.hits[:3]
     assert answers[0] == answers[1] == answers[2]
 
@@ -198,8 +200,8 @@ def test_where_more_stand_out_than_are_looked_at_each_answer_is_the_beginning_of
         context = asking(stores[0], collection)
         monkeypatch.setattr(ranking, "DEPTH", 4)
         every = ask(context, asked).hits
-        assert len(every) == 4
-        assert [ask(context, replace(asked, limit=n)).hits for n in range(1, 4)] == [every[:n] for n in range(1, 4)]
+        assert [hit.stands_out for hit in every[:5]] == [True] * 4 + [False]
+        assert [ask(context, replace(asked, limit=n)).hits for n in range(1, 7)] == [every[:n] for n in range(1, 7)]
 
 
 def test_a_question_that_only_subtracts_has_a_cut_too(stores: list[Store]) -> None:
@@ -315,22 +317,34 @@ def test_the_pictures_asked_about_are_no_background_and_are_not_counted() -> Non
     assert few.floor(east, ids[9:11]) == -1.0  # nine others: too few to say what is ordinary
 
 
+def test_an_answer_is_cut_without_the_picture_asked_about(tmp_path: Path) -> None:
+    """Ten others, of which one in ten may pass by chance: a normal's quantile there is 1.2816, tanh 0.32816 0.3169."""
+    looks = np.zeros((11, WIDTHS[VISUAL]), np.float32)
+    looks[0, 0] = 1
+    looks[1:, 0], looks[1:, 1] = SCORES, np.sqrt(1 - SCORES**2)
+    made = [replace(one, vectors={**one.vectors, VISUAL: look}) for one, look in zip(points(11), looks, strict=True)]
+    store = fill(tmp_path / "store", "eleven", make_facts(*WIDTHS.values()), made)
+    with store.open("eleven") as collection:
+        question = Question(pictures=(made[0].id,), space=Space.VISUAL, min_score="auto")
+        answer = ask(CollectionContext(store, collection), question)
+    assert answer.cutoff is not None
+    assert answer.cutoff.floors[VISUAL] == pytest.approx(0.3169, abs=1e-4)
+
+
 def test_the_user_is_told_in_one_sentence() -> None:
     one, two = Cutoff({VISUAL: 0.5}), Cutoff({VISUAL: 0.5, SEMANTIC: 0.6})
-    assert one.message(10, 10, 0.9) == ""
-    assert one.message(0, 10, None) == ""  # the filter left none: another sentence says so
-    assert one.message(1, 10, 0.9) == "1 picture stands out, at 0.5000 or more; the rest is left out"
-    assert "3 pictures stand out, at 0.5000 by looks or 0.6000 by meaning" in two.message(3, 10, 0.9)
-    assert one.message(0, 10, 0.41) == (
+    assert one.message(1, 0.4) == "1 picture stands out, at 0.5000 or more; what follows is only the nearest"
+    assert "3 pictures stand out, at 0.5000 by looks or 0.6000 by meaning" in two.message(3, 0.4)
+    assert "out, at 0.5000 or more or by name; what" in one.message(3, 0.4, by_name=True)
+    assert one.message(0, 0.41) == (
         "nothing stands out: the nearest picture scores 0.4100, and an answer would be at 0.5000 or more"
     )
-    assert "0.5000 by looks or 0.6000 by meaning" in two.message(0, 10, 0.03)
-    assert one.message(3, 3, 0.9) == "", "nothing else passes the filter"
+    assert "0.5000 by looks or 0.6000 by meaning" in two.message(0, 0.03)
     apart = Cutoff({SEMANTIC: 0.6}, subtracts=True)
-    assert apart.message(3, 10, 0.4) == (
-        "3 pictures stand out, at 0.6000 or more for what is wanted; the rest is left out"
+    assert apart.message(3, 0.4) == (
+        "3 pictures stand out, at 0.6000 or more for what is wanted; what follows is only the nearest"
     )
-    assert apart.message(0, 10, 0.4) == (
+    assert apart.message(0, 0.4) == (
         "nothing stands out: no picture is at 0.6000 or more for what is wanted, "
         "and nearer to that than to what is subtracted"
     )

@@ -82,11 +82,12 @@ def test_answers_can_be_filtered_paged_and_cut(photos: PictureCollection) -> Non
     assert paths(photos.text("animal", under="cat")) == ["cat/chelsea.png"]
     assert paths(photos.text("animal", limit=2, offset=1)) == paths(photos.text("animal", limit=3))[1:]
     standing_out = photos.text("motorcycle", limit=15, min_score="auto")
-    assert 0 < len(standing_out) < 15
-    assert standing_out.left_out.endswith("the rest is left out")
+    assert 0 < standing_out.standing < len(standing_out) == 15
+    assert standing_out.standing_hits == standing_out.hits[: standing_out.standing]
+    assert standing_out.ends.endswith("what follows is only the nearest")
     nothing = photos.text("mortgage", min_score="auto")
-    assert not nothing
-    assert nothing.why_nothing.startswith("nothing stands out: the nearest picture scores 0.")
+    assert (nothing.standing, nothing.standing_hits, len(nothing)) == (0, (), 10)
+    assert nothing.ends.startswith("nothing stands out: the nearest picture scores 0.")
     assert "labels there are" in photos.text("animal", labels="absent").why_nothing
     assert photos.text("cat xqzzv").messages == ("no vector for 'xqzzv': try another word; searched without",)
 

@@ -132,15 +132,29 @@ def test_pictures_are_added_up_and_taken_away(client: httpx.Client) -> None:
     problem(client.get("/api/similar", params={"id": cat, "minus_id": cat}), 400, "cancel")
 
 
-def test_what_does_not_stand_out_is_left_out_and_told(client: httpx.Client) -> None:
-    every = get(client, "text", q="cat", limit=50)
-    best = get(client, "text", q="cat", limit=50, min_score="auto")
+def test_what_stands_out_comes_first_and_what_does_not_is_told(client: httpx.Client) -> None:
+    every = get(client, "text", q="cat", limit=50, names=False)
+    best = get(client, "text", q="cat", limit=50, names=False, min_score="auto")
     floor = best["cutoff"]["semantic"]
-    assert best["results"] == [one for one in every["results"] if one["score"] >= floor]
-    assert 0 < len(best["results"]) < every["total"]
-    assert "left out" in best["left_out"]
-    assert every["cutoff"] is None
-    assert every["left_out"] == ""
+    assert [one["id"] for one in best["results"]] == [one["id"] for one in every["results"]]
+    assert [one["stands_out"] for one in best["results"]] == [one["score"] >= floor for one in every["results"]]
+    assert 0 < best["standing"] < every["total"]
+    assert "what follows is only the nearest" in best["ends"]
+    assert get(client, "text", q="cat", limit=best["standing"], names=False, min_score="auto")["ends"] == ""
+    assert (every["cutoff"], every["standing"], every["ends"]) == (None, None, "")
+    assert {one["stands_out"] for one in every["results"]} == {None}
+
+
+def test_a_name_is_found_and_told(client: httpx.Client) -> None:
+    first, *others = get(client, "text", q="chelsea", limit=5)["results"]
+    assert (first["path"], first["matched"]) == ("cat/chelsea.png", "name")
+    assert {one["matched"] for one in others} == {None}
+    assert {one["matched"] for one in get(client, "text", q="chelsea", names=False)["results"]} == {None}
+
+
+def test_how_a_question_was_read_is_told(client: httpx.Client) -> None:
+    answer = get(client, "text", q="a picture of a cat but no coffee")
+    assert "read as: cat -coffee" in answer["note"]
 
 
 def test_collections_tell_labels_and_folders_with_counts(client: httpx.Client) -> None:

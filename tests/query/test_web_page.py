@@ -89,8 +89,6 @@ def test_a_search_from_drop_to_back(page: Page, photos: Photos, tmp_path: Path) 
     page.click(".asked .remove")
     search(page, "ocean")
     page.until("q=ocean")
-    page.click(".rest button")
-    page.until("all=1")
     near = page.cards()
     assert len(near) == 16
     page.shoot("3-ocean")
@@ -108,7 +106,6 @@ def test_a_search_from_drop_to_back(page: Page, photos: Photos, tmp_path: Path) 
 
     box_of(page, "cat")
     page.until("label=cat")
-    assert "all=1" in page.driver.current_url  # it is the same question
     assert page.cards() == ["cat"]
     box_of(page, "moon")
     page.until("label=moon")
@@ -159,18 +156,26 @@ def add_with_shift(page: Page) -> None:
     page.run(click, page.one(".card > a"))
 
 
-def test_what_stands_out_is_shown_and_the_rest_on_request(desktop: Page) -> None:
+def test_what_stands_out_comes_first_and_the_nearest_below_a_line(desktop: Page) -> None:
     search(desktop, "cat")
     desktop.until("q=cat")
-    few = desktop.cards()
-    assert few[0] == "cat"
-    assert len(few) < 16
-    assert f"{len(few)} of 16 pictures stand" in desktop.one(".message").text
-    assert "left out" in desktop.one(".rest p").text
-    desktop.click(".rest button")
-    desktop.until("all=1")
+    assert desktop.cards()[0] == "cat"
     assert len(desktop.cards()) == 16
-    assert not [one for one in desktop.all(".rest") if one.is_displayed()]
+    few = desktop.run("return [...document.querySelector('.grid').children].findIndex((one) => one.matches('.line'))")
+    assert 0 < few < 16
+    assert f"{few} of 16 pictures stand" in desktop.one(".message").text
+    assert "only the nearest" in desktop.one(".grid .line").text
+    assert "Found by name" in desktop.one(".card.named > a").get_attribute("title")
+    search(desktop, "mortgage")
+    desktop.until("q=mortgage")
+    desktop.wait(lambda: "None of 16 pictures stands out" in desktop.one(".message").text)
+    assert len(desktop.cards()) == 16
+
+
+def test_how_words_were_read_is_told(desktop: Page) -> None:
+    search(desktop, "cat but not coffee")
+    desktop.until("q=cat")
+    desktop.wait(lambda: "Read as: cat -coffee" in desktop.one(".message").text)
 
 
 def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
@@ -188,8 +193,6 @@ def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
     desktop.run("document.querySelector('.card > a').focus()")
     active.active_element.send_keys("+")
     desktop.until("id=")
-    desktop.one(".rest button").send_keys("\ue007")
-    desktop.until("all=1")
     desktop.run("document.querySelector('.card > a').focus()")
     active.active_element.send_keys("-")
     desktop.until("minus_id=")
@@ -205,7 +208,7 @@ def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
 
 
 def test_more_pictures_come_while_one_scrolls_and_back_finds_the_place(desktop: Page, served: Served) -> None:
-    desktop.driver.get(f"{served.address}?q=animal&all=1&collection=many")
+    desktop.driver.get(f"{served.address}?q=animal&collection=many")
     first = len(desktop.cards())
     assert first < 160
     while len(desktop.cards()) < 160:
@@ -237,19 +240,8 @@ def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served)
     assert desktop.cards()[0] == "cat"
 
 
-def test_the_rest_comes_below_what_was_seen(desktop: Page) -> None:
-    search(desktop, "cat")
-    desktop.until("q=cat")
-    few = len(desktop.cards())
-    desktop.one(".rest button").send_keys("\ue007")
-    desktop.until("all=1")
-    desktop.wait(lambda: len(desktop.cards()) > few)
-    place = "return [...document.querySelectorAll('.card')].indexOf(document.activeElement.closest('.card'))"
-    desktop.wait(lambda: desktop.run(place) == few, "the keyboard at the first that is new")
-
-
 def test_a_page_that_does_not_come_is_asked_for_again(desktop: Page, served: Served) -> None:
-    desktop.driver.get(f"{served.address}?q=animal&all=1&collection=many")
+    desktop.driver.get(f"{served.address}?q=animal&collection=many")
     first = len(desktop.cards())
     desktop.run("window.kept = window.fetch; window.fetch = () => Promise.reject(new TypeError())")
     desktop.run("scrollTo(0, document.body.scrollHeight)")
@@ -268,7 +260,7 @@ def test_what_cannot_be_asked_about_is_told(desktop: Page, served: Served, tmp_p
     desktop.drop(tmp_path)
     desktop.wait(lambda: "That is a folder" in desktop.one(".problem").text)
     asked = "&".join(f"id={id}" for id in ids[:20])
-    desktop.driver.get(f"{served.address}?collection=many&all=1&{asked}")
+    desktop.driver.get(f"{served.address}?collection=many&{asked}")
     desktop.cards()
     add_with_shift(desktop)
     assert "No more than 20 pictures" in desktop.one(".problem").text

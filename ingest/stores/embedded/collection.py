@@ -15,6 +15,7 @@ import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged
 from ingest.stores import SCROLL_PAGE, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector
+from ingest.stores.embedded.checking import check_shard, remedy
 from ingest.stores.embedded.engine import count_points, edge_filter, point_uuid, search_params, to_point, to_sparse
 from ingest.stores.embedded.files import KeptFiles
 from ingest.stores.embedded.record import Record, read_record
@@ -36,8 +37,8 @@ class EmbeddedCollection(ReadOnlyCollection):
         self.folder = folder
         self._record = Record.from_json(record, name)
         self.metadata = self._record.metadata
-        self._shard = Shard(folder, name, access, self._on_load)
-        self._files = KeptFiles(folder)
+        self._shard = Shard(folder, name, access, self._before_load, self._on_load)
+        self._files = KeptFiles(folder, name, self._read_record)
         self._start()
 
     def _start(self) -> None:
@@ -48,22 +49,30 @@ class EmbeddedCollection(ReadOnlyCollection):
             self._shard.close()
             raise
 
-    def _on_load(self, shard: edge.EdgeShard) -> None:
+    def _read_record(self) -> Record:
+        """As it is now: a writer may change it at any time."""
+        try:
+            return Record.from_json(read_record(self.folder), self.name)
+        except FileNotFoundError:
+            raise gone(self.folder, self.name) from None
+
+    def _before_load(self) -> None:
         """Read the record again: while this process waited, a writer may have changed it and the shard.
 
         Raises:
-            StoreDamaged: points are missing. Some damage makes the engine drop points silently.
+            StoreDamaged: files of the shard are missing or were changed.
         """
-        try:
-            self._record = Record.from_json(read_record(self.folder), self.name)
-        except FileNotFoundError:
-            raise gone(self.folder, self.name) from None
+        self._record = self._read_record()
         self.metadata = self._record.metadata
+        check_shard(self.folder, self.name, self._record)
+
+    def _on_load(self, shard: edge.EdgeShard) -> None:
+        """Raises StoreDamaged where points are missing. Some damage makes the engine drop points silently."""
         points = count_points(shard)
         if self._record.missing(points):
             raise StoreDamaged(
                 f"collection {self.name!r} in {self.folder} should hold {self._record.points} points and holds "
-                f"{points}: `ingest run` on its folder mends it"
+                f"{points}: {remedy(self.name)}"
             )
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
@@ -114,6 +123,11 @@ class EmbeddedCollection(ReadOnlyCollection):
         with self._shard.opened() as shard:
             hits = shard.facet(edge.FacetRequest(field, limit=1_000_000, exact=True)).hits
         return {str(hit.value): hit.count for hit in hits}
+
+    @property
+    def has_name_index(self) -> bool:
+        with self._shard.opened() as shard:
+            return "path" in shard.info().payload_schema
 
     def read_file(self, name: str) -> bytes | None:
         return self._files.read(name)

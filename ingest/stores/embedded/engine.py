@@ -115,9 +115,13 @@ def sweep_engine_files(shard: Path) -> None:
 
 
 def make_indexes(shard: edge.EdgeShard) -> None:
-    """A new shard has none, and one that lost a segment may have lost them with it."""
-    for field in {"label", "folders"}.difference(shard.info().payload_schema):
+    """A new shard has none, one that lost a segment may have lost them with it, and an older one has none of names."""
+    there = shard.info().payload_schema
+    for field in {"label", "folders"}.difference(there):
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+    if "path" not in there:
+        words = edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, min_token_len=1)
+        shard.update(edge.UpdateOperation.create_field_index("path", words))
 
 
 def edge_filter(filter: Filter) -> edge.Filter | None:
@@ -126,6 +130,9 @@ def edge_filter(filter: Filter) -> edge.Filter | None:
         must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
     if filter.under:
         must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
+    for spellings in filter.named:
+        texts: list[Any] = [edge.FieldCondition("path", match=edge.MatchText(text)) for text in spellings]
+        must.append(edge.Filter(should=texts))
     without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
     return edge.Filter(must=must, must_not=without) if must or without else None
 

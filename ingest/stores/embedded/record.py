@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from ingest.errors import StoreDamaged, StoreError
 from ingest.records import CollectionMetadata
 
 METADATA_FILE = "collection.json"
+COPY_FILE = "collection.copy.json"
+"""Read where the other was damaged: without what it says, a collection would have to be embedded again."""
+
+CHECK = "check"
+"""The key of a record's own checksum; a record of an earlier version has none."""
 
 COMPACT_SHARE = 0.2
 """Deleted points keep their space until the shard is compacted, which is done when they are this share of it."""
@@ -23,8 +29,10 @@ class Record:
 
     ``points``: how many there were when the last writer ended. ``clean``: whether it ended well, so that ``points``
     is true. ``written``, ``deleted``: points since the graph was built, or since the shard was compacted. ``graph``:
-    points the graph was built over, 0 for none. ``quantized``: whether int8 codes are kept. ``other``: keys of a
-    version that keeps more, which stay.
+    points the graph was built over, 0 for none. ``quantized``: whether int8 codes are kept. ``seal``: checksum of
+    the seal of the shard's files (`ingest.stores.embedded.seal`), None where it has none. ``kept``: name to the
+    SHA-256 of a file kept with it, two while it is being replaced. ``other``: keys of a version that keeps more, which
+    stay.
     """
 
     metadata: CollectionMetadata
@@ -34,6 +42,8 @@ class Record:
     deleted: int = 0
     graph: int = 0
     quantized: bool = False
+    seal: int | None = None
+    kept: dict[str, Sequence[str]] = field(default_factory=dict)
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -42,17 +52,22 @@ class Record:
         metadata = CollectionMetadata.from_json(record, name)
         try:
             points, written, deleted, graph = (int(record.get(key, 0)) for key in COUNTS)
-        except (TypeError, ValueError) as error:
+            seal = None if record.get("seal") is None else int(record["seal"])
+            kept: dict[str, Sequence[str]] = {
+                str(file): tuple(map(str, sums)) for file, sums in record.get("kept", {}).items()
+            }
+        except (TypeError, ValueError, AttributeError) as error:
             raise StoreDamaged(
                 f"the {METADATA_FILE} of collection {name!r} counts its points in no numbers: drop it with "
                 f"`ingest drop {name}` and run `ingest run` again"
             ) from error
         clean, quantized = bool(record.get("clean", False)), bool(record.get("quantized", False))
-        return cls(metadata, points, clean, written, deleted, graph, quantized, record)
+        return cls(metadata, points, clean, written, deleted, graph, quantized, seal, kept, record)
 
     def to_json(self) -> dict[str, Any]:
-        own = {key: getattr(self, key) for key in (*COUNTS, "clean", "quantized")}
-        return {**self.other, **self.metadata.to_json(), **own}
+        own = {key: getattr(self, key) for key in (*COUNTS, "clean", "quantized", "seal", "kept")}
+        record = {**self.other, **self.metadata.to_json(), **own}
+        return {**record, CHECK: _check(record)}
 
     def missing(self, points: int) -> int:
         """How many of ``points`` that should be there are not, as far as that is known."""
@@ -67,13 +82,41 @@ COUNTS = ("points", "written", "deleted", "graph")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What is recorded in a collection's folder, of whatever format.
+    """What is recorded in a collection's folder, of whatever format; its copy where it was damaged or lost.
 
     Raises:
         FileNotFoundError: the folder holds no collection.
-        StoreError: it cannot be read. StoreDamaged: it is no record.
+        StoreError: it cannot be read. StoreDamaged: neither it nor its copy is a record.
     """
-    path = folder / METADATA_FILE
+    try:
+        return _read(folder / METADATA_FILE)
+    except (FileNotFoundError, StoreDamaged) as problem:
+        try:
+            return _read(folder / COPY_FILE)
+        except (FileNotFoundError, StoreDamaged):
+            raise problem from None
+
+
+def recorded(collections: Path) -> list[str]:
+    """Names of the folders in a folder that hold a record, sorted.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files = [*collections.glob(f"*/{METADATA_FILE}"), *collections.glob(f"*/{COPY_FILE}")]
+    return sorted({path.parent.name for path in files})
+
+
+def is_record(path: Path) -> bool:
+    """Whether one of the two files of a record is whole."""
+    try:
+        _read(path)
+    except (FileNotFoundError, StoreDamaged):
+        return False
+    return True
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -81,7 +124,18 @@ def read_record(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise StoreDamaged(f"{path} is not JSON: remove its folder and run `ingest run` again") from error
+        raise StoreDamaged(f"{path} is not JSON: {_REMEDY}") from error
     if not isinstance(record, dict):
-        raise StoreDamaged(f"{path} holds no record: remove its folder and run `ingest run` again")
+        raise StoreDamaged(f"{path} holds no record: {_REMEDY}")
+    if CHECK in record and record[CHECK] != _check(record):
+        raise StoreDamaged(f"{path} was changed: {_REMEDY}")
     return record
+
+
+_REMEDY = "remove its folder and run `ingest run` again"
+
+
+def _check(record: Mapping[str, Any]) -> str:
+    """The SHA-256 of all that a record says beside its checksum."""
+    said = {key: value for key, value in record.items() if key != CHECK}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

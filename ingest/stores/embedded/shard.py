@@ -18,13 +18,12 @@ from typing import IO
 import qdrant_edge as edge
 
 from ingest.errors import StoreError, StoreInUse
+from ingest.stores.embedded.checking import SHARD
 from ingest.stores.embedded.engine import edge_errors, sweep_engine_files
 from ingest.stores.embedded.shard_lock import is_awaited, lock_shard
 from model.errors import DiskFull
 from model.system.atomic import remove, replace_dir, settle
 from model.system.disk import need_space
-
-SHARD = "shard"
 
 READER_WAIT_SECONDS = 10.0
 WRITER_WAIT_SECONDS = 60.0
@@ -58,16 +57,23 @@ class Shard:
     """One shard, loaded by the first call and after each time it was released; threads may share it.
 
     Args:
-        on_load: called with the engine's shard each time it was loaded, under its lock; what it raises ends the call.
+        before_load: called each time before the engine loads it, under its lock; what it raises ends the call.
+        on_load: the same with the engine's shard, once it is loaded.
     """
 
     def __init__(
-        self, folder: Path, name: str, access: Access, on_load: Callable[[edge.EdgeShard], None] | None = None
+        self,
+        folder: Path,
+        name: str,
+        access: Access,
+        before_load: Callable[[], None],
+        on_load: Callable[[edge.EdgeShard], None],
     ) -> None:
         self.path = folder / SHARD
         self._folder = folder
         self._name = name
         self._access = access
+        self._before_load = before_load
         self._on_load = on_load
         self._mutex = threading.RLock()
         self._loaded: edge.EdgeShard | None = None
@@ -117,13 +123,15 @@ class Shard:
         try:
             settle(self.path)
             need_space(self._folder, 0)  # the engine dies of a full disk while it loads, too
+            if create is None:
+                with edge_errors(self._folder, self._name):
+                    self._before_load()
             try:
                 self._loaded = shard = self._engine_shard(create)
             except StoreInUse:  # the system releases our lock of a process killed just now first, then the engine's
                 time.sleep(KILLED_SECONDS)
                 self._loaded = shard = self._engine_shard(create)
-            if self._on_load:
-                self._on_load(shard)
+            self._on_load(shard)
         except BaseException:
             self.release()
             raise
@@ -152,6 +160,15 @@ class Shard:
                         self.release()
                     finally:
                         self._mutex.release()
+
+    @contextmanager
+    def closed(self) -> Iterator[Path]:
+        """Its folder, while no process has it loaded."""
+        with self._mutex:
+            self.release()
+            with lock_shard(self._folder, self._name, self._access.wait):
+                settle(self.path)
+                yield self.path
 
     def yield_lock(self) -> None:
         """Release it if another process waits."""

@@ -2,24 +2,30 @@
 
 A collection is a folder::
 
-    collection.json          `CollectionMetadata`, the number of points, whether the last writer ended well
+    collection.json          `CollectionMetadata`, the number of points, whether the last writer ended well; and a copy
     shard/                   qdrant-edge's files
+    seal.json, seal.blocks   what those files are like, see `ingest.stores.embedded.seal`
     projection.safetensors   and other files kept with it
     shard.lock, queue.lock, writer.lock   see `ingest.stores.embedded.shard_lock`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import StoreError
+from ingest.errors import StoreDamaged, StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores import Collection, Store, Summary
+from ingest.stores import VISUAL, Collection, Point, Store, Summary
+from ingest.stores.embedded.checking import DAMAGED, find_damage
 from ingest.stores.embedded.collection import EmbeddedCollection
-from ingest.stores.embedded.record import METADATA_FILE, Record, read_record
-from ingest.stores.embedded.shard import WRITER_WAIT_SECONDS, Access
+from ingest.stores.embedded.engine import edge_errors
+from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE, Record, is_record, read_record, recorded
+from ingest.stores.embedded.salvage import salvage
+from ingest.stores.embedded.seal import read_seal
+from ingest.stores.embedded.shard import READER_WAIT_SECONDS, WRITER_WAIT_SECONDS, Access
 from ingest.stores.embedded.shard_lock import lock_shard, lock_writer
 from ingest.stores.embedded.writer import EmbeddedWriter
 from model.system.atomic import remove_at_once, sweep
@@ -40,10 +46,10 @@ class EmbeddedStore(Store):
 
     def names(self) -> list[str]:
         try:
-            folders = [path.parent.name for path in self.root.glob(f"collections/*/{METADATA_FILE}")]
+            folders = recorded(self.root / "collections")
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error.strerror}") from error
-        return sorted(name for name in folders if not name.startswith("."))  # but those that are being dropped
+        return [name for name in folders if not name.startswith(".")]  # but those that are being dropped
 
     def metadata(self, name: str) -> CollectionMetadata:
         return CollectionMetadata.from_json(self._record(name), name)
@@ -76,8 +82,33 @@ class EmbeddedStore(Store):
         except OSError as error:
             raise StoreError(f"cannot make {folder}: {error.strerror}; choose another with --store") from error
 
+    def damage(
+        self, name: str, *, thorough: bool = False, advance: Callable[[int], None] = lambda _: None
+    ) -> list[str]:
+        folder, record = self._folder(name), Record.from_json(self._record(name), name)
+        with lock_shard(folder, name, READER_WAIT_SECONDS), edge_errors(folder, name):
+            found = find_damage(folder, record, thorough=thorough, advance=advance)
+        return found + [
+            file for file in (METADATA_FILE, COPY_FILE) if record.seal is not None and not is_record(folder / file)
+        ]
+
+    @contextmanager
+    def mending(self, name: str) -> Iterator[tuple[Iterator[list[Point]], Collection]]:
+        folder, raw = self._folder(name), self._record(name)
+        record = Record.from_json(raw, name)
+        need_space(folder, folder_bytes(folder))
+        with EmbeddedWriter(folder, name, raw, mending=True) as collection:
+            try:
+                sealed = None if record.seal is None else read_seal(folder, record.seal)
+            except StoreDamaged:
+                sealed = None
+            width = record.metadata.vectors[VISUAL]
+            yield salvage(folder / DAMAGED, folder, name, width, sealed), collection
+            collection.end_mending()
+
     def drop(self, name: str) -> None:
         self._record(name)
         folder = self._folder(name)
         with lock_writer(folder, name), lock_shard(folder, name, WRITER_WAIT_SECONDS):
+            (folder / COPY_FILE).unlink(missing_ok=True)
             remove_at_once(folder, METADATA_FILE)

@@ -18,15 +18,17 @@ import qdrant_edge as edge
 from ingest.errors import StoreError
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point, SparseVector, Vector, wants_codes, wants_graph
+from ingest.stores.embedded.checking import DAMAGED, check_shard
 from ingest.stores.embedded.collection import EmbeddedCollection
 from ingest.stores.embedded.engine import count_points, make_indexes, shard_config, to_sparse, to_vectors
-from ingest.stores.embedded.files import KeptFiles
+from ingest.stores.embedded.files import KeptFiles, checksum
 from ingest.stores.embedded.graph import build_graph
-from ingest.stores.embedded.record import METADATA_FILE
+from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE
+from ingest.stores.embedded.seal import has_journal, seal_shard
 from ingest.stores.embedded.shard import Access
 from ingest.stores.embedded.shard_lock import lock_writer
 from model.errors import DiskFull
-from model.system.atomic import sweep
+from model.system.atomic import fsync_dir, remove_at_once, sweep
 from model.system.disk import folder_bytes, need_space
 from model.system.events import note
 
@@ -39,13 +41,18 @@ class EmbeddedWriter(EmbeddedCollection):
 
     Args:
         new: make the collection, with the metadata in ``record``.
+        mending: put its damaged shard aside and begin an empty one, until `end_mending`.
 
     Raises:
         StoreInUse: another process writes it.
+        StoreDamaged: files of the shard are missing or were changed.
     """
 
-    def __init__(self, folder: Path, name: str, record: Mapping[str, Any], *, new: bool = False) -> None:
+    def __init__(
+        self, folder: Path, name: str, record: Mapping[str, Any], *, new: bool = False, mending: bool = False
+    ) -> None:
         self._new = new
+        self._mending = mending
         self._is_closed = False
         self._writer_lock = lock_writer(folder, name)
         try:
@@ -55,23 +62,49 @@ class EmbeddedWriter(EmbeddedCollection):
             raise
 
     def _start(self) -> None:
-        self._files = KeptFiles(self.folder, self.name, self._writer_lock)
+        self._files = KeptFiles(self.folder, self.name, lambda: self._record, self._writer_lock)
         if self._new and (self.folder / METADATA_FILE).exists():
             raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
         sweep(self.folder)
+        self._is_checked = False
         try:
-            with self._shard.opened(shard_config(self.metadata) if self._new else None) as shard:
-                lost = self._record.missing(count_points(shard))
+            if self._mending:
+                self._put_aside()
+            with self._shard.opened(shard_config(self.metadata) if self._new or self._mending else None) as shard:
+                lost = 0 if self._mending else self._record.missing(count_points(shard))
                 make_indexes(shard)
-                self._save_record(clean=False, points=count_points(shard))
+                if not self._mending:
+                    self._save_record(clean=False, points=count_points(shard), seal=None)
         except BaseException:
             self._shard.close()
             raise
         if lost:
             note(f"collection {self.name!r} has lost {lost} points; what is missing is added again")
 
+    def _put_aside(self) -> None:
+        """The damaged shard goes first, so that no reader takes what is mended of it for all there is."""
+        aside = self.folder / DAMAGED
+        with self._shard.closed() as path:
+            if not aside.exists() and path.exists():
+                path.replace(aside)
+            aside.mkdir(exist_ok=True)  # of a shard of which nothing was left
+            fsync_dir(self.folder)
+        self._save_record(clean=False, graph=0, written=0, deleted=0)
+        self._is_checked = True
+
+    def end_mending(self) -> None:
+        """What was sound is in the new shard: the damaged one goes."""
+        remove_at_once(self.folder / DAMAGED)
+        self._mending = False
+
+    def _before_load(self) -> None:
+        """What is recorded is this writer's own, and so is the shard once it was loaded."""
+        if not self._is_checked:
+            check_shard(self.folder, self.name, self._record)
+            self._is_checked = True
+
     def _on_load(self, shard: edge.EdgeShard) -> None:
-        """What is recorded is this writer's own."""
+        """Points that are missing are noted and made again, see `_start`."""
 
     def _upsert(self, points: Sequence[Point]) -> None:
         self._need_space(len(points))
@@ -117,14 +150,23 @@ class EmbeddedWriter(EmbeddedCollection):
         self._record.metadata = self.metadata
         for name, value in changes.items():
             setattr(self._record, name, value)
-        self._files.replace(METADATA_FILE, json.dumps(self._record.to_json(), indent=1).encode())
+        data = json.dumps(self._record.to_json(), indent=1).encode()
+        for file in (METADATA_FILE, COPY_FILE):
+            self._files.replace(file, data)
 
     def write_file(self, name: str, data: bytes) -> None:
         need_space(self.folder, len(data))
+        kept = self._record.kept
+        kept[name] = (*kept.get(name, ())[-1:], checksum(data))  # whichever is there when the process ends
+        self._save_record()
         self._files.replace(name, data)
+        kept[name] = (checksum(data),)
+        self._save_record()
 
     def remove_file(self, name: str) -> None:
         self._files.remove(name)
+        if self._record.kept.pop(name, None):
+            self._save_record()
 
     def index(self, quantize: bool | None = None) -> None:
         """Build the graph over a copy of the shard, which then takes its place in one step."""
@@ -157,7 +199,13 @@ class EmbeddedWriter(EmbeddedCollection):
                 self._writer_lock.close()
 
     def _end(self) -> None:
-        """Record how many points there are, once the shard is closed: from then on a missing one is noticed."""
+        if self._mending:  # it did not come to its end, and begins again
+            return
+        self._seal()
+
+    def _seal(self) -> None:
+        """Record how many points there are and what the files of the shard are like, once it is closed: from then on
+        whatever is missing or changed is noticed."""
         with self._shard.opened() as shard:
             points = count_points(shard)
             if self._record.is_loose(points) and not self._record.graph:
@@ -166,4 +214,18 @@ class EmbeddedWriter(EmbeddedCollection):
                     shard.optimize()
                     self._record.deleted = 0
             self._shard.release()
+        with suppress(DiskFull):  # then it has no seal until a run has room for one
+            self._save_record(clean=True, points=points, seal=self._sealed())
+            return
         self._save_record(clean=True, points=points)
+
+    def _sealed(self) -> int:
+        """Seal the shard as the next load will find it; returns the seal's checksum."""
+        if has_journal(self._shard.path):  # which the next load would use up, and so change what is sealed
+            with self._shard.opened():
+                self._shard.release()
+        with self._shard.closed() as path:
+            try:
+                return seal_shard(path, self.folder)
+            except OSError as error:
+                raise StoreError(f"cannot seal {path}: {error.strerror or error}") from error

@@ -16,6 +16,7 @@ from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
     is_quantized,
+    name_index,
     search_params,
     to_filter,
     to_point,
@@ -58,6 +59,12 @@ class ServerCollection(Collection):
         for field in {"label", "folders"}.difference(there):
             keyword = models.PayloadSchemaType.KEYWORD
             self._ask(self._client.create_payload_index, self.name, field, keyword, wait=True)
+        if "path" not in there:
+            self._ask(self._client.create_payload_index, self.name, "path", name_index(), wait=True)
+
+    @property
+    def has_name_index(self) -> bool:
+        return "path" in self._ask(self._client.get_collection, self.name).payload_schema
 
     def _upsert(self, points: Sequence[Point]) -> None:
         numbers = self._bytes_of(self.metadata.vectors) + SPARSE_BYTES * len(self.metadata.sparse)

@@ -71,9 +71,18 @@ def to_filter(filter: Filter) -> models.Filter | None:
         must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
     if filter.under:
         must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
+    for spellings in filter.named:
+        texts: list[Any] = [models.FieldCondition(key="path", match=models.MatchText(text=text)) for text in spellings]
+        must.append(models.Filter(should=texts))
     ids: list[Any] = [str(id) for id in filter.without]
     must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
     return models.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def name_index() -> models.TextIndexParams:
+    """The words of paths, each as it is."""
+    word = models.TokenizerType.WORD
+    return models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=word, lowercase=True, min_token_len=1)
 
 
 def to_struct(point: Point) -> models.PointStruct:

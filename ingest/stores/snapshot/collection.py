@@ -14,7 +14,18 @@ import numpy as np
 
 from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata
-from ingest.stores import SCROLL_PAGE, VISUAL, WORD, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector
+from ingest.stores import (
+    SCROLL_PAGE,
+    VISUAL,
+    WORD,
+    Filter,
+    Hit,
+    Point,
+    ReadOnlyCollection,
+    SparseVector,
+    Vector,
+    words_of,
+)
 from ingest.stores.snapshot.annoy import AnnoyIndexFile
 from ingest.stores.snapshot.manifest import PICTURES_FILE, TAGS_FILE, Manifest, sparse_file
 from ingest.stores.snapshot.sparse import SparseFile
@@ -110,7 +121,7 @@ class SnapshotCollection(ReadOnlyCollection):
 
     def _passing(self, filter: Filter) -> np.ndarray[Any, Any] | None:
         """(n,) bool: which rows the filter lets through; None for all."""
-        if not (filter.labels or filter.under or filter.without):
+        if filter == Filter():
             return None
         passing = np.ones(len(self._table), bool)
         if filter.labels:
@@ -119,6 +130,8 @@ class SnapshotCollection(ReadOnlyCollection):
         if filter.under:
             folders = self._table.column("folders").to_pylist()
             passing &= np.array([filter.under in above for above in folders], bool)
+        if filter.named:
+            passing &= np.array([_is_named(path, filter) for path in self._table.column("path").to_pylist()], bool)
         for id in filter.without:
             if (row := self._row(id)) is not None:
                 passing[row] = False
@@ -160,3 +173,8 @@ class SnapshotCollection(ReadOnlyCollection):
     def close(self) -> None:
         while self._indexes:
             self._indexes.popitem()[1].close()
+
+
+def _is_named(path: str, filter: Filter) -> bool:
+    words = set(words_of(path))
+    return all(any(words.issuperset(words_of(text)) for text in spellings) for spellings in filter.named)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.encoders import Classifier, Features
-from model.projections import Tensors, margin, sqrt_features
+from model.projections import FOLDS, Tensors, beside_classes, log_sum, sqrt_features
 from model.projections.training.hits import hit_percent, ranks
 from model.projections.training.recipes import BestRecipe
 
@@ -69,18 +69,57 @@ def fit_labels(
         ``rows``, ``row_bias`` and ``gate`` of `model.projections.BestProjection`; the same on the same machine each
         time.
     """
-    logits = classifier.logits(features)
-    whole = _fit(features, labels, count, logits, recipe, on_evaluation)
+    others = log_sum(classifier.logits(features))
+    whole = _fit(features, labels, count, others, recipe, on_evaluation)
     on_step(whole.loss)
-    margins, is_trained = _left_out_margins(features, labels, count, logits, recipe, on_step)
+    margins, is_trained = _left_out_margins(features, labels, count, others, recipe, on_step)
     return {"rows": whole.weight, "row_bias": whole.bias, "gate": _calibrate(margins, is_trained)}
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """``said`` (n, labels): probabilities by rows that never saw the picture. ``fold_rows`` (folds, labels, width) and
+    ``fold_bias`` (folds, labels): these rows."""
+
+    said: NDArray[np.float32]
+    fold_rows: NDArray[np.float32]
+    fold_bias: NDArray[np.float32]
+
+
+def cross_validate(
+    features: Features,
+    labels: NDArray[np.int64],
+    count: int,
+    folds: NDArray[np.int64],
+    classifier: Classifier,
+    recipe: BestRecipe,
+    *,
+    on_step: Callable[[float], None] = lambda _loss: None,
+) -> CrossValidated:
+    """Fit without each fold in turn, and ask the fit about that fold.
+
+    Args:
+        features, labels, count: as of `fit_labels`. folds: (n,) below `FOLDS`.
+        on_step: called after each fit with the loss.
+    """
+    others = log_sum(classifier.logits(features))
+    said = np.zeros((len(labels), count), np.float32)
+    fits = []
+    for fold in range(FOLDS):
+        is_left_out = folds == fold
+        rows = ~is_left_out
+        fitted = _fit(features[rows], labels[rows], count, others[rows], recipe)
+        on_step(fitted.loss)
+        said[is_left_out] = beside_classes(fitted.logits(features[is_left_out]), others[is_left_out])
+        fits.append(fitted)
+    return CrossValidated(said, np.stack([fit.weight for fit in fits]), np.stack([fit.bias for fit in fits]))
 
 
 def _left_out_margins(
     features: Features,
     labels: NDArray[np.int64],
     count: int,
-    logits: NDArray[np.float32],
+    others: NDArray[np.float32],
     recipe: BestRecipe,
     on_step: Callable[[float], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -98,10 +137,10 @@ def _left_out_margins(
         is_kept = group[labels] != left_out
         kept = np.flatnonzero(group != left_out)
         rows = is_kept & ~is_spared
-        fitted = _fit(features[rows], np.searchsorted(kept, labels[rows]), len(kept), logits[rows], recipe)
+        fitted = _fit(features[rows], np.searchsorted(kept, labels[rows]), len(kept), others[rows], recipe)
         on_step(fitted.loss)
         for of, is_trained in ((is_kept & is_spared, 1.0), (~is_kept, 0.0)):
-            margins.append(margin(fitted.logits(features[of]), logits[of]))
+            margins.append(log_sum(fitted.logits(features[of])) - others[of])
             trained.append(np.full(int(of.sum()), is_trained))
     return np.concatenate(margins), np.concatenate(trained)
 
@@ -110,12 +149,16 @@ def _fit(
     features: Features,
     labels: NDArray[np.int64],
     count: int,
-    logits: NDArray[np.float32],
+    others: NDArray[np.float32],
     recipe: BestRecipe,
     on_evaluation: OnEvaluation = lambda _loss, _fitted: None,
 ) -> LabelClassifier:
-    """Softmax regression over the labels and the classes, whose logits (n, 1000) stay as they are: it is convex."""
-    pictures, others = torch.from_numpy(sqrt_features(features)), torch.from_numpy(logits)
+    """Softmax regression over the labels beside the classes, whose logits stay as they are: it is convex.
+
+    Args:
+        others: (n,) `log_sum` of the classes' logits: all of them that a softmax sees.
+    """
+    pictures, classes = torch.from_numpy(sqrt_features(features)), torch.from_numpy(others)[:, None]
     wanted = torch.from_numpy(labels.astype(np.int64))
     weight = torch.zeros(count, features.shape[1], requires_grad=True)
     bias = torch.zeros(count, requires_grad=True)
@@ -124,7 +167,7 @@ def _fit(
     )
 
     def cross_entropy() -> torch.Tensor:
-        return nn.functional.cross_entropy(torch.cat([pictures @ weight.T + bias, others], dim=1), wanted)
+        return nn.functional.cross_entropy(torch.cat([pictures @ weight.T + bias, classes], dim=1), wanted)
 
     def as_it_is(loss: float) -> LabelClassifier:
         return LabelClassifier(weight.detach().numpy(), bias.detach().numpy(), loss)

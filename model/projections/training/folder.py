@@ -15,12 +15,13 @@ from model.encoders import Embedded, Encoder, Stopped, embed, need_classifier, o
 from model.errors import DatasetError, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
-from model.projections import Header, Projection, is_projection_file
+from model.projections import Header, Projection, is_projection_file, prepared_questions
 from model.projections.training.learnable import need_learnable
 from model.projections.training.recipes import BestRecipe, Recipe
 from model.projections.training.splitting import Labelled
 from model.projections.training.trainer import train
 from model.system.events import note, progress
+from model.system.names import first_of
 from model.words import open_words
 
 StoredVectors = Callable[[Path, str, str, str], Mapping[PictureFile, Embedded]]
@@ -71,7 +72,13 @@ def train_folder(
     header = Header("", opened.spec.name, opened.sha256, vectors.name, vectors.sha256)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
         trained = train(
-            data, vectors, header, opened.classifier, recipe=recipe, on_step=lambda detail: shown.advance(1, detail)
+            data,
+            vectors,
+            header,
+            opened.classifier,
+            recipe=recipe,
+            questions=prepared_questions(vectors),
+            on_step=lambda detail: shown.advance(1, detail),
         )
     trained.save(out)
     _note_figures(trained, out)
@@ -82,9 +89,8 @@ def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:
     """Raises UsageError where a label to hold out is not among ``labels``."""
     for label in hold_out:
         if label not in labels:
-            more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-            some = ", ".join(sorted(labels)[:SHOWN_LABELS])
-            raise UsageError(f"no label {label!r} to hold out: there are {some}{more}")
+            some = first_of(sorted(labels), SHOWN_LABELS)
+            raise UsageError(f"no label {label!r} to hold out: there are {some}")
 
 
 def encode(files: list[PictureFile], opened: Encoder, stored: StoredVectors | None = None) -> Labelled:

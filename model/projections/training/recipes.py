@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from model.errors import UsageError
-from model.projections import BestProjection, DocumentProjection
+from model.projections import FOLDS, BestProjection, DocumentProjection
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class BestRecipe:
         return min(self.most_groups, labels)
 
     def steps(self, labels: int) -> int:
-        """How many ``unit`` a training on so many labels takes."""
-        return 1 + self.groups(labels)
+        """How many ``unit`` a training on so many labels takes at most: each fold once, and again without the labels
+        that are not worth it."""
+        return 2 * FOLDS + 1 + self.groups(labels)
 
 
 Recipe = BestRecipe | DocumentRecipe

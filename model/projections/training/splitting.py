@@ -42,8 +42,8 @@ class Examples:
 class Split:
     """The learnable labels, with the pictures to train on and those to test with.
 
-    ``phrases``: the labels' known words; ``targets``: their vectors (labels, words' width), unit. ``test_sha256``: of
-    the files of the test pictures.
+    ``phrases``: the labels' known words; ``targets``: their vectors (labels, words' width), unit. ``train_sha256``,
+    ``test_sha256``: of the files of these pictures.
     """
 
     labels: list[str]
@@ -51,6 +51,7 @@ class Split:
     targets: NDArray[np.float32]
     train: Examples
     test: Examples
+    train_sha256: list[str]
     test_sha256: list[str]
 
     @classmethod
@@ -73,7 +74,29 @@ class Split:
             np.stack([phrase.vector for phrase in phrases]),
             Examples(features[~is_test], own[~is_test]),
             Examples(features[is_test], own[is_test]),
+            [sha256[row] for row in np.flatnonzero(~is_test)],
             [sha256[row] for row in np.flatnonzero(is_test)],
+        )
+
+    def only(self, kept: Sequence[int]) -> Split:
+        """With these labels, by their rows, and their pictures."""
+        new_row = {row: new for new, row in enumerate(kept)}
+
+        def among(examples: Examples, sha256: Sequence[str]) -> tuple[Examples, list[str]]:
+            rows = [row for row, label in enumerate(examples.labels.tolist()) if label in new_row]
+            labels = np.array([new_row[examples.labels[row]] for row in rows], np.int64)
+            return Examples(examples.features[rows], labels), [sha256[row] for row in rows]
+
+        train, train_sha256 = among(self.train, self.train_sha256)
+        test, test_sha256 = among(self.test, self.test_sha256)
+        return Split(
+            [self.labels[row] for row in kept],
+            [self.phrases[row] for row in kept],
+            self.targets[list(kept)],
+            train,
+            test,
+            train_sha256,
+            test_sha256,
         )
 
     def counts(self) -> dict[str, int]:

@@ -7,17 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
+from model.class_space import QuestionWeights
 from model.encoders import Classifier, require_classes
-from model.projections import (
-    HASH_DIGITS,
-    BestProjection,
-    ConseProjection,
-    DocumentProjection,
-    Header,
-    Projection,
-    decorrelate,
-)
+from model.projections import HASH_DIGITS, ConseProjection, DocumentProjection, Header, Projection
 from model.projections.training.hits import Project, hits
+from model.projections.training.learning import LabelLearning
 from model.projections.training.recipes import BestRecipe, DocumentRecipe, Recipe
 from model.projections.training.splitting import Labelled, Split
 from model.system.clock import now
@@ -34,6 +28,7 @@ def train(
     classifier: Classifier | None,
     *,
     recipe: Recipe,
+    questions: QuestionWeights | None = None,
     on_step: OnStep = lambda _: None,
 ) -> Projection:
     """Train on all but ``recipe.test_share`` of the pictures, and measure hit@k on both parts.
@@ -41,16 +36,19 @@ def train(
     Args:
         header: what it is made of and for; the rest is filled in. classifier: the encoder's last layer, which only
             the document's recipe can do without.
+        questions: what words mean among the encoder's classes, where the text space has that.
 
     Raises:
         DatasetError: fewer than two labels with ten pictures and a word vector.
+        NothingLearnt: by the best recipe, fewer than two that their pictures tell apart.
         UsageError: no classifier, and a recipe that needs one.
     """
     split = Split.of(data, words, test_share=recipe.test_share, seed=recipe.seed)
     projection: Projection
     if isinstance(recipe, BestRecipe):
         last_layer = require_classes(header.encoder, classifier)
-        projection = _fit_best(split, ConseProjection.build(last_layer, header, words), last_layer, recipe, on_step)
+        conse = ConseProjection.build(last_layer, header, words)
+        projection, split = LabelLearning(conse, last_layer, words, questions, recipe, on_step).learn(split)
     else:
         projection = _fit_document(split, header, recipe, on_step)
     projection.header = replace(
@@ -80,33 +78,3 @@ def _fit_document(split: Split, header: Header, recipe: DocumentRecipe, on_step:
     kind = DocumentProjection.kind
     made = replace(header, kind=kind, labels=split.counts(), label_phrases=split.phrases, history=history)
     return DocumentProjection(made, tensors)
-
-
-def _fit_best(
-    split: Split, conse: ConseProjection, classifier: Classifier, recipe: BestRecipe, on_step: OnStep
-) -> BestProjection:
-    from model.projections.training.best import LabelClassifier, fit_labels
-
-    history: list[dict[str, float]] = []
-
-    def on_evaluation(loss: float, fitted: LabelClassifier) -> None:
-        hit = {"hit@2": fitted.hit_percent(split.test.features, split.test.labels, 2)} if len(split.test) else {}
-        history.append({"loss": loss, **hit})
-
-    def on_fit(loss: float) -> None:
-        hit = history[-1].get("hit@2")
-        on_step(f"loss {loss:.4f}" + (f", test hit@2 {hit}%" if hit is not None else ""))
-
-    fitted = fit_labels(
-        split.train.features,
-        split.train.labels,
-        len(split.labels),
-        classifier,
-        recipe,
-        on_step=on_fit,
-        on_evaluation=on_evaluation,
-    )
-    tensors = {**conse.tensors, **fitted, "labels": split.targets, "directions": decorrelate(split.targets)}
-    kind = BestProjection.kind
-    made = replace(conse.header, kind=kind, labels=split.counts(), label_phrases=split.phrases, history=history)
-    return BestProjection(made, tensors)

@@ -24,10 +24,9 @@ export function find(question, offset, limit, signal) {
   const parameters = new URLSearchParams(question.parameters);
   parameters.set("offset", offset);
   parameters.set("limit", limit);
-  parameters.delete("all");
   const kind = question.isEmpty ? "pictures" : question.hasPictures ? "similar" : "text";
   if (kind !== "similar") parameters.delete("vector");
-  if (kind !== "pictures" && !question.showsAll) parameters.set("min_score", "auto");
+  if (kind !== "pictures") parameters.set("min_score", "auto");
   return call(`/api/${kind}?${parameters}`, { signal });
 }
 

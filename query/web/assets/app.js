@@ -27,18 +27,17 @@ let wordsBusy = null;
 
 const MOST_PICTURES = 20; // that the API takes
 
-// Asks another question: a new entry of the history, from which one comes back to where one was. `from`: the number
-// of the picture from which on the answer is new, where it goes on with the one that is shown.
-function ask(next, from = 0) {
+// Asks another question: a new entry of the history, from which one comes back to where one was.
+function ask(next) {
   if (Math.max(next.ids.length, next.minusIds.length) > MOST_PICTURES) {
     return tellProblem(`No more than ${MOST_PICTURES} pictures can be added up: leave one out first.`);
   }
-  const focus = from ? () => grid.focusNumber(from) : keptFocus();
+  const focus = keptFocus();
   remember();
   const isSame = next.address === location.pathname + location.search;
   history[isSame ? "replaceState" : "pushState"](null, "", next.address);
-  if (!from) scrollTo(0, 0);
-  render(from ? { count: from + 1 } : null).then(focus);
+  scrollTo(0, 0);
+  render().then(focus);
 }
 
 // Where one is, kept with the entry of the history: for coming back, and for reloading.
@@ -221,7 +220,7 @@ collections.addEventListener("change", () => {
 });
 
 vector.addEventListener("change", (event) => ask(question.with({ vector: event.target.value })));
-filters.on.change = (changes) => ask(question.with({ ...changes, all: question.showsAll ? "1" : "" }));
+filters.on.change = (changes) => ask(question.with(changes));
 grid.on.ask = ask;
 addEventListener("popstate", (event) => {
   clearTimeout(remembering);

@@ -33,17 +33,14 @@ export async function show(asked, count = PAGE) {
   }
 }
 
-export const shown = () => grid.childElementCount;
+const cards = () => [...grid.querySelectorAll(".card")];
+export const shown = () => cards().length;
 
 // Where the keyboard is after another answer: at the same picture, or at the first, or where one would be.
 export function focus(id) {
-  const same = [...grid.children].find((one) => one.dataset.id === id);
+  const same = cards().find((one) => one.dataset.id === id);
   const place = (same ?? grid).querySelector("a") ?? grid;
   place.focus({ preventScroll: !same });
-}
-
-export function focusNumber(number) {
-  grid.children[number]?.querySelector("a").focus({ preventScroll: true });
 }
 
 async function load(limit = PAGE) {
@@ -61,14 +58,23 @@ async function load(limit = PAGE) {
     throw error;
   }
   if (asked !== question) return null;
-  const cards = answer.results.map(makeCard);
-  if (offset === 0) grid.replaceChildren(...cards);
-  else grid.append(...cards);
+  const made = answer.results.map(makeCard);
+  const nearest = answer.results.findIndex((found) => found.stands_out === false);
+  if (nearest >= 0 && offset + nearest === answer.standing) made.splice(nearest, 0, makeLine(answer));
+  if (offset === 0) grid.replaceChildren(...made);
+  else grid.append(...made);
   next = answer.next;
-  if (answer.left_out) tellLeftOut(answer.left_out);
-  else if (offset && answer.note && !next) tellRest(answer.note);
+  if (offset && answer.note && !next) tellRest(answer.note);
   else rest.hidden = true;
   return answer;
+}
+
+// Between what stands out and what is only near.
+function makeLine(answer) {
+  const line = document.createElement("li");
+  line.className = "line";
+  line.textContent = sentence(answer.ends);
+  return line;
 }
 
 function makeCard(found) {
@@ -85,6 +91,8 @@ function makeCard(found) {
   picture.sizes = "(max-width: 40rem) 45vw, 220px";
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
+  one.classList.toggle("named", found.matched === "name");
+  if (found.matched) link.title += "\nFound by name";
   if (found.score !== undefined && question.vector !== "both") one.querySelector(".score").textContent = found.score.toFixed(2);
   const [plus, minus] = one.querySelectorAll("button");
   plus.setAttribute("aria-label", `Add ${found.path} to the search`);
@@ -113,21 +121,15 @@ function tell(answer) {
   if (question.isEmpty) {
     message.textContent = answer.total ? `${total}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
   } else if (!answer.results.length) {
-    message.textContent = (answer.left_out ? sentence(answer.left_out) : "No picture found.") + note;
-  } else if (answer.left_out) {
-    const matches = answer.results.length;
-    message.textContent = `${matches} of ${total} ${matches === 1 ? "stands" : "stand"} out.${note}`;
-  } else if (answer.cutoff && answer.next) {
-    message.textContent = `Those of ${total} that stand out, the nearest first.${note}`;
+    message.textContent = `No picture found.${note}`;
+  } else if (answer.standing === 0) {
+    message.textContent = `None of ${total} stands out: these are only the nearest.${note}`;
+  } else if (answer.standing) {
+    const standing = number.format(answer.standing);
+    message.textContent = `${standing} of ${total} ${answer.standing === 1 ? "stands" : "stand"} out.${note}`;
   } else {
     message.textContent = `${total}, the nearest first.${note}`;
   }
-}
-
-function tellLeftOut(why) {
-  const all = () => on.ask(question.with({ all: "1" }), shown());
-  if (shown()) tellRest(why, "Show the rest", all);
-  else tellRest("", "Show the nearest", all);
 }
 
 // Below the pictures: why no more come, and what can be done about it.
@@ -190,8 +192,8 @@ grid.addEventListener("keydown", (event) => {
 });
 
 function step(one, by) {
-  const cards = [...grid.children];
+  const all = cards();
   const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
   const steps = by === "up" ? -columns : by === "down" ? columns : by;
-  cards[cards.indexOf(one) + steps]?.querySelector("a").focus();
+  all[all.indexOf(one) + steps]?.querySelector("a").focus();
 }

@@ -1,6 +1,6 @@
 // What is searched for. All of it is in the address, under the names of the API, so that back, reload and sharing work.
 
-const NAMES = ["q", "id", "minus_id", "vector", "collection", "label", "under", "all"];
+const NAMES = ["q", "id", "minus_id", "vector", "collection", "label", "under"];
 
 export class Question {
   constructor(parameters = new URLSearchParams(location.search)) {
@@ -17,15 +17,12 @@ export class Question {
   get labels() { return this.parameters.getAll("label"); }
   get ids() { return this.parameters.getAll("id"); }
   get minusIds() { return this.parameters.getAll("minus_id"); }
-  get showsAll() { return this.parameters.has("all"); }
   get hasPictures() { return this.ids.length + this.minusIds.length > 0; }
   get isEmpty() { return !this.text && !this.hasPictures; }
 
-  // A question that differs: each name with its new value, its new values, or nothing. Another question has a
-  // cut-off of its own, so `all` is forgotten unless it is given again.
+  // A question that differs: each name with its new value, its new values, or nothing.
   with(changes) {
     const next = new URLSearchParams(this.parameters);
-    next.delete("all");
     for (const [name, value] of Object.entries(changes)) {
       next.delete(name);
       for (const one of [value].flat()) if (one) next.append(name, one);

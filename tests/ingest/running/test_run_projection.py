@@ -25,18 +25,8 @@ from model.encoders import Encoder
 from model.errors import DatasetError, ProjectionError, UsageError
 from model.projections import ConseProjection
 from model.words import Words
-from tests.ingest.runs import four_photographs, ingest, points, store_with_tags
+from tests.ingest.runs import ingest, points
 from tests.photographs import labelled_folder
-
-
-@pytest.fixture
-def folder(originals: Path, tmp_path: Path) -> Path:
-    return four_photographs(originals, tmp_path / "photos")
-
-
-@pytest.fixture
-def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
-    return store_with_tags(tags_store, tmp_path / "store")
 
 
 def test_a_labelled_folder_gets_a_head_that_is_kept(

@@ -12,28 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest.collection import Ledger, Options, creation, read_failures
+from ingest.collection import Options, creation, read_failures
 from ingest.errors import CollectionMismatch
 from ingest.pipeline import embedding as embedding_module
-from ingest.pipeline import retry_failures
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, Stopped, encode_views
 from model.errors import DatasetError, DiskFull
 from model.pictures import open_framed
-from tests.ingest.runs import OFFLINE, four_photographs, ingest, points, store_with_tags
+from tests.ingest.runs import ingest, points
 from tests.photographs import labelled_folder
-
-
-@pytest.fixture
-def folder(originals: Path, tmp_path: Path) -> Path:
-    return four_photographs(originals, tmp_path / "photos")
-
-
-@pytest.fixture
-def store(tmp_path: Path, tags_store: Path) -> EmbeddedStore:
-    return store_with_tags(tags_store, tmp_path / "store")
 
 
 def direct_vector(encoder: Encoder, path: Path) -> np.ndarray:
@@ -151,23 +140,6 @@ def test_what_lies_behind_links_stays_while_they_are_not_followed(
     assert ingest(store, folder, follow).removed == 1
 
 
-def test_bad_files_are_known_after_a_kill_too(
-    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "bad.png").write_bytes(b"no picture")
-    monkeypatch.setattr("ingest.collection.ledger.SAVE_SECONDS", -1.0)
-    saved: list[set[str]] = []
-    real = Ledger.save
-
-    def save(ledger: Ledger) -> None:
-        real(ledger)
-        saved.append(set(read_failures(ledger._collection)))
-
-    monkeypatch.setattr(Ledger, "save", save)
-    ingest(store, folder)
-    assert saved == [{"bad.png"}] * 2  # with its batch, and at the end
-
-
 def test_a_folder_that_others_may_not_look_at_stops_nobody(
     store: EmbeddedStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,69 +178,6 @@ def test_an_emptied_folder_empties_no_collection(store: EmbeddedStore, folder: P
     assert len(points(store)) == 4
 
 
-def test_pictures_and_bad_files_in_a_folder_that_cannot_be_read_are_kept(
-    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "cat/bad.png").write_bytes(b"no picture")
-    (folder / "bad.png").write_bytes(b"no picture")
-    ingest(store, folder)
-    (folder / "bad.png").unlink()
-    real = os.scandir
-
-    def scandir(path):
-        if str(path).endswith("cat"):
-            raise PermissionError(13, "Permission denied")
-        return real(path)
-
-    monkeypatch.setattr("model.pictures.dataset.os.scandir", scandir)
-    report = ingest(store, folder)
-    assert report.left_out.unreadable == {"cat": "Permission denied"}
-    assert (report.removed, report.total) == (0, 4)
-    with store.open("photos") as collection:
-        assert sorted(read_failures(collection)) == ["cat/bad.png"], "what was bad there is not forgotten"
-
-
-def test_bad_files_are_recorded_and_tried_again_only_when_they_change(store: EmbeddedStore, folder: Path) -> None:
-    (folder / "bad.jpg").write_bytes(b"no picture")
-    (folder / "empty.png").touch()
-    first = ingest(store, folder)
-    assert (first.added, first.failed) == (4, 2)
-    second = ingest(store, folder)
-    assert (second.failed, second.failed_before) == (0, 2)
-    with store.open("photos") as collection:
-        reasons = {path: row.reason for path, row in read_failures(collection).items()}
-    assert reasons == {"bad.jpg": "not a picture of a known format", "empty.png": "empty file"}
-    assert ingest(store, folder, Options(offline=True, retry=True)).failed == 2
-    shutil.copyfile(folder / "flower.jpg", folder / "bad.jpg")
-    (folder / "empty.png").unlink()
-    mended = ingest(store, folder)
-    assert (mended.added, mended.failed, mended.failed_before) == (1, 0, 0)
-    with store.open("photos") as collection:
-        assert read_failures(collection) == {}
-
-
-def test_another_limit_tries_what_it_may_now_read(store: EmbeddedStore, folder: Path) -> None:
-    Image.new("RGB", (1100, 1000)).save(folder / "large.png")
-    tight = ingest(store, folder, Options(offline=True, max_megapixels=1))
-    assert tight.failed == 1
-    assert ingest(store, folder).added == 1
-
-
-def test_a_picture_that_turns_bad_loses_its_vector(store: EmbeddedStore, folder: Path) -> None:
-    ingest(store, folder)
-    (folder / "flower.jpg").write_bytes((folder / "flower.jpg").read_bytes()[:5000])
-    report = ingest(store, folder)
-    assert (report.failed, report.removed, report.total) == (1, 1, 3)
-
-
-def test_a_folder_where_nothing_can_be_read_leaves_no_collection(store: EmbeddedStore, tmp_path: Path) -> None:
-    (tmp_path / "junk").mkdir()
-    (tmp_path / "junk/a.jpg").write_bytes(b"x")
-    with pytest.raises(DatasetError, match="none of the 1 pictures"):
-        ingest(store, tmp_path / "junk")
-    assert store.collections() == {}
-
-
 def test_names_of_every_kind_are_indexed(store: EmbeddedStore, folder: Path) -> None:
     names = [b"with space.jpg", b"new\nline.jpg", "émoji 😀.jpg".encode(), b"not utf-8 \xff.jpg", b"UPPER.JPG"]
     for name in names:
@@ -298,30 +207,6 @@ def _check_recorded_size(orientation: int, size: tuple[int, int], store: Embedde
     ingest(store, folder)
     payload = points(store)["turned.jpg"].payload
     assert (payload["width"], payload["height"]) == size
-
-
-def test_retrying_touches_no_other_picture(store: EmbeddedStore, folder: Path, encoded: list[str]) -> None:
-    (folder / "mended.png").write_bytes(b"no picture")
-    (folder / "still bad.png").write_bytes(b"no picture")
-    (folder / "gone.png").write_bytes(b"no picture")
-    ingest(store, folder)
-    before = points(store)
-    encoded.clear()
-    Image.new("RGB", (40, 20), "red").save(folder / "mended.png")
-    (folder / "gone.png").unlink()
-    (folder / "flower.jpg").unlink()  # removed by the next run, not by this
-    Image.new("RGB", (40, 20), "blue").save(folder / "new.png")
-    Image.new("RGB", (40, 20), "green").save(folder / "cat/chelsea.png")
-    report = retry_failures(store, "photos", OFFLINE)
-    assert (report.added, report.failed, report.updated, report.removed, report.total) == (1, 1, 0, 0, 5)
-    assert encoded == ["mended.png"]
-    after = points(store)
-    assert sorted(after) == ["cat/chelsea.png", "coffee/coffee.png", "flower.jpg", "mended.png", "rocket/rocket.jpg"]
-    for path, point in before.items():
-        assert after[path].payload == point.payload
-        np.testing.assert_array_equal(after[path].vectors[VISUAL], point.vectors[VISUAL])
-    with store.open("photos") as collection:
-        assert sorted(read_failures(collection)) == ["still bad.png"]
 
 
 def test_what_was_read_before_the_disk_went_away_is_kept_and_the_run_fails(

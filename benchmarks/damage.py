@@ -1,0 +1,170 @@
+"""Damages each file of a store in eight ways, asks questions of it, and has it mended.
+
+    python benchmarks/damage.py PHOTOS [--every N] [--keep-time] [--work FOLDER]
+
+A damage ends well where the answers are right all the same, or a question ends with one clear error; it is silent where
+an answer is wrong, and a crash where the process is killed, hangs, or shows a traceback. Each damage that was not
+passed over is then mended by `ingest check --repair`, and the questions asked again. With ``--keep-time`` the files get
+their old times back, as a disk would leave them: that is what ``ingest check`` is for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+PAGE = 4096
+SECONDS = 120
+
+
+def _page(data: bytearray, place: int, fill: bytes) -> bytearray:
+    start = max(0, min(place, len(data) - PAGE))
+    data[start : start + PAGE] = fill[: len(data[start : start + PAGE])]
+    return data
+
+
+def _flipped(data: bytearray, dice: random.Random) -> bytearray:
+    there = [place for place, byte in enumerate(data[: 1 << 20]) if byte] or list(range(min(len(data), 1 << 20)))
+    if there:
+        data[dice.choice(there)] ^= 1 << dice.randrange(8)
+    return data
+
+
+DAMAGES: dict[str, Callable[[bytearray, random.Random], bytearray | None]] = {
+    "removed": lambda _data, _dice: None,
+    "emptied": lambda _data, _dice: bytearray(),
+    "cut to half": lambda data, _dice: data[: len(data) // 2],
+    "longer": lambda data, dice: data + dice.randbytes(PAGE),
+    "zeroed": lambda data, _dice: bytearray(len(data)),
+    "first page zeroed": lambda data, _dice: _page(data, 0, bytes(PAGE)),
+    "first page random": lambda data, dice: _page(data, 0, dice.randbytes(PAGE)),
+    "one bit flipped": _flipped,
+}
+
+
+def ask(store: str, photos: Path) -> dict[str, Any]:
+    """What a user asks, as far as it can be answered; ``error`` where it ends with one."""
+    from model.errors import WordsightError
+    from query import open_collection
+
+    picture = str(sorted(photos.rglob("*.png"))[0])
+    try:
+        with open_collection(store, "photos") as collection:
+            return {
+                "text": _hits(collection.text("a cat", limit=50)),
+                "similar": _hits(collection.similar(picture, limit=50)),
+                "label": _hits(collection.text("grass", limit=50, labels=["cat"])),
+                "under": _hits(collection.text("grass", limit=50, under="coins")),
+                "tags": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture)],
+                "own": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture, own_labels=True)],
+            }
+    except WordsightError as error:
+        return {"error": str(error)}
+
+
+def _hits(answer: Any) -> list[list[Any]]:
+    return [[hit.picture.path, hit.picture.width, hit.picture.sha256, round(hit.score, 4)] for hit in answer]
+
+
+def asked(store: Path, photos: Path) -> dict[str, Any]:
+    """`ask` in a process of its own, which damage may kill."""
+    command = [sys.executable, str(Path(__file__).resolve()), str(photos), "--ask", str(store)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return {"crash": f"nothing after {SECONDS} s"}
+    if done.returncode:
+        return {"crash": done.stderr.strip().splitlines()[-1:] or done.returncode}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def outcome(found: dict[str, Any], right: dict[str, Any]) -> str:
+    """Right, a clear error, silent, or a crash."""
+    if "crash" in found:
+        return "crash"
+    if "error" in found:
+        return "clear error"
+    return "right" if found == right else "silent"
+
+
+def trials(store: Path, every: int) -> Iterator[tuple[Path, str, int]]:
+    """Files and ways to damage them, every so-many-th of all."""
+    locks = ("shard.lock", "queue.lock", "writer.lock")
+    files = sorted(path for path in store.rglob("*") if path.is_file() and path.name not in locks)
+    pairs = [(path, how) for path in files for how in DAMAGES]
+    yield from ((path, how, number) for number, (path, how) in enumerate(pairs) if number % every == 0)
+
+
+def damage(path: Path, how: str, seed: int, *, keep_time: bool) -> None:
+    """Damage one file in place."""
+    status = path.stat()
+    data = DAMAGES[how](bytearray(path.read_bytes()), random.Random(seed))
+    if data is None:
+        path.unlink()
+        return
+    with path.open("rb+") as file:
+        file.write(data)
+        file.truncate(len(data))
+    if keep_time:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def copied(source: Path, target: Path) -> None:
+    """A copy with the same times and holes."""
+    subprocess.run(["rm", "-rf", str(target)], check=True)
+    subprocess.run(["cp", "-a", "--sparse=always", str(source), str(target)], check=True)
+
+
+def run(*command: str, store: Path) -> int:
+    """A command on a store; its exit status."""
+    env = {**os.environ, "WORDSIGHT_STORE": str(store)}
+    module = "import sys; from ingest.__main__ import main; sys.argv[0] = 'ingest'; main()"
+    done = subprocess.run([sys.executable, "-c", module, *command], env=env, capture_output=True, check=False)
+    return done.returncode
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    arguments.add_argument("photos", type=Path)
+    arguments.add_argument("--every", type=int, default=1)
+    arguments.add_argument("--keep-time", action="store_true")
+    arguments.add_argument("--work", type=Path)
+    arguments.add_argument("--ask")
+    given = arguments.parse_args()
+    if given.ask:
+        print(json.dumps(ask(given.ask, given.photos)))
+        return
+    work = given.work or Path(tempfile.mkdtemp(prefix="damage-"))
+    whole, store = work / "whole", work / "store"
+    if not whole.exists() and run("run", str(given.photos), "--offline", "-c", "photos", store=whole):
+        sys.exit("the store could not be made")
+    right = asked(whole, given.photos)
+    outcomes: Counter[str] = Counter()
+    mended: Counter[str] = Counter()
+    for path, how, seed in trials(whole, given.every):
+        copied(whole, store)
+        damage(store / path.relative_to(whole), how, seed, keep_time=given.keep_time)
+        result = outcome(asked(store, given.photos), right)
+        status = run("check", "--repair", store=store)
+        after = "right" if status == 0 and asked(store, given.photos) == right else "not mended"
+        outcomes[result] += 1
+        mended[after] += 1
+        if result in ("silent", "crash") or after != "right":
+            print(f"{result}; {after}: {path.relative_to(whole)} {how}", flush=True)
+    print(f"{outcomes.total()} damages: {dict(outcomes)}; then `ingest check --repair`: {dict(mended)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What people write around a word: mean average precision of each label in 20 frames beside that of the bare label.
+
+    python benchmarks/frames.py FOLDER [WORDS]
+
+Ingests the folder, whose sub-folders are the labels, with the bundled encoder and without training into a store that
+is thrown away, and asks for each label bare and in each frame, without the names of folders.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from questions import precision as average_precision
+
+from ingest.collection import Options
+from ingest.pipeline import run_folder
+from ingest.stores.embedded import EmbeddedStore
+from model.pair import BUNDLED
+from query.asking import CollectionContext, Question, ask
+
+FRAMES = (
+    "a {}",
+    "the {}",
+    "photo of a {}",
+    "a photo of the {}",
+    "a picture of a {}",
+    "pictures of my {}",
+    "an image of one {}",
+    "images with a {}",
+    "show me a {}",
+    "Show me all photos of a {}, please",
+    "find {}",
+    "find me pictures that show a {}",
+    "I'm looking for a {}",
+    "can you find a {}?",
+    "is there a {} in this picture?",
+    "{} photos",
+    "{} on a white background",
+    "a close-up of a {}",
+    "photos in which there is a {}",
+    "a {} isolated on a plain black background",
+)
+
+
+def main(folder: Path, words: str = BUNDLED.words) -> None:
+    with tempfile.TemporaryDirectory() as place, EmbeddedStore(Path(place) / "store") as store:
+        options = Options(encoder=BUNDLED.encoder, words=words, projection="conse", offline=True)
+        name = run_folder(store, folder, "", options).collection
+        with store.open(name) as collection:
+            write(CollectionContext(store, collection))
+
+
+def write(context: CollectionContext) -> None:
+    labels = list(context.collection.labels())
+    bare = np.array([precision(context, label, label) for label in labels])
+    print(f"frame\tmAP\tworst label\tits loss\n(bare)\t{bare.mean():.3f}")
+    for frame in FRAMES:
+        framed = np.array([precision(context, frame.format(label), label) for label in labels])
+        worst = int(np.argmin(framed - bare))
+        print(f"{frame}\t{framed.mean():.3f}\t{labels[worst]}\t{framed[worst] - bare[worst]:+.3f}")
+
+
+def precision(context: CollectionContext, text: str, label: str) -> float:
+    """Average precision over all pictures; what was not found counts as last."""
+    count = context.collection.count()
+    asked = replace(Question.in_words(text), limit=count, names=False)
+    right = [hit.label == label for hit in ask(context, asked)]
+    return average_precision(right, context.collection.labels()[label])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,181 @@
+"""The interface of a store: a place that holds collections, and opens what these were made with.
+
+It must not know any of the three (`ingest.stores.base` names them), nor how points are searched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.records import CollectionMetadata
+from ingest.stores.base import Collection
+from ingest.stores.points import Point
+from model.class_space import QuestionWeights, open_class_space
+from model.encoders import Encoder, open_encoder
+from model.projections import prepare_classes
+from model.system.events import note
+from model.words import TextSpace, open_words
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What can be said of a collection without searching it.
+
+    ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
+    ``quantized``: whether it is followed by int8 codes.
+    """
+
+    name: str
+    metadata: CollectionMetadata
+    points: int
+    size: int | None
+    graph: int = 0
+    quantized: bool = False
+
+
+class Store(ABC):
+    """A place that holds collections. ``where``: its folder or address, for messages."""
+
+    where: str
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """All collections, sorted."""
+
+    @abstractmethod
+    def metadata(self, name: str) -> CollectionMetadata:
+        """What is recorded of a collection, also while another process writes it.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+        """
+
+    @abstractmethod
+    def summary(self, name: str) -> Summary: ...
+
+    @abstractmethod
+    def open(self, name: str, *, write: bool = False) -> Collection:
+        """Open a collection; with ``write``, as the only writer.
+
+        Raises:
+            CollectionNotFound: no collection has that name.
+            StoreInUse: another process has it, and for long.
+            StoreDamaged: files are missing or changed.
+        """
+
+    def open_shared(self, name: str) -> Collection:
+        """Open a collection to search it now and then for a long time, without keeping other processes from it."""
+        return self.open(name)
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[Collection]:
+        """A collection to search for as long as the ``with`` lasts."""
+        with self.open(name) as collection:
+            yield collection
+
+    def thumbnail(self, id: UUID) -> bytes | None:  # noqa: ARG002 - most stores keep none
+        """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
+        return None
+
+    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
+        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not.
+
+        Raises:
+            StoreInUse: another run writes it.
+        """
+        return nullcontext()
+
+    @abstractmethod
+    def create(self, name: str, metadata: CollectionMetadata) -> Collection:
+        """Make an empty collection and open it for writing."""
+
+    def damage(
+        self,
+        name: str,  # noqa: ARG002 - most stores keep no files of their own
+        *,
+        thorough: bool = False,  # noqa: ARG002
+        advance: Callable[[int], None] = lambda _: None,  # noqa: ARG002
+    ) -> list[str]:
+        """What of the store's own files of a collection is missing or was changed, by name.
+
+        Args:
+            thorough: read all of them, and not only what tells soonest.
+            advance: called with the number of bytes of each file that was looked at.
+        """
+        return []
+
+    def mending(self, name: str) -> AbstractContextManager[tuple[Iterator[list[Point]], Collection]]:
+        """What is sound of a damaged collection, and the collection, empty, to be filled anew.
+
+        The points have the visual vector alone. Until the ``with`` ends without an error the collection is refused to
+        readers and writers, and the next call begins with the same points.
+
+        Raises:
+            StoreError: this store mends its files itself, or has none.
+        """
+        raise StoreError(f"collection {name!r} in {self.where} cannot be mended from here: see the server's log")
+
+    @abstractmethod
+    def drop(self, name: str) -> None:
+        """Remove a collection with all in it."""
+
+    def words(self, metadata: CollectionMetadata) -> TextSpace:
+        """The word vectors a collection was made with.
+
+        Raises:
+            WeightsError: they are not here.
+        """
+        return open_words(metadata.words, metadata.words_sha256)
+
+    def class_space(self, metadata: CollectionMetadata) -> QuestionWeights:
+        """What weighs the classes for a question to a collection that keeps evidence of them.
+
+        Raises:
+            WeightsError: its folder in the cache is broken.
+        """
+        return open_class_space(prepare_classes(self.words(metadata)))
+
+    def encoder(self, metadata: CollectionMetadata) -> Encoder:
+        """The encoder a collection was made with, to look at a new picture.
+
+        Raises:
+            WeightsError: its weights are not here.
+        """
+        return open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
+
+    def collections(self) -> dict[str, CollectionMetadata]:
+        """Collections of pictures by name; one that cannot be read is left out with a warning."""
+        found: dict[str, CollectionMetadata] = {}
+        for name in self.names():
+            try:
+                metadata = self.metadata(name)
+            except StoreUnreachable:
+                raise
+            except StoreError as error:
+                note(f"left out: {error}")
+                continue
+            if metadata.kind == "pictures":
+                found[name] = metadata
+        return found
+
+    def not_found(self, name: str) -> CollectionNotFound:
+        there = ", ".join(sorted(self.collections())) or "none yet: `ingest run FOLDER` makes one"
+        return CollectionNotFound(f"no collection {name!r} in {self.where}; there are: {there}")
+
+    def close(self) -> None:  # noqa: B027 - a store need not hold anything open
+        """Release what the store itself holds open; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
