@@ -45,7 +45,7 @@ def test_a_path_too_long_for_the_terminal_is_whole_and_can_be_copied() -> None:
     assert status == 0
     assert re.fullmatch(r"score +label +picture", lines[0])
     (far,) = [line for line in lines if "far.png" in line]
-    assert re.fullmatch(rf"-?\d\.\d{{4}}  cat +photos/{LONG}/far\.png", far)
+    assert re.fullmatch(rf"-?\d\.\d{{4}}  cat +photos/{LONG}/far\.png  name", far)
     assert {line.index("photos/") for line in lines[1:]} == {far.index("photos/")}, "in columns"
 
 
