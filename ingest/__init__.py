@@ -31,10 +31,13 @@ def ingest_folder(
     encoder: str = "auto",
     words: str = "auto",
     projection: str | Path = "auto",
+    framing: str = "",
     offline: bool = False,
     keep_missing: bool = False,
     follow_links: bool = False,
     retry: bool = False,
+    re_embed: bool = False,
+    strict: bool = False,
     max_megapixels: int | None = None,
     max_seconds: int | None = None,
     device: str = "auto",
@@ -55,10 +58,13 @@ def ingest_folder(
         encoder: ``vgg16``, ``efficientnet-lite0``, or ``auto``: vgg16 where it is available.
         words: the text space, or ``auto``: the one that goes with the encoder.
         projection: ``conse``, ``best``, ``document``, a file, or ``auto``: best where the labels allow.
+        framing: how the encoder sees a picture, ``whole`` or ``published``; empty for the collection's or its own.
         offline: do not try to download the standard pair.
         keep_missing: keep pictures whose files are gone.
         follow_links: enter folders that are links.
-        retry: try files again that failed before.
+        retry: try files again that failed before or are damaged.
+        re_embed: embed every picture again, framed as ``framing`` says or as the encoder frames them now.
+        strict: refuse damaged pictures, however much of them can be shown.
         max_megapixels: refuse larger pictures; 0 lifts the limit, None is the usual one.
         max_seconds: give a file up after this, plus a second for each MB; 0 lifts the limit, None is the usual one.
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -78,10 +84,13 @@ def ingest_folder(
         encoder=encoder,
         words=words,
         projection=str(projection),
+        framing=framing,
         offline=offline,
         keep_missing=keep_missing,
         follow_links=follow_links,
         retry=retry,
+        re_embed=re_embed,
+        strict=strict,
         device=device,
         quantize=quantize,
         **{name: limit for name, limit in limits.items() if limit is not None},

@@ -46,7 +46,7 @@ def reproject(store: Store, name: str, wanted: str) -> Projection:
     if given:
         check_projection(given, metadata)
     with store.writing(name), store.open(name, write=True) as collection:
-        # which few files need
+        # opened only where it is needed: a given projection does without
         encoder = cache(partial(open_encoder, metadata.encoder, metadata.encoder_sha256, framing=metadata.framing))
         projection = given or _made(store, collection, encoder(), wanted)
         with progress("projecting", collection.count(), unit="pictures") as shown:
