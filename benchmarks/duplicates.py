@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -230,7 +231,7 @@ def main(folder: Path, count: int) -> None:
             groups = find_duplicates(collection)
             seconds = time.perf_counter() - began
         paired = {
-            (group.members[0].picture.path, other.picture.path) for group in groups for other in group.members[1:]
+            pair for group in groups for pair in combinations([member.picture.path for member in group.members], 2)
         }
         tell(f"the command, {len(names) / seconds:.0f} pictures/s", paired, names)
 

@@ -1,5 +1,4 @@
-"""How much of a picture an encoder sees, by the framing's rule: what is alike, what is found by its words, what stands
-at one end of a wide picture.
+"""How much of a picture an encoder sees: what is alike, found by its words, and at one end of a wide picture.
 
     python benchmarks/framing.py FOLDER [PICTURES=800] [ENCODER=efficientnet-lite0]
 

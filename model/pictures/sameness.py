@@ -25,6 +25,10 @@ LEVELS = (32, 64, 128)
 """Pixels of the longer side while one is laid on the other."""
 
 STEPS = 6
+FIRST_STEPS = 2
+PROMISES = 0.5
+"""Correlation after the first steps, below which no further ones are taken."""
+
 MOST_CUT = 0.12
 """Of a side that may be cut off at each end."""
 
@@ -44,7 +48,14 @@ LEAST_DETAIL = 2.5
 LEAST_BLOCKS = 6
 """With fewer that say something, pictures are blank, and no proof."""
 
-LOOKS_LIKE = 0.5
+GLANCE = 12
+"""Pixels a side of what is compared first, as if there were nothing to align."""
+
+GLANCES_ALIKE = 0.4
+"""Correlation at a glance, below which there is no use in aligning two: copies cut by 5% at each side had 0.58 at
+least, and 92 of 100 pairs of different photographs less than this."""
+
+LOOKS_LIKE = 0.75
 """Correlation, on 32 pixels, below which there is no use in looking closer."""
 
 AGREES = 0.5
@@ -84,6 +95,14 @@ class Looks:
         return {side: _resized(self.grey, side) for side in LEVELS}
 
     @cached_property
+    def glance(self) -> Grey:
+        """(GLANCE * GLANCE,), of mean 0 and length 1, or all 0 where it is of one grey."""
+        seen: Grey = np.asarray(self.grey.resize((GLANCE, GLANCE), Image.Resampling.BOX), np.float32).ravel()
+        seen = seen - seen.mean()
+        unit: Grey = seen / max(float(np.linalg.norm(seen)), 1e-6)
+        return unit
+
+    @cached_property
     def mirrored(self) -> Looks:
         return Looks(self.grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
 
@@ -103,6 +122,8 @@ def is_same(one: Looks, other: Looks) -> bool:
 
 
 def _is_laid_on(one: Looks, other: Looks) -> bool:
+    if one.glance @ other.glance < GLANCES_ALIKE:
+        return False
     place = _Place()
     for side in LEVELS:
         place = _aligned(one.small[side], other.small[side], place)
@@ -153,7 +174,7 @@ def _aligned(one: Image.Image, other: Image.Image, place: _Place) -> _Place:
         if inside.sum() < inside.size // 2:
             return _Place(likeness=0.0)
         likeness = _correlation(wanted[inside], seen[inside])
-        if step == STEPS:
+        if step == STEPS or (step == FIRST_STEPS and likeness < PROMISES):
             break
         rises = np.gradient(seen)
         right, below = rises[1] * (wanted.shape[1] - 1) / 2, rises[0] * (wanted.shape[0] - 1) / 2

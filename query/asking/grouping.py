@@ -1,4 +1,4 @@
-"""The question after near duplicates, and how far its answer is.
+"""The question after duplicates, and how far its answer is.
 
 It must not know how groups are found.
 """

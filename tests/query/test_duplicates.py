@@ -1,4 +1,4 @@
-"""Near duplicates: who is in a group, who is first, what is said of them, in all three stores."""
+"""Duplicates: who is in a group, who is first, what is said of them, in all three stores."""
 
 from __future__ import annotations
 

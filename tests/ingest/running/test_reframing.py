@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest.collection import Options
 from ingest.errors import CollectionMismatch
 from ingest.pipeline import ExportOptions, export_collection
 from ingest.pipeline import embedding as embedding_module
@@ -60,7 +59,7 @@ def test_a_collection_keeps_its_framing_and_says_how_to_change_it(
     assert "the framing published, and efficientnet-lite0 now has whole: `ingest run --re-embed` changes to it" in said
     assert ingest(store, folder, PUBLISHED).unchanged == 4
     assert "--re-embed" not in capsys.readouterr().err
-    with pytest.raises(CollectionMismatch, match="made with framing published, not whole: .* --re-embed"):
+    with pytest.raises(CollectionMismatch, match=r"made with framing published, not whole: .* --re-embed"):
         ingest(store, folder, replace(OFFLINE, framing="whole"))
     with pytest.raises(UsageError, match="no framing 'square': there are published, whole"):
         ingest(store, folder, replace(OFFLINE, framing="square"))
