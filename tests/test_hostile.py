@@ -149,11 +149,15 @@ def test_a_thousand_hostile_files_are_all_accounted_for(made: tuple[Hostile, Pat
     files, _, ran = made
     assert files.count > 985
     assert (ran.status, ran.out) == (0, ""), ran.err
-    stored, bad = set(vectors(place)), failed(place)
-    assert not stored & set(bad)
+    stored, ledger = set(vectors(place)), failed(place)
+    shown = {path for path, row in ledger.items() if row.shown}
+    bad = set(ledger) - shown
+    assert not stored & bad
+    assert shown <= stored & files.either
+    assert f", {len(shown)} damaged but shown, " in ran.err
     assert set(files.clean) <= stored
-    assert files.bad <= set(bad)
-    settled = {path for path in stored | set(bad) if not path.startswith("churn/")}
+    assert files.bad <= bad
+    settled = {path for path in stored | bad if not path.startswith("churn/")}
     assert settled - {"disk/vanishes.jpg"} == set(files.clean) | files.either | files.bad
     assert f"pipes, sockets and devices left out: {len(files.special) - 1}" in ran.err
     assert "links to folders not entered: 1" in ran.err
