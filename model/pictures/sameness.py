@@ -25,6 +25,8 @@ LEVELS = (32, 64, 128)
 """Pixels of the longer side while one is laid on the other."""
 
 STEPS = 6
+"""Taken at most to lay one on the other, at each level."""
+
 FIRST_STEPS = 2
 PROMISES = 0.5
 """Correlation after the first steps, below which no further ones are taken."""
@@ -96,11 +98,8 @@ class Looks:
 
     @cached_property
     def glance(self) -> Grey:
-        """(GLANCE * GLANCE,), of mean 0 and length 1, or all 0 where it is of one grey."""
-        seen: Grey = np.asarray(self.grey.resize((GLANCE, GLANCE), Image.Resampling.BOX), np.float32).ravel()
-        seen = seen - seen.mean()
-        unit: Grey = seen / max(float(np.linalg.norm(seen)), 1e-6)
-        return unit
+        """(GLANCE, GLANCE)."""
+        return np.asarray(self.grey.resize((GLANCE, GLANCE), Image.Resampling.BOX), np.float32)
 
     @cached_property
     def mirrored(self) -> Looks:
@@ -122,7 +121,7 @@ def is_same(one: Looks, other: Looks) -> bool:
 
 
 def _is_laid_on(one: Looks, other: Looks) -> bool:
-    if one.glance @ other.glance < GLANCES_ALIKE:
+    if _correlation(one.glance, other.glance) < GLANCES_ALIKE:
         return False
     place = _Place()
     for side in LEVELS:

@@ -12,39 +12,24 @@ from PIL import Image
 from ingest.errors import CollectionMismatch
 from ingest.pipeline import ExportOptions, export_collection
 from ingest.pipeline import embedding as embedding_module
-from ingest.records import CollectionMetadata, Pending, Picture
+from ingest.records import Pending, Picture
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import Encoder, encode_views
+from model.encoders import Encoder
 from model.errors import UsageError
-from model.pictures import open_framed
 from tests.commands import command
-from tests.ingest.runs import OFFLINE, ingest, points
+from tests.ingest.runs import OFFLINE, direct_vector, ingest, points
 
 PUBLISHED = replace(OFFLINE, framing="published")
 RE_EMBED = replace(OFFLINE, re_embed=True)
 
 
-def framed_vectors(encoder: Encoder, folder: Path, rule: str) -> dict[str, np.ndarray]:
-    """Path to unit vector, each file embedded by itself."""
-    found = {}
-    for path in sorted(folder.rglob("*.*g")):
-        framed = open_framed(path.read_bytes(), encoder.spec.framing.by(rule))
-        features = encode_views(encoder, [framed.pixels])[0]
-        found[path.relative_to(folder).as_posix()] = features / np.linalg.norm(features)
-    return found
-
-
 def assert_framed(store: EmbeddedStore, encoder: Encoder, folder: Path, rule: str) -> None:
-    stored, expected = points(store), framed_vectors(encoder, folder, rule)
-    assert sorted(stored) == sorted(expected)
+    stored = points(store)
+    assert sorted(stored) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*g"))
     for path, point in stored.items():
-        np.testing.assert_allclose(point.vectors[VISUAL], expected[path], atol=1e-5)
+        np.testing.assert_allclose(point.vectors[VISUAL], direct_vector(encoder, folder / path, rule), atol=1e-5)
         assert Picture.from_payload(point.payload).framing == rule
-
-
-def metadata_of(store: EmbeddedStore) -> CollectionMetadata:
-    return store.metadata("photos")
 
 
 def test_a_collection_keeps_its_framing_and_says_how_to_change_it(
@@ -77,7 +62,8 @@ def test_re_embedding_changes_every_vector_and_a_second_run_none(
     assert (report.updated, report.added, report.removed, report.total) == (4, 0, 0, 4)
     assert sorted(encoded) == sorted(before)
     assert_framed(store, encoder, folder, "whole")
-    assert (metadata_of(store).framing, metadata_of(store).pending) == ("whole", Pending.NOTHING)
+    metadata = store.metadata("photos")
+    assert (metadata.framing, metadata.pending) == ("whole", Pending.NOTHING)
     after = points(store)
     assert max(float(after[path].vectors[VISUAL] @ before[path].vectors[VISUAL]) for path in after) < 0.999
     encoded.clear()
@@ -117,7 +103,8 @@ def test_what_was_cut_off_is_finished_by_the_next_run(
 
         patch.setattr(embedding_module.BatchWriter, "write", write_two)
         ingest(store, folder, RE_EMBED)
-    assert (metadata_of(store).framing, metadata_of(store).pending) == ("whole", Pending.RE_EMBEDDING)
+    metadata = store.metadata("photos")
+    assert (metadata.framing, metadata.pending) == ("whole", Pending.RE_EMBEDDING)
     assert sorted(point.payload.get("framing", "") for point in points(store).values()) == ["", "", "whole", "whole"]
     with pytest.raises(UsageError, match="ended early, its vectors are not of one kind: run it to its end"):
         export_collection(store, "photos", tmp_path / "snapshot", ExportOptions())
@@ -132,7 +119,7 @@ def test_what_was_cut_off_is_finished_by_the_next_run(
     report = ingest(again, folder)
     assert (report.updated, report.unchanged, len(encoded)) == (2, 2, 2)
     assert_framed(again, encoder, folder, "whole")
-    assert metadata_of(again).pending == Pending.NOTHING
+    assert again.metadata("photos").pending == Pending.NOTHING
     again.close()
 
 

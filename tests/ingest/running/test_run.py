@@ -18,17 +18,10 @@ from ingest.pipeline import embedding as embedding_module
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.encoders import Encoder, Stopped, encode_views
+from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
-from model.pictures import open_framed
-from tests.ingest.runs import ingest, points
+from tests.ingest.runs import direct_vector, ingest, points
 from tests.photographs import labelled_folder
-
-
-def direct_vector(encoder: Encoder, path: Path) -> np.ndarray:
-    framed = open_framed(path.read_bytes(), encoder.spec.framing)
-    features = encode_views(encoder, [framed.pixels])[0]
-    return features / np.linalg.norm(features)
 
 
 def test_every_picture_is_there_once_with_its_own_vector(store: EmbeddedStore, folder: Path, encoder: Encoder) -> None:
