@@ -11,7 +11,7 @@ from model.projections import parameter_table
 from model.system.cache import cache_dir
 from model.system.disk import in_mb
 from model.system.download import RemoteFile
-from model.system.packages import PackageFile
+from model.system.packages import REINSTALL, PackageFile
 from model.words import TextSpaceSpec, installed_words, is_prepared, words_spec, words_specs
 
 COLUMNS = "{:<20} {:<52} {:>12} {:>14}\n"
@@ -41,7 +41,7 @@ def _line(spec: EncoderSpec | TextSpaceSpec, sha256: str | None, ready: bool) ->
     else:
         option = "--encoder" if isinstance(spec, EncoderSpec) else "--words-space"
         fetched = f"`model fetch {option} {spec.name}` brings it"
-        state = f"not here: {spec.weights.remedy if isinstance(spec.weights, PackageFile) else fetched}"
+        state = f"not here: {REINSTALL if isinstance(spec.weights, PackageFile) else fetched}"
     size = in_mb(spec.weights.size) if isinstance(spec.weights, RemoteFile) else ""
     return f"  {spec.name:<18} {spec.width:>5} wide  {state}  {size}  {spec.licence}\n"
 

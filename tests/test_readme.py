@@ -80,6 +80,7 @@ def answers(place: Path, shared_cache: Path) -> list[Ran]:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
         patch.setenv("WORDSIGHT_STORE", str(place / "store"))
         patch.setenv("WORDSIGHT_OFFLINE", "1")
+        patch.delenv("WORDSIGHT_WORDS")
         ran = [command(*words, cwd=place) for words in parts(lines("main", README)[0]) if is_ours(words)]
     shutil.copyfile(place / "photos/cat/chelsea.png", place / "new.jpg")
     (place / "words.txt").write_text("cat\ndog\n")
@@ -89,6 +90,7 @@ def answers(place: Path, shared_cache: Path) -> list[Ran]:
 @pytest.fixture
 def newcomer(place: Path, answers: list[Ran], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The newcomer's folder, ingested."""
+    monkeypatch.delenv("WORDSIGHT_WORDS")
     monkeypatch.setenv("WORDSIGHT_STORE", str(place / "store"))
     monkeypatch.setenv("WORDSIGHT_OFFLINE", "1")
     return place

