@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ingest.errors import StoreDamaged
 from ingest.stores import Collection
-from model.class_space import LabelClasses, shipped_nouns
-from model.projections import BestProjection, Projection
+from model.class_space import LabelClasses
+from model.projections import Projection, label_classes_of
 
 LABEL_CLASSES_FILE = "label-classes.npz"
 
@@ -21,15 +21,6 @@ def write_label_classes(collection: Collection, projection: Projection) -> None:
         collection.write_file(LABEL_CLASSES_FILE, labels.to_bytes())
     else:
         collection.remove_file(LABEL_CLASSES_FILE)
-
-
-def label_classes_of(projection: Projection) -> LabelClasses | None:
-    """Of a projection that was trained on labels where words are answered by classes; else None."""
-    if not isinstance(projection, BestProjection) or "label_classes" not in projection.tensors:
-        return None
-    header = projection.header
-    agreement = [trust.agreement for trust in header.label_trusts()]
-    return LabelClasses.build(header.label_phrases, agreement, projection.tensors["label_classes"], shipped_nouns())
 
 
 def read_label_classes(collection: Collection) -> LabelClasses | None:

@@ -21,19 +21,24 @@ from model.class_space.prepared import (
     shipped_nouns,
 )
 from model.class_space.question import QuestionWeights, strongest
+from model.class_space.tags import USUAL_RANK, TagTable, meant, probability
 
 __all__ = [
     "LABEL_NEIGHBOUR_SHARE",
     "NEIGHBOURS",
     "NEIGHBOUR_SHARE",
+    "USUAL_RANK",
     "LabelClasses",
     "NounTree",
     "QuestionWeights",
+    "TagTable",
     "believed",
     "class_space_dir",
     "has_class_space",
+    "meant",
     "open_class_space",
     "prepare_class_space",
+    "probability",
     "shipped_nouns",
     "smoothed",
     "spaced",

@@ -21,6 +21,11 @@ NEIGHBOUR_SHARE = 0.7
 """How much the neighbours count together. mAP of 72 questions: 0.722 without them, 0.780 with a half, 0.808 with this
 (`benchmarks/questions.py`); no worse where a thing is shown by two pictures only."""
 
+UNLIKE, LIKE = 0.2, 0.6
+"""Neighbours count wholly where the nearest has the second cosine, and not at all below the first: for the only picture
+of its kind the nearest are no witnesses. Of photographs of 37 things, 95 in 100 have a neighbour at 0.54 or more; among
+fifteen unrelated ones the only cat had a third of its probability left."""
+
 LABEL_NEIGHBOUR_SHARE = 0.5
 """The same for trained labels."""
 
@@ -40,6 +45,7 @@ def smoothed(own: Floats, neighbours: Floats, cosines: Floats, share: float | Fl
     if not total > 0:
         return own
     others = (closeness / total) @ neighbours[:NEIGHBOURS]
+    share = share * np.clip((float(cosines[0]) - UNLIKE) / (LIKE - UNLIKE), 0, 1)
     return np.asarray((1 - share) * own + share * others, np.float32)
 
 

@@ -94,6 +94,13 @@ class LabelClasses:
         above = self.above[self.above_starts[row] : self.above_starts[row + 1]]
         return BROADER if np.isin(senses, above).any() else 0.0
 
+    def senses_above(self, row: int) -> NDArray[np.uint32]:
+        """The first sense of a label and every sense above it; none where it has no sense."""
+        if self.senses[row] == NO_SENSE:
+            return np.empty(0, np.uint32)
+        above = self.above[self.above_starts[row] : self.above_starts[row + 1]]
+        return np.append(above, np.uint32(self.senses[row]))
+
     def to_bytes(self) -> bytes:
         """An npz file without pickles; texts as the bytes of their lines."""
         file = io.BytesIO()

@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from model.class_space.nouns import NounTree, lines, lookup_tables
 from model.class_space.question import QuestionWeights
 from model.class_space.space import ClassSpace
+from model.class_space.tag_building import build_tags
+from model.class_space.tags import ARRAYS as TAG_ARRAYS
 from model.errors import WeightsError
 from model.system.atomic import new_dir
 from model.system.cache import cache_dir, cache_errors
 from model.system.disk import need_space
 from model.system.events import note
-from model.words import TextSpace
+from model.words import TextSpace, tag_vocabulary
 
-VERSION = 1
+VERSION = 2
 """Counts up when the arrays or how they are made change."""
 
 SHIPPED = Path(__file__).parent
@@ -78,8 +80,10 @@ def open_class_space(folder: Path) -> QuestionWeights:
         WeightsError: a file is missing or broken.
     """
     try:
+        has_tags = (folder / f"{TAG_ARRAYS[0]}.npy").is_file()
+        names = (*ARRAYS, *TAG_ARRAYS) if has_tags else ARRAYS
         return QuestionWeights.of_arrays(
-            {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+            {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
         )
     except (OSError, ValueError) as error:
         raise WeightsError(f"the class space in {folder} is incomplete: remove that folder") from error
@@ -102,13 +106,15 @@ def _arrays(words: TextSpace, class_names: tuple[str, ...]) -> dict[str, NDArray
     frequent = list(islice((word for word in words.iterate() if len(word) > 2 and word.isalpha()), FREQUENT_WORDS))
     space = ClassSpace.build(tables, vectors.pop("node_glosses").astype(np.float32), class_names, frequent, words.embed)
     lookup, order = lookup_tables(tables)
-    return {
+    arrays = {
         **{name: getattr(space, name) for name in ClassSpace.__dataclass_fields__},
         **vectors,
         **{name: tables[name] for name in ("near", "node_synsets")},
         **lookup,
         "lemma_is_rare": np.array(words.in_pieces(lines(tables["lemmas"])), bool)[order],
     }
+    tags = build_tags(tag_vocabulary(words, class_names), QuestionWeights.of_arrays(arrays), words.embed)
+    return {**arrays, **tags}
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.class_space.nouns import Arrays, Nouns
+from model.class_space.nouns import Arrays, Noun, Nouns
 from model.class_space.space import ClassSpace, Embed, Floats, unit
+from model.class_space.tags import TagTable
 
 NO_NODE = 65_535
 
@@ -38,7 +39,8 @@ class QuestionWeights:
     ``near`` uint16 (synsets,): the node that a synset is, or the nearest above it. ``top_classes`` uint16 and
     ``top_weights`` uint8, both (synsets, 8), and ``top_scale`` float16 (synsets,): what the words of a sense that is no
     node add to its place in the tree. ``frame`` (width + 1, width): from a noun's vector to that of the noun, "a
-    photo of a ..." and "a kind of ..." together, without embedding these.
+    photo of a ..." and "a kind of ..." together, without embedding these. ``tags``: what the words of the tag
+    vocabulary mean; None in a snapshot made before there was such a table.
     """
 
     space: ClassSpace
@@ -49,12 +51,14 @@ class QuestionWeights:
     top_weights: NDArray[np.uint8]
     top_scale: NDArray[np.float16]
     frame: Floats
+    tags: TagTable | None = None
 
     @classmethod
     def of_arrays(cls, arrays: Arrays) -> QuestionWeights:
         """From what was kept of one that was prepared."""
-        own = {name: arrays[name] for name in cls.__dataclass_fields__ if name not in ("space", "nouns")}
-        return cls(ClassSpace.of_arrays(arrays), Nouns(arrays), **own)
+        own = {name: arrays[name] for name in cls.__dataclass_fields__ if name not in ("space", "nouns", "tags")}
+        tags = TagTable.of_arrays(arrays) if "tag_words" in arrays else None
+        return cls(ClassSpace.of_arrays(arrays), Nouns(arrays), **own, tags=tags)
 
     def weigh(self, question: str, embed: Embed) -> Floats:
         """(1000,) float32, not negative.
@@ -69,9 +73,12 @@ class QuestionWeights:
         vector = self.framed(embed([question]))
         if noun.lemma != question:  # a plural counts as much as its singular
             vector = unit(vector + self.framed(embed([noun.lemma])))
+        return self.of_noun(noun, self.of_sentences(vector)[0])
+
+    def of_noun(self, noun: Noun, sentence: Floats) -> Floats:
+        """(1000,): its senses, and what its vector among sentences says, (1000,)."""
         share = RARE_SENSES_SHARE if noun.is_rare else SENSES_SHARE
-        weights = (1 - share) * self.of_sentences(vector)[0] + share * self.of_senses(noun.senses)
-        return np.asarray(weights, np.float32)
+        return np.asarray((1 - share) * sentence + share * self.of_senses(noun.senses), np.float32)
 
     def of_sentences(self, vectors: Floats) -> Floats:
         """(n, 1000) of unit vectors (n, width)."""

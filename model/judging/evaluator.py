@@ -91,7 +91,13 @@ def evaluate(
     opened, vectors = open_encoder(pair.encoder, framing=framing, device=device), open_words(pair.words)
     _check_models(projections, given, opened, vectors)
     pictures = _Pictures.read(settings, opened, vectors, stored)
-    scorer = Scorer(pictures.samples, pictures.data.features, vectors, Vocabulary(vectors, class_names(opened)))
+    scorer = Scorer(
+        pictures.samples,
+        pictures.data.features,
+        vectors,
+        Vocabulary(vectors, class_names(opened)),
+        prepared_questions(vectors),
+    )
     evaluations = []
     for name in projections:
         projection = given.get(name) or pictures.projection(name, settings, opened, vectors)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from model.class_space import QuestionWeights
 from model.encoders import Features
 from model.judging.evaluation import (
     ALL_LABELS,
@@ -25,9 +26,10 @@ from model.judging.evaluation import (
     Prediction,
     Sample,
 )
-from model.projections import HASH_DIGITS, TAG_DEPTH, Projection, known_vectors, label_vectors, ranked
+from model.judging.tagging import TaggedPictures, TagWords
+from model.projections import HASH_DIGITS, Projection, label_vectors
 from model.projections.training import HIT_AT, ranks
-from model.words import TextSpace, Vocabulary, forms
+from model.words import TextSpace, forms
 
 Hits = dict[tuple[str, str], dict[int, Estimate]]
 
@@ -36,14 +38,20 @@ class Scorer:
     """Pictures with their features, on which one projection after another is evaluated.
 
     Args:
-        features: (n, width), a row a sample.
+        features: (n, width), a row a sample. space: what words mean among the classes, where tags are found by that.
     """
 
-    def __init__(self, samples: Sequence[Sample], features: Features, words: TextSpace, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        features: Features,
+        words: TextSpace,
+        vocabulary: TagWords,
+        space: QuestionWeights | None = None,
+    ) -> None:
         self.samples = list(samples)
-        self.features = features
         self.words = words
-        self.vocabulary = vocabulary
+        self.tagged = TaggedPictures(features, words, vocabulary, space)
 
     def parts(self, projection: Projection) -> list[Sample]:
         """The samples in the parts they have for this projection: only what it held back is test."""
@@ -74,8 +82,7 @@ class _Scores:
     def __init__(self, projection: Projection, scorer: Scorer, on_progress: Callable[[int], None]) -> None:
         self.projection, self.words, self.on_progress = projection, scorer.words, on_progress
         self.samples = scorer.parts(projection)
-        self.features = scorer.features
-        self.vocabulary = scorer.vocabulary
+        self.tagged = scorer.tagged
         self.part = np.array([sample.part for sample in self.samples])
         trained = projection.header.labels  # also those that no picture here shows: they can be predicted, too
         self.labels = sorted(trained or {sample.label for sample in self.samples if sample.part != UNSEEN})
@@ -85,7 +92,7 @@ class _Scores:
 
     @cached_property
     def semantic(self) -> NDArray[np.float32]:
-        return self.projection.project(self.features)
+        return self.projection.project(self.tagged.features)
 
     @cached_property
     def trained_scores(self) -> NDArray[np.float32]:
@@ -156,7 +163,6 @@ class _Scores:
 
     def _predictions(self) -> list[Prediction]:
         """Of the test and the unseen pictures."""
-        trained = known_vectors(self.projection.header.labels, self.words)
         accepted = {label: self._as_tags(label) for label in self.all_labels}
         nearest = self.scores.argmax(axis=1)
         predictions = []
@@ -164,10 +170,7 @@ class _Scores:
             self.on_progress(1)
             if sample.part == TRAIN:
                 continue
-            evidence = self.projection.tag_evidence(self.features[row])
-            near = self.vocabulary.nearest(evidence.vector, TAG_DEPTH)
-            candidates = {**known_vectors(evidence.named, self.words), **trained}
-            tags = tuple(ranked(evidence, candidates, near, trained)[:TAGS])
+            tags = tuple(self.tagged.tags(self.projection, row)[:TAGS])
             predictions.append(Prediction(sample, self.all_labels[nearest[row]], tags, accepted[sample.label]))
         return predictions
 

@@ -20,8 +20,17 @@ from model.projections.document import HIDDEN, DocumentProjection, parameter_tab
 from model.projections.identity import IdentityProjection
 from model.projections.io import KINDS, is_projection_file, load_chosen, load_projection, read_projection
 from model.projections.migration import RENAMED_KINDS
-from model.projections.questions import prepare_classes, prepared_questions
-from model.projections.tagging import TAG_DEPTH, Tag, known_vectors, label_vectors, ranked, read_vocabulary
+from model.projections.questions import label_classes_of, prepare_classes, prepared_questions
+from model.projections.tagging import (
+    TAG_DEPTH,
+    Tag,
+    as_tag,
+    known_vectors,
+    label_vectors,
+    ranked,
+    read_vocabulary,
+    without_crude,
+)
 
 __all__ = [
     "FOLDS",
@@ -40,12 +49,14 @@ __all__ = [
     "Tag",
     "TagEvidence",
     "Tensors",
+    "as_tag",
     "beside_classes",
     "decorrelate",
     "fold_of",
     "imagenet_classes",
     "is_projection_file",
     "known_vectors",
+    "label_classes_of",
     "label_vectors",
     "load_chosen",
     "load_projection",
@@ -59,4 +70,5 @@ __all__ = [
     "softmax",
     "sqrt_features",
     "unit",
+    "without_crude",
 ]

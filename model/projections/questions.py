@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.class_space import QuestionWeights, has_class_space, open_class_space, prepare_class_space
+from model.class_space import (
+    LabelClasses,
+    QuestionWeights,
+    has_class_space,
+    open_class_space,
+    prepare_class_space,
+    shipped_nouns,
+)
+from model.projections.base import Projection
+from model.projections.best import BestProjection
 from model.projections.classes import imagenet_classes
 from model.words import TextSpace
 
@@ -28,3 +37,12 @@ def prepared_questions(words: TextSpace) -> QuestionWeights | None:
         CacheError, DiskFull: the cache cannot take it. WeightsError: a file of it is broken.
     """
     return open_class_space(prepare_classes(words)) if has_class_space(words.name) else None
+
+
+def label_classes_of(projection: Projection) -> LabelClasses | None:
+    """The labels of a projection that was trained on some where words are answered by classes; else None."""
+    if not isinstance(projection, BestProjection) or "label_classes" not in projection.tensors:
+        return None
+    header = projection.header
+    agreement = [trust.agreement for trust in header.label_trusts()]
+    return LabelClasses.build(header.label_phrases, agreement, projection.tensors["label_classes"], shipped_nouns())

@@ -4,6 +4,7 @@ It must not know how a projection comes to its evidence, nor where the vocabular
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,23 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError
 from model.projections.base import TagEvidence
-from model.words import NearWord, TextSpace
+from model.words import CRUDE_WORDS, NearWord, TextSpace
 
 TAG_DEPTH = 50
 """The nearest words of the vocabulary that are ranked: a word that a class names may overtake nearer ones."""
 
 NAMED_POWER = 0.25
 """Applied to the probability of what a word names: a class of 1% is a better guess than most words that are near."""
+
+NEAR, NAMED, OFFSET = 2.1, 4.3, -5.6
+"""Of the log-odds that a word is right: what its cosine to the picture and what it names count. Fitted on labels that
+nothing was trained on (`benchmarks/tags.py`)."""
+
+PLACE, PLACE_OFFSET = 18.6, -17.0
+"""The same of the cosine alone, where nothing is known of the classes: of the document's projection."""
+
+CRUDE_FROM = 0.5
+"""A crude word that names a class tags only what probably is of that class."""
 
 Vector = NDArray[np.float32]
 
@@ -28,8 +39,8 @@ Vector = NDArray[np.float32]
 class Tag:
     """A word for a picture. ``trained``: the collection's projection was trained on it.
 
-    ``score``: its cosine to the picture, and the fourth root of the probability of the labels and classes that it
-    names.
+    ``score``: the probability that it is right, 0 to 1: that it names what the picture shows, or a kind of thing that
+    this is.
     """
 
     word: str
@@ -46,11 +57,32 @@ def ranked(
         candidates: words with their unit vectors. near: further words with their cosines. trained: the words of
             trained labels.
     """
-    cosines = {word.word: word.score for word in near}
+    cosines = {word.word: word.score for word in near if word.word not in CRUDE_WORDS}
     cosines.update((word, float(vector @ evidence.vector)) for word, vector in candidates.items())
-    scores = {word: cosine + evidence.named.get(word, 0.0) ** NAMED_POWER for word, cosine in cosines.items()}
+    named = without_crude(evidence.named)
+    scores = {word: _probability(cosine, named, word) for word, cosine in cosines.items()}
+    for word in scores.keys() & named.keys():
+        if word in trained:
+            scores[word] = max(scores[word], named[word])
     best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return [Tag(word, round(score, 6), word in trained) for word, score in best_first]
+    return [as_tag(word, score, trained) for word, score in best_first]
+
+
+def as_tag(word: str, score: float, trained: Container[str]) -> Tag:
+    return Tag(word, round(score, 6), word in trained)
+
+
+def without_crude(named: Mapping[str, float]) -> dict[str, float]:
+    """What is named, without crude words for classes that are hardly meant."""
+    return {word: share for word, share in named.items() if share >= CRUDE_FROM or word not in CRUDE_WORDS}
+
+
+def _probability(cosine: float, named: Mapping[str, float], word: str) -> float:
+    if named:
+        odds = NEAR * cosine + NAMED * named.get(word, 0.0) ** NAMED_POWER + OFFSET
+    else:
+        odds = PLACE * cosine + PLACE_OFFSET
+    return 1 / (1 + math.exp(-odds))
 
 
 def label_vectors(labels: Iterable[str], words: TextSpace) -> dict[str, Vector]:

@@ -20,9 +20,10 @@ from model.words.registry import (
     words_specs,
 )
 from model.words.vectors import Words
-from model.words.vocabulary import VERSION, TagWord, Vocabulary, forms, tag_vocabulary
+from model.words.vocabulary import CRUDE_WORDS, VERSION, TagWord, Vocabulary, forms, tag_vocabulary
 
 __all__ = [
+    "CRUDE_WORDS",
     "VERSION",
     "NearWord",
     "Phrase",

@@ -48,13 +48,28 @@ FUNCTION_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 
+CRUDE_WORDS = frozenset(
+    """
+    areola arse ass ballock barf boob bosom bugger buttock buttocks cancer carcinoma condom crap craps cyst derriere
+    excrement faeces fanny feces floozy genitalia genitals harlot hooker hustler lesion lymphoma melanoma nipple ordure
+    oviduct pee penis piss poop prostitute pube puss pussy rectum sarcoma scrotum semen shit slut sperm streetwalker
+    tart teat testicle testis tit tits tumor tumour turd tush urine uterus vagina vomit vulva whore womb
+    """.split()  # noqa: SIM905
+)
+"""Crude and medical words, and words mostly used as such: a picture is tagged with one only where it names the class
+that the picture probably shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagWord:
-    """A word to tag with. ``rank``: its place by frequency among all words, from 0."""
+    """A word to tag with. ``rank``: its place by frequency among all words, from 0.
+
+    ``concreteness``: 1 (idea) to 5 (thing) as people judged it; None where nobody was asked.
+    """
 
     word: str
     rank: int
+    concreteness: float | None = None
 
 
 def tag_vocabulary(space: TextSpace, class_names: Iterable[str]) -> list[TagWord]:
@@ -69,7 +84,9 @@ def tag_vocabulary(space: TextSpace, class_names: Iterable[str]) -> list[TagWord
     heads = {name.lower().split()[-1] for name in class_names if name.split()}
     concreteness = _concreteness()
     return [
-        TagWord(word, rank) for word, rank in ranks.items() if word in heads or _is_tag(word, rank, ranks, concreteness)
+        TagWord(word, rank, concreteness.get(word))
+        for word, rank in ranks.items()
+        if word in heads or _is_tag(word, rank, ranks, concreteness)
     ]
 
 

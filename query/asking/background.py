@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.stores import SEMANTIC, WORD, Collection
-from query.asking.class_query import as_sparse, meant
+from model.class_space import meant
+from query.asking.class_query import as_sparse
 from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, picture_floor, word_floor
 from query.asking.query_vector import QueryVector, cosines
 from query.asking.ranking import Queries

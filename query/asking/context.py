@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest.collection import need_tags, read_collection_projection, read_label_classes
 from ingest.records import CollectionMetadata, Pending, Picture
 from ingest.stores import Collection, Store
-from model.class_space import LabelClasses, QuestionWeights
+from model.class_space import LabelClasses, QuestionWeights, TagTable
 from model.encoders import Encoder
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.projections import DocumentProjection, Projection, label_vectors
@@ -71,6 +71,11 @@ class CollectionContext:
     @cached_property
     def class_space(self) -> QuestionWeights:
         return self.store.class_space(self.metadata)
+
+    @property
+    def tag_table(self) -> TagTable | None:
+        """What the words of the tag vocabulary mean, where words are answered by classes."""
+        return self.class_space.tags if self.answers_by_classes else None
 
     @cached_property
     def label_classes(self) -> LabelClasses | None:

@@ -25,8 +25,8 @@ class ImageQuery:
     """The picture asked about: ``visual`` as the encoder gave it, ``semantic`` at unit length.
 
     ``id``: its point, where it is in the collection. ``picture``: its record, where the vectors are the stored ones
-    and no model had to look at it. ``others``: the points of further pictures, where it is a sum of several.
-    ``parts``: what is wanted and what is subtracted, where something is.
+    and no model had to look at it. ``others``: the points of further pictures, where it is a sum of several;
+    ``summed``: these pictures themselves. ``parts``: what is wanted and what is subtracted, where something is.
     """
 
     visual: Vector
@@ -34,7 +34,7 @@ class ImageQuery:
     id: UUID | None = None
     picture: Picture | None = None
     others: tuple[UUID, ...] = ()
-    is_sum: bool = False
+    summed: tuple[ImageQuery, ...] = ()
     parts: tuple[ImageQuery, ImageQuery] | None = None
 
     @property
@@ -72,7 +72,7 @@ def combine(plus: Sequence[ImageQuery], minus: Sequence[ImageQuery]) -> ImageQue
     if min(np.linalg.norm(visual), np.linalg.norm(semantic)) < 1e-6:
         raise UsageError("the pictures asked for cancel each other out: ask for fewer")
     others = tuple(id for image in images for id in image.ids)
-    combined = ImageQuery(visual, semantic, others=others, is_sum=True)
+    combined = ImageQuery(visual, semantic, others=others, summed=tuple(plus))
     if not minus:
         return combined
     nothing = ImageQuery(np.zeros_like(visual), np.zeros_like(semantic))

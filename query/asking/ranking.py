@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit
-from query.asking.class_query import as_sparse, meant
+from model.class_space import meant
+from query.asking.class_query import as_sparse
 from query.asking.cutoff import Cutoff
 from query.asking.query_vector import QueryVector, cosines
 

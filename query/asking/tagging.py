@@ -10,14 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.stores import WORD
+from model.class_space import USUAL_RANK, meant, probability, spaced
 from model.errors import UsageError
-from model.projections import TAG_DEPTH, Tag, TagEvidence, known_vectors, label_vectors, ranked, read_vocabulary, unit
+from model.projections import (
+    TAG_DEPTH,
+    Tag,
+    TagEvidence,
+    as_tag,
+    known_vectors,
+    label_vectors,
+    ranked,
+    read_vocabulary,
+    unit,
+    without_crude,
+)
 from model.words import NearWord
 from query.asking.answer import TagsAnswer
+from query.asking.class_query import weights_of
 from query.asking.context import CollectionContext
 from query.asking.image_query import ImageQuery, combine
 from query.asking.picture_resolver import resolve_pictures
 from query.asking.question import ANY_SCORE, QueryPicture, check_min_score
+from query.asking.shown import shown
 
 SHOWN_UNKNOWN = 5
 
@@ -90,7 +104,11 @@ def _labels(context: CollectionContext, question: TagsQuestion) -> tuple[Sequenc
 
 def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> list[Tag]:
     """Of the tag vocabulary and what was trained, as the projection reads them off the picture."""
-    evidence = _by_place(image) if image.is_sum else context.projection.tag_evidence(image.visual)
+    if context.tag_table:
+        named = _named(context, image)
+        words = context.tag_table.rank(shown(context, image), named, context.class_space.nouns, context.label_classes)
+        return [as_tag(word, score, context.trained) for word, score in words]
+    evidence = _by_place(image) if image.summed else context.projection.tag_evidence(image.visual)
     with context.vocabulary() as vocabulary:
         hits = vocabulary.search(WORD, evidence.vector, max(limit, TAG_DEPTH))
     near = [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
@@ -100,10 +118,34 @@ def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> lis
 
 def _tags_among(context: CollectionContext, image: ImageQuery, labels: Sequence[str]) -> list[Tag]:
     """Of these words, as a text query for each would rank this picture."""
+    if context.answers_by_classes:
+        return _tags_by_classes(context, image, labels)
     vectors = label_vectors(labels, context.words)
     learnt = context.learnt(vectors)
     candidates = {word: learnt.get(word, vector) for word, vector in vectors.items()}
     return ranked(_by_place(image), candidates, [], context.trained)
+
+
+def _tags_by_classes(context: CollectionContext, image: ImageQuery, labels: Sequence[str]) -> list[Tag]:
+    shows, named = shown(context, image), _named(context, image)
+    scores = {}
+    for label in known_vectors(labels, context.words):
+        wanted = weights_of(label, context.words, context.class_space, context.label_classes)
+        name = spaced(label)
+        score = float(probability(named.get(name, 0.0), float(meant(wanted) @ shows), USUAL_RANK))
+        scores[label] = max(score, named[name]) if name in context.trained and name in named else score
+    best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [as_tag(label, score, context.trained) for label, score in best_first]
+
+
+def _named(context: CollectionContext, image: ImageQuery) -> dict[str, float]:
+    """Words to the probability of the classes and labels that they name; of several pictures the mean."""
+    images = image.summed or (image,)
+    named: dict[str, float] = {}
+    for one in images:
+        for word, share in context.projection.tag_evidence(one.visual).named.items():
+            named[word] = named.get(word, 0.0) + share / len(images)
+    return without_crude(named)
 
 
 def _by_place(image: ImageQuery) -> TagEvidence:
