@@ -107,16 +107,16 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
 
 
 def test_without_network_the_bundled_pair_is_used_and_that_is_said_once(
-    originals: Path, tmp_path: Path, tags_store: Path, monkeypatch: pytest.MonkeyPatch
+    originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed.getsockname()[1]}")
-    shutil.copytree(tags_store, tmp_path / "store")
+    monkeypatch.delenv("WORDSIGHT_WORDS")
     shutil.copytree(originals / "cat", tmp_path / "few" / "cat")
     ran = command("ingest", "run", tmp_path / "few")
     assert ran.status == 0
-    assert ran.err.count("using the bundled") == 1
+    assert ran.err.count("using the bundled efficientnet-lite0 and minilm instead") == 1
     assert "528 MB" in ran.err
     again = command("ingest", "run", tmp_path / "few")
     assert "bundled" not in again.err

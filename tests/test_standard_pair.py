@@ -47,8 +47,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
-def test_files_handed_over_become_the_pair_that_is_used(handed_over: Path, cache: Path, tmp_path: Path) -> None:
+def test_files_handed_over_become_the_pair_that_is_used(
+    handed_over: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("skimage")
+    monkeypatch.delenv("WORDSIGHT_WORDS")
     weights, zipped = handed_over / "vgg16.pth", handed_over / "glove.zip"
     refused(command("model", "fetch", "--weights", weights), str(weights), "397923af", "--unverified")
     refused(command("model", "fetch", "--words", zipped), str(zipped), "617afb2f", "--unverified")

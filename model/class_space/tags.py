@@ -1,7 +1,7 @@
 """Words for what a picture shows, each with the probability that it is right. It must not know pictures' vectors.
 
 A word is right for a picture where one of its first two senses is what the picture shows, or stands above that in the
-tree of nouns. How probable that is was fitted on labels that nothing was trained on (`benchmarks/tags.py`).
+tree of nouns. How probable that is was fitted on labels that nothing was trained on; `benchmarks/tags.py` compares.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class TagTable:
 
     def rank(
         self, shown: Floats, named: Mapping[str, float], nouns: Nouns, labels: LabelClasses | None = None
-    ) -> list[tuple[str, float]]:
+    ) -> dict[str, float]:
         """Words with their probabilities, the best first; of words with the same sense only the best.
 
         Args:
@@ -112,7 +112,7 @@ class TagTable:
         for name in learnt:
             found[name] = max(found.get(name, 0.0), named.get(name, 0.0))
         best_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return list(_one_a_sense(best_first, nouns, learnt))
+        return dict(_one_a_sense(best_first, nouns, learnt))
 
     def _through_labels(self, named: Mapping[str, float], labels: LabelClasses) -> Floats:
         """(n,): the probability of the trained labels that each word is, or stands above."""

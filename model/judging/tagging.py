@@ -18,7 +18,7 @@ from model.projections import (
     ConseProjection,
     Projection,
     Tag,
-    as_tag,
+    best_first,
     known_vectors,
     label_classes_of,
     ranked,
@@ -64,8 +64,7 @@ class TaggedPictures:
         named = without_crude(projection.tag_evidence(self.features[row]).named)
         shown = smoothed(probable[0], probable[1:], cosines[row])
         trained = set(projection.header.label_phrases)
-        words = table.rank(shown, named, space.nouns, label_classes_of(projection))
-        return [as_tag(word, score, trained) for word, score in words]
+        return best_first(table.rank(shown, named, space.nouns, label_classes_of(projection)), trained)
 
     @cached_property
     def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

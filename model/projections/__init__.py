@@ -24,7 +24,7 @@ from model.projections.questions import label_classes_of, prepare_classes, prepa
 from model.projections.tagging import (
     TAG_DEPTH,
     Tag,
-    as_tag,
+    best_first,
     known_vectors,
     label_vectors,
     ranked,
@@ -49,8 +49,8 @@ __all__ = [
     "Tag",
     "TagEvidence",
     "Tensors",
-    "as_tag",
     "beside_classes",
+    "best_first",
     "decorrelate",
     "fold_of",
     "imagenet_classes",

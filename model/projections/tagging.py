@@ -24,7 +24,7 @@ NAMED_POWER = 0.25
 
 NEAR, NAMED, OFFSET = 2.1, 4.3, -5.6
 """Of the log-odds that a word is right: what its cosine to the picture and what it names count. Fitted on labels that
-nothing was trained on (`benchmarks/tags.py`)."""
+nothing was trained on; `benchmarks/tags.py` compares."""
 
 PLACE, PLACE_OFFSET = 18.6, -17.0
 """The same of the cosine alone, where nothing is known of the classes: of the document's projection."""
@@ -64,12 +64,13 @@ def ranked(
     for word in scores.keys() & named.keys():
         if word in trained:
             scores[word] = max(scores[word], named[word])
-    best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return [as_tag(word, score, trained) for word, score in best_first]
+    return best_first(scores, trained)
 
 
-def as_tag(word: str, score: float, trained: Container[str]) -> Tag:
-    return Tag(word, round(score, 6), word in trained)
+def best_first(scores: Mapping[str, float], trained: Container[str]) -> list[Tag]:
+    """Words with their scores as tags; of equal scores by the alphabet."""
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [Tag(word, round(score, 6), word in trained) for word, score in ordered]
 
 
 def without_crude(named: Mapping[str, float]) -> dict[str, float]:

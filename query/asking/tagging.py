@@ -16,7 +16,7 @@ from model.projections import (
     TAG_DEPTH,
     Tag,
     TagEvidence,
-    as_tag,
+    best_first,
     known_vectors,
     label_vectors,
     ranked,
@@ -107,8 +107,11 @@ def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> lis
     if context.tag_table:
         named = _named(context, image)
         words = context.tag_table.rank(shown(context, image), named, context.class_space.nouns, context.label_classes)
-        return [as_tag(word, score, context.trained) for word, score in words]
-    evidence = _by_place(image) if image.summed else context.projection.tag_evidence(image.visual)
+        return best_first(words, context.trained)
+    if image.summed:
+        evidence = TagEvidence(unit(image.semantic[None])[0], _named(context, image))
+    else:
+        evidence = context.projection.tag_evidence(image.visual)
     with context.vocabulary() as vocabulary:
         hits = vocabulary.search(WORD, evidence.vector, max(limit, TAG_DEPTH))
     near = [NearWord(str(hit.payload["word"]), hit.score) for hit in hits]
@@ -117,13 +120,14 @@ def _open_tags(context: CollectionContext, image: ImageQuery, limit: int) -> lis
 
 
 def _tags_among(context: CollectionContext, image: ImageQuery, labels: Sequence[str]) -> list[Tag]:
-    """Of these words, as a text query for each would rank this picture."""
+    """Of these words, as a text query for each would rank this picture; without classes also with its scores."""
     if context.answers_by_classes:
         return _tags_by_classes(context, image, labels)
     vectors = label_vectors(labels, context.words)
     learnt = context.learnt(vectors)
     candidates = {word: learnt.get(word, vector) for word, vector in vectors.items()}
-    return ranked(_by_place(image), candidates, [], context.trained)
+    place = unit(image.semantic[None])[0]
+    return best_first({word: float(vector @ place) for word, vector in candidates.items()}, context.trained)
 
 
 def _tags_by_classes(context: CollectionContext, image: ImageQuery, labels: Sequence[str]) -> list[Tag]:
@@ -134,8 +138,7 @@ def _tags_by_classes(context: CollectionContext, image: ImageQuery, labels: Sequ
         name = spaced(label)
         score = float(probability(named.get(name, 0.0), float(meant(wanted) @ shows), USUAL_RANK))
         scores[label] = max(score, named[name]) if name in context.trained and name in named else score
-    best_first = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return [as_tag(label, score, context.trained) for label, score in best_first]
+    return best_first(scores, context.trained)
 
 
 def _named(context: CollectionContext, image: ImageQuery) -> dict[str, float]:
@@ -146,8 +149,3 @@ def _named(context: CollectionContext, image: ImageQuery) -> dict[str, float]:
         for word, share in context.projection.tag_evidence(one.visual).named.items():
             named[word] = named.get(word, 0.0) + share / len(images)
     return without_crude(named)
-
-
-def _by_place(image: ImageQuery) -> TagEvidence:
-    """Words by the place in word space alone."""
-    return TagEvidence(unit(image.semantic[None])[0], {})
