@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import io
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from model.encoders import encoder_spec
 from model.pictures import open_framed, open_picture
+from model.pictures.frames import choose_frame
 from tests.model.photos import make_photo, pixels, saved
 
 FRAMING = encoder_spec("efficientnet-lite0").framing
@@ -59,8 +62,23 @@ def test_an_animation_of_blank_frames_and_a_broken_later_frame_are_no_faults() -
     assert open_framed(data[: len(data) - 400], FRAMING).damaged == ""
 
 
-def test_a_long_animation_of_black_frames_ends_the_search_in_time() -> None:
-    black = [Image.new("L", (64, 64), number % 2) for number in range(300)]
-    started = time.perf_counter()
-    assert open_framed(animated(black, "GIF"), FRAMING).width == 64
-    assert time.perf_counter() - started < 10
+@pytest.fixture
+def black() -> Image.Image:
+    """An animation of 300 frames that show nothing."""
+    frames = [Image.new("L", (64, 64), number % 2) for number in range(300)]
+    return Image.open(io.BytesIO(animated(frames, "GIF")))
+
+
+def test_of_a_long_animation_of_black_frames_64_are_looked_at(
+    black: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.pictures.frames.SEARCH_SECONDS", 3600.0)
+    choose_frame(black)
+    assert black.tell() == 63
+
+
+def test_the_search_for_a_frame_ends_after_two_seconds(black: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(100.0, 0.5)
+    monkeypatch.setattr("model.pictures.frames.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    choose_frame(black)
+    assert black.tell() == 4  # it began at 100.0, and after the fifth frame it is 102.5

@@ -7,18 +7,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ingest.records import CollectionMetadata, Picture
-from ingest.stores import SEMANTIC, VISUAL, Point, Store
+from ingest.stores import SEMANTIC, VISUAL, Filter, Point, SparseVector, Store
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.server import ServerStore
 from model.errors import UsageError, WordsError
 from model.words import Words
-from query.asking import Answer, CollectionContext, Question, ask
+from query.asking import Answer, CollectionContext, QueryVector, Question, ask
+from query.asking.named import find_named
 from tests.local_qdrant import local_qdrant
 from tests.query.test_search import visual
 from tests.snapshots import make_snapshot
+
+METADATA = CollectionMetadata("pictures", {VISUAL: 4}, "made-up", "0" * 64, root="/photos")
 
 # path, what the picture shows
 PICTURES = [
@@ -109,6 +113,23 @@ def test_a_name_turned_away_from_is_not_found_by_name(stores: list[Store]) -> No
     answer = asked(stores, "moon but not trips", limit=8)
     assert [hit.picture.path for hit in answer if hit.matched] == ["moon/1.jpg"]
     assert answer.messages == ("read as: moon -trips",)
+
+
+def test_what_is_named_is_found_though_it_shows_nothing_of_the_question(tmp_path: Path) -> None:
+    """Of classes, a store finds only what shares one with the question."""
+    metadata = replace(METADATA, sparse=("classes",))
+    points = []
+    for path, shown in (("moon/1.jpg", 5), ("moon/2.jpg", 7), ("sea/3.jpg", 7)):
+        picture = Picture(path, sha256=path, width=3, height=2, size=1, mtime_ns=1, visual_norm=2.0)
+        classes = SparseVector(np.array([shown], np.uint32), np.array([0.9], np.float32))
+        points.append(Point(picture.id, {VISUAL: visual(1)}, picture.to_payload(), {"classes": classes}))
+    meant = np.zeros(1000, np.float32)
+    meant[7] = 1.0
+    with EmbeddedStore(tmp_path).create("pictures", metadata) as collection:
+        collection.upsert(points)
+        named = find_named(collection, Question.in_words("moon"), Filter(), {"classes": QueryVector.at(meant)})
+    assert [(hit.payload["path"], hit.score) for hit in named.whole] == [("moon/2.jpg", 0.9), ("moon/1.jpg", 0.0)]
+    assert named.words == ()
 
 
 def test_what_is_named_stands_out(stores: list[Store]) -> None:
