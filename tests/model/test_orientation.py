@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.encoders import Encoder
-from model.pictures import open_picture
+from model.pictures import open_framed, open_picture
 from model.pictures.framing import frame
 from tests.model.photos import ORIENTATION, make_photo, pixels, saved, turned
 
@@ -21,6 +21,12 @@ def test_every_exif_orientation_is_turned_upright(orientation: int, file_format:
     opened = open_picture(turned(orientation, file_format, **options))
     assert opened.size == (320, 240)
     assert np.array_equal(pixels(opened), pixels(make_photo()))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sides_are_told_as_they_are_when_the_picture_is_upright(orientation: int, encoder: Encoder) -> None:
+    framed = open_framed(turned(orientation, "JPEG"), encoder.spec.framing)
+    assert (framed.width, framed.height) == (320, 240)
 
 
 def test_the_same_photo_under_every_exif_tag_gives_the_same_vector(encoder: Encoder) -> None:

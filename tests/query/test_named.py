@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.records import CollectionMetadata, Picture
-from ingest.stores import SEMANTIC, VISUAL, Filter, Point, SparseVector, Store
+from ingest.records import CollectionMetadata, Picture, stable_id
+from ingest.stores import SEMANTIC, VISUAL, Filter, Hit, Point, SparseVector, Store
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.server import ServerStore
 from model.errors import UsageError, WordsError
 from model.words import Words
 from query.asking import Answer, CollectionContext, QueryVector, Question, ask
-from query.asking.named import find_named
+from query.asking.named import Named, find_named
 from tests.local_qdrant import local_qdrant
 from tests.query.test_search import visual
 from tests.snapshots import make_snapshot
@@ -130,6 +130,50 @@ def test_what_is_named_is_found_though_it_shows_nothing_of_the_question(tmp_path
         named = find_named(collection, Question.in_words("moon"), Filter(), {"classes": QueryVector.at(meant)})
     assert [(hit.payload["path"], hit.score) for hit in named.whole] == [("moon/2.jpg", 0.9), ("moon/1.jpg", 0.0)]
     assert named.words == ()
+
+
+def test_what_is_named_and_scores_less_than_asked_for_is_no_answer(stores: list[Store]) -> None:
+    with stores[0].open("pictures") as collection:
+        context = CollectionContext(stores[0], collection)
+        answer = ask(context, replace(Question.in_words("moon"), min_score=0.9))
+    assert paths(answer) == []
+    assert answer.why_nothing.startswith("no picture scores 0.9 or more: the nearest scores 0.")
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        (Filter(under="trips"), ["trips/full moon.jpg"]),
+        (Filter(labels=("moon",)), ["moon/1.jpg"]),
+        (Filter(labels=("pets",)), ["pets/1.jpg", "pets/2.jpg"]),
+    ],
+)
+def test_a_filter_holds_for_what_is_named_too(stores: list[Store], filter: Filter, found: list[str]) -> None:
+    for store in stores:
+        with store.open("pictures") as collection:
+            context = CollectionContext(store, collection)
+            answer = ask(context, replace(Question.in_words("moon"), filter=filter))
+        assert sorted(paths(answer)) == found
+
+
+def hit(name: str) -> Hit:
+    return Hit(stable_id(name), 0.5, {"path": name})
+
+
+def test_a_place_by_name_counts_twice_one_by_meaning() -> None:
+    """Third by name comes before first by meaning; of two thirds the one that is found both ways comes first."""
+    meaning = [hit(name) for name in ("a", "b", "c", "d", "named twice")]
+    named = Named(whole=(hit("exact"),), words=(hit("far"), hit("named twice"), hit("last")))
+    found = [one.payload["path"] for one in named.ahead_of(meaning)]
+    # 2/62 + 1/65, 2/61, 2/63, then 1/61 and so on
+    assert found == ["exact", "named twice", "far", "last", "a", "b", "c", "d"]
+
+
+def test_sixty_one_that_are_named_come_before_the_first_by_meaning() -> None:
+    """The sixty-second counts 2/122, as much as the first by meaning, which then goes before it."""
+    named = Named(words=tuple(hit(f"named {number}") for number in range(1, 71)))
+    found = [one.payload["path"] for one in named.ahead_of([hit("meant")])]
+    assert found.index("meant") == 61
 
 
 def test_what_is_named_stands_out(stores: list[Store]) -> None:
