@@ -43,19 +43,18 @@ class Subject:
     tests: tuple[str, ...]
 
 
-LEARNT = "tests/test_learnt_labels.py"
-SENTENCES = "tests/test_sentences.py"
+CLASS_SPACE = "tests/model/test_class_space.py"
 TRUST = "tests/model/test_trust.py"
 RUNNING = "tests/ingest/running/"
 
 SUBJECTS = (
     Subject("model/projections/conse.py", ("tests/model/test_projection.py",)),
-    Subject("model/projections/best.py", ("tests/model/test_projection.py", TRUST, LEARNT)),
+    Subject("model/projections/best.py", ("tests/model/test_projection.py", TRUST)),
     Subject("model/projections/training/trust.py", (TRUST,)),
     Subject("model/projections/training/held_back.py", ("tests/model/test_splitting.py",)),
     Subject("model/class_space/labels.py", (TRUST,)),
-    Subject("model/class_space/evidence.py", (TRUST, SENTENCES)),
-    Subject("model/class_space/question.py", (SENTENCES,)),
+    Subject("model/class_space/evidence.py", (TRUST, CLASS_SPACE)),
+    Subject("model/class_space/question.py", (CLASS_SPACE,)),
     Subject("model/pictures/framing.py", ("tests/model/test_framing.py",)),
     Subject("model/pictures/orientation.py", ("tests/model/test_orientation.py",)),
     Subject("model/pictures/sameness.py", ("tests/model/test_sameness.py",)),
@@ -64,11 +63,15 @@ SUBJECTS = (
     Subject("query/asking/names.py", ("tests/query/test_names.py",)),
     Subject("query/asking/named.py", ("tests/query/test_named.py",)),
     Subject("query/asking/order.py", ("tests/query/test_named.py", "tests/query/test_cutoff.py")),
-    Subject("query/asking/ranking.py", ("tests/query/test_ranking.py", "tests/query/test_cutoff.py", SENTENCES)),
-    Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py", SENTENCES)),
+    Subject(
+        "query/asking/ranking.py",
+        ("tests/query/test_ranking.py", "tests/query/test_cutoff.py", "tests/query/test_class_query.py"),
+    ),
+    Subject("query/asking/class_query.py", ("tests/query/test_class_query.py",)),
+    Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py", "tests/query/test_class_query.py")),
     Subject("query/asking/duplicates.py", ("tests/query/test_duplicates.py",)),
     Subject("ingest/collection/ledger.py", (f"{RUNNING}test_ledger.py", f"{RUNNING}test_reframing.py")),
-    Subject("ingest/collection/evidence.py", (SENTENCES, LEARNT)),
+    Subject("ingest/collection/evidence.py", ("tests/ingest/test_evidence.py",)),
     Subject("ingest/pipeline/changes.py", (f"{RUNNING}test_run.py", f"{RUNNING}test_reframing.py")),
     Subject("ingest/pipeline/vanished.py", (f"{RUNNING}test_run.py", f"{RUNNING}test_ledger.py")),
     Subject("ingest/records/picture.py", ("tests/ingest/test_records.py", f"{RUNNING}test_reframing.py")),

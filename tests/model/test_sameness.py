@@ -25,8 +25,8 @@ def are_same(one: Image.Image, other: Image.Image) -> bool:
 def cut(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
     """Without so many hundredths at each side."""
     width, height = image.width / 100, image.height / 100
-    box = (left * width, top * height, image.width - right * width, image.height - bottom * height)
-    return image.crop(tuple(map(round, box)))
+    right, bottom = image.width - right * width, image.height - bottom * height
+    return image.crop((round(left * width), round(top * height), round(right), round(bottom)))
 
 
 def recompressed(image: Image.Image, quality: int = 30) -> Image.Image:
