@@ -44,6 +44,7 @@ class Subject:
 
 
 CLASS_SPACE = "tests/model/test_class_space.py"
+CLASS_QUERY = "tests/query/test_class_query.py"
 TRUST = "tests/model/test_trust.py"
 RUNNING = "tests/ingest/running/"
 
@@ -65,10 +66,10 @@ SUBJECTS = (
     Subject("query/asking/order.py", ("tests/query/test_named.py", "tests/query/test_cutoff.py")),
     Subject(
         "query/asking/ranking.py",
-        ("tests/query/test_ranking.py", "tests/query/test_cutoff.py", "tests/query/test_class_query.py"),
+        ("tests/query/test_ranking.py", "tests/query/test_cutoff.py", CLASS_QUERY),
     ),
-    Subject("query/asking/class_query.py", ("tests/query/test_class_query.py",)),
-    Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py", "tests/query/test_class_query.py")),
+    Subject("query/asking/class_query.py", (CLASS_QUERY,)),
+    Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py", CLASS_QUERY)),
     Subject("query/asking/duplicates.py", ("tests/query/test_duplicates.py",)),
     Subject("ingest/collection/ledger.py", (f"{RUNNING}test_ledger.py", f"{RUNNING}test_reframing.py")),
     Subject("ingest/collection/evidence.py", ("tests/ingest/test_evidence.py",)),
