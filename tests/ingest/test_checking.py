@@ -1,0 +1,77 @@
+"""What `ingest check` says of a point: sound, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ingest.pipeline.checking import _problem
+from ingest.pipeline.mending import _is_sound
+from ingest.records import CollectionMetadata, Picture, stable_id
+from ingest.stores import CLASSES, SEMANTIC, VISUAL, WORD, Point, SparseVector, Vector
+
+METADATA = CollectionMetadata("pictures", {VISUAL: 2, SEMANTIC: 2}, "made-up", "0" * 64, sparse=(CLASSES,))
+PICTURE = Picture("a/b.jpg", "ab" * 32, 4, 3, 10, 5, 2.5)
+SHOWN = SparseVector(np.array([1, 3], np.uint32), np.array([0.5, 0.2], np.float32))
+
+
+def vector(*numbers: float) -> Vector:
+    return np.array(numbers, np.float32)
+
+
+SOUND = Point(PICTURE.id, {VISUAL: vector(0.6, 0.8), SEMANTIC: vector(0, 1)}, PICTURE.to_payload(), {CLASSES: SHOWN})
+
+
+def with_vectors(**changes: Vector) -> Point:
+    vectors: Mapping[str, Vector] = {**SOUND.vectors, **changes}
+    return replace(SOUND, vectors=vectors)
+
+
+@pytest.mark.parametrize(
+    ("point", "problem"),
+    [
+        (SOUND, ""),
+        (replace(SOUND, payload={**SOUND.payload, "width": 5}), "what is recorded of the picture was changed"),
+        (replace(SOUND, id=stable_id("a/c.jpg")), "the id is that of no picture"),
+        (replace(SOUND, vectors={VISUAL: vector(0.6, 0.8)}), "no semantic vector"),
+        (with_vectors(visual=vector(0.6, 0.81)), "the visual vector is not one of length 1"),
+        (with_vectors(visual=vector(0.6, 0.79)), "the visual vector is not one of length 1"),
+        (with_vectors(semantic=vector(0, 0)), "the semantic vector is not one of length 1"),
+        (with_vectors(semantic=vector(0, np.nan)), "the semantic vector is not one of length 1"),
+        (with_vectors(visual=vector(0.6, 0.8004)), ""),  # within float32 and the engine's own rounding
+        (replace(SOUND, sparse={}), "no classes vector"),
+        (
+            replace(SOUND, sparse={CLASSES: replace(SHOWN, values=vector(0.5, np.inf))}),
+            "the classes vector is not finite",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_picture(point: Point, problem: str) -> None:
+    assert _problem(point, METADATA) == problem
+
+
+def test_what_is_wrong_with_a_word() -> None:
+    metadata = CollectionMetadata("words", {WORD: 2}, "made-up", "0" * 64)
+    sound = Point(stable_id("crab"), {WORD: vector(0, 1)}, {"word": "crab", "rank": 7})
+    assert _problem(sound, metadata) == ""
+    assert _problem(replace(sound, payload={"word": "crap", "rank": 7}), metadata) == "the id is that of no word"
+
+
+@pytest.mark.parametrize(
+    ("point", "is_sound"),
+    [
+        (SOUND, True),
+        (replace(SOUND, sparse={}), True),  # it is made anew
+        (with_vectors(visual=vector(3, 4)), True),
+        (with_vectors(visual=vector(0, 0)), False),
+        (with_vectors(visual=vector(1, np.nan)), False),
+        (replace(SOUND, id=stable_id("a/c.jpg")), False),
+        (replace(SOUND, payload={**SOUND.payload, "sha256": "ac" * 32}), False),
+        (replace(SOUND, payload={}), False),
+    ],
+)
+def test_what_is_kept_when_a_collection_is_mended(point: Point, is_sound: bool) -> None:
+    assert _is_sound(point) is is_sound
