@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.class_space import QuestionWeights, smoothed, sparse, strongest
 from model.class_space.nouns import Nouns, lookup_tables
+from model.class_space.question import fit_frame
 from model.class_space.space import ClassSpace, nodes_above
 
 LEMMAS = {"animal": [0], "cat": [1], "moggy": [2], "lynx": [1, 2], "stray": [3]}
@@ -107,6 +108,20 @@ def test_each_sense_weighs_half_of_the_one_before(space: ClassSpace) -> None:
 )
 def test_what_a_question_means(space: ClassSpace, question: str, rare: str, expected: list[float]) -> None:
     assert questions(space, rare=rare).weigh(question, embed).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_frame_of_a_noun_is_fitted_with_a_ridge_of_a_tenth() -> None:
+    """Two nouns at right angles, which a frame around them does not move."""
+    vectors = {"cat": (1, 0), "car": (0, 1)}
+
+    def words(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([vectors[text.split()[-1]] for text in texts], np.float32)
+
+    assert fit_frame(["cat", "car"], words).tolist() == [
+        pytest.approx([0.615836, -0.293255], abs=1e-5),
+        pytest.approx([-0.293255, 0.615836], abs=1e-5),
+        pytest.approx([0.322581, 0.322581], abs=1e-5),
+    ]
 
 
 def test_the_nodes_above_a_class_are_told_the_nearest_first() -> None:
