@@ -74,22 +74,24 @@ def test_more_than_a_little_cut_off_is_another_picture(photos: dict[str, Image.I
     assert not are_same(photos["chelsea"], cut(photos["chelsea"], 0, 0, 45, 0))
 
 
-def page(words: str, seed: int) -> Image.Image:
-    """A letter: lines of words in an order of its own."""
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (600, 800), "white")
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(20)
-    for line in range(24):
-        pen.text((50, 60 + 28 * line), " ".join(rng.permutation(words.split())[:7]), "black", font)
-    return image
-
-
 WORDS = "river stone market window yellow paper garden engine winter letter morning account bridge"
 
 
-def test_two_letters_in_one_layout_are_not_the_same() -> None:
-    letter = page(WORDS, 1)
-    assert not are_same(letter, page(WORDS, 2))
+def page(seed: int, *, size: int, step: int, width: int) -> Image.Image:
+    """A letter: lines of words by chance, of letters so large, so far from one another and so many letters wide."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (600, 800), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    for top in range(60, 740, step):
+        pen.text((40, top), " ".join(rng.choice(WORDS.split(), 16))[:width], "black", font)
+    return image
+
+
+@pytest.mark.parametrize(("size", "step", "width"), [(20, 28, 50), (12, 25, 80)])
+def test_two_letters_in_one_layout_are_not_the_same(size: int, step: int, width: int) -> None:
+    """Their lines lie one upon the other, of the second kind so small that they are grey stripes."""
+    letter, other = (page(seed, size=size, step=step, width=width) for seed in (1, 2))
+    assert not are_same(letter, other)
     assert are_same(letter, ImageOps.scale(recompressed(letter), 0.8))
 
 
