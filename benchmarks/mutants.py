@@ -1,8 +1,8 @@
 """Mutation testing: is each small change of the code that answers depend on noticed by a test?
 
-    python benchmarks/mutants.py [EACH] [SEED]
+    python benchmarks/mutants.py [EACH] [SEED] [FILE...]
 
-For each subject, EACH mutants (30 unless said otherwise) are drawn at random, made one at a time by cosmic-ray in a
+For each subject, or those whose FILE is named, EACH mutants (30 unless said otherwise) are drawn at random, made one at a time by cosmic-ray in a
 copy of the tree, and the subject's own tests run against each. Prints how many were noticed, and every survivor as a
 patch: a survivor is a test that is missing, or a change that means the same.
 """
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,12 +93,14 @@ class Outcome:
     survivors: list[str]
 
 
-def main(each: int, seed: int) -> int:
+def main(each: int, seed: int, *wanted: str) -> int:
     noticed = made = 0
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place) / "tree"
         shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
         for subject in SUBJECTS:
+            if wanted and subject.file not in wanted:
+                continue
             outcome = examine(subject, tree, each, seed)
             total = outcome.noticed + len(outcome.survivors)
             print(f"{subject.file}: {outcome.noticed} of {total} noticed", flush=True)
@@ -110,10 +113,10 @@ def main(each: int, seed: int) -> int:
 
 def examine(subject: Subject, tree: Path, each: int, seed: int) -> Outcome:
     """Make the mutants of one file, and run its tests against each."""
-    config, session = tree / "mutants.toml", tree / f"{Path(subject.file).stem}.sqlite"
+    config, session = tree / "mutants.toml", tree / f"{subject.file.replace('/', '-')}.sqlite"
     config.write_text(configuration(subject, tree))
     run("init", config, session, tree=tree)
-    keep(session, each, seed)
+    keep(session, (tree / subject.file).read_text().splitlines(), each, seed)
     run("exec", config, session, tree=tree)
     dumped = run("dump", session, tree=tree)
     rows = [json.loads(line) for line in dumped.splitlines()]
@@ -137,8 +140,12 @@ def configuration(subject: Subject, tree: Path) -> str:
     )
 
 
-def keep(session: Path, each: int, seed: int) -> None:
-    """Leave ``each`` mutants to be tried, one a place, drawn from those whose operators say something."""
+def keep(session: Path, lines: Sequence[str], each: int, seed: int) -> None:
+    """Leave ``each`` mutants to be tried, one a place, drawn from those whose operators say something.
+
+    Args:
+        lines: of the subject. What is in a decorator, such as ``slots=True``, is left alone.
+    """
     from cosmic_ray.work_db import use_db
     from cosmic_ray.work_item import WorkerOutcome, WorkResult
 
@@ -147,9 +154,10 @@ def keep(session: Path, each: int, seed: int) -> None:
         items = sorted(work.work_items, key=lambda item: (item.mutations[0].start_pos, item.mutations[0].operator_name))
         places: dict[object, list[str]] = {}
         for item in items:
-            mutation = item.mutations[0]
-            if not mutation.operator_name.startswith(IGNORED) and not mutation.operator_name.endswith(CRUDE):
-                places.setdefault(mutation.start_pos, []).append(item.job_id)
+            place, operator = item.mutations[0].start_pos, item.mutations[0].operator_name
+            is_decorator = lines[place[0] - 1].startswith("@")
+            if not (is_decorator or operator.startswith(IGNORED) or operator.endswith(CRUDE)):
+                places.setdefault(place, []).append(item.job_id)
         telling = [chance.choice(jobs) for jobs in places.values()]
         drawn = set(chance.sample(telling, min(each, len(telling))))
         skipped = WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
@@ -166,4 +174,5 @@ def run(command: str, *arguments: Path, tree: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in [*sys.argv[1:], "30", "0"][:2])))
+    each, seed, *wanted = [*sys.argv[1:], *["30", "0"][len(sys.argv) - 1 :]]
+    sys.exit(main(int(each), int(seed), *wanted))

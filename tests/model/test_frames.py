@@ -55,6 +55,20 @@ def test_of_a_scan_the_first_page_with_writing_is_seen_and_not_the_one_with_most
     assert framed.frame == 1
 
 
+def test_a_brighter_frame_that_shows_something_else_is_no_fade_in() -> None:
+    dim = Image.blend(Image.new("RGB", (320, 240)), make_photo(), 0.2)
+    turned = make_photo().transpose(Image.Transpose.ROTATE_180)
+    assert open_framed(animated([dim, make_photo()], "PNG"), FRAMING).frame == 1
+    assert open_framed(animated([dim, turned], "PNG"), FRAMING).frame == 0
+
+
+@pytest.mark.parametrize(("largest", "chosen"), [(0, 1), (120_000, 1), (119_999, 0)])
+def test_a_page_over_the_limit_of_pixels_is_not_looked_at(largest: int, chosen: int) -> None:
+    cover = Image.new("L", (30, 40), "white")
+    with Image.open(io.BytesIO(animated([cover, page("letter ")], "TIFF"))) as scan:
+        assert choose_frame(scan, largest) == chosen
+
+
 def test_an_animation_of_blank_frames_and_a_broken_later_frame_are_no_faults() -> None:
     blank = [Image.new("RGB", (32, 32), shade) for shade in ("black", "white", "red")]
     assert open_framed(animated(blank, "GIF"), FRAMING).frame == 0
