@@ -2,9 +2,9 @@
 
     python benchmarks/mutants.py [EACH] [SEED] [FILE...]
 
-For each subject, or those whose FILE is named, EACH mutants (30 unless said otherwise) are drawn at random, made one at a time by cosmic-ray in a
-copy of the tree, and the subject's own tests run against each. Prints how many were noticed, and every survivor as a
-patch: a survivor is a test that is missing, or a change that means the same.
+For each subject, or for those whose FILE is named, EACH mutants (30 unless said otherwise) are drawn at random, made
+one at a time by cosmic-ray in a copy of the tree, and the subject's own tests run against each. Prints how many were
+noticed, and every survivor as a patch: a survivor is a test that is missing, or a change that means the same.
 """
 
 from __future__ import annotations
