@@ -109,6 +109,11 @@ def test_a_name_that_reads_like_a_negation_is_a_name(stores: list[Store]) -> Non
         asked(stores, "no dogs")
 
 
+def test_what_weighs_nothing_is_not_looked_for_among_names(stores: list[Store]) -> None:
+    answer = asked(stores, "moon + 0:trips", limit=8)
+    assert [hit.picture.path for hit in answer if hit.matched] == ["moon/1.jpg", "trips/full moon.jpg"]
+
+
 def test_a_name_turned_away_from_is_not_found_by_name(stores: list[Store]) -> None:
     answer = asked(stores, "moon but not trips", limit=8)
     assert [hit.picture.path for hit in answer if hit.matched] == ["moon/1.jpg"]
