@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ingest.pipeline.checking import _problem
+from ingest.pipeline.checking import Checked, _check_points, _problem
 from ingest.pipeline.mending import _is_sound
 from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import CLASSES, SEMANTIC, VISUAL, WORD, Point, SparseVector, Vector
+from ingest.stores.embedded import EmbeddedStore
 
 METADATA = CollectionMetadata("pictures", {VISUAL: 2, SEMANTIC: 2}, "made-up", "0" * 64, sparse=(CLASSES,))
 PICTURE = Picture("a/b.jpg", "ab" * 32, 4, 3, 10, 5, 2.5)
@@ -51,6 +53,20 @@ def with_vectors(**changes: Vector) -> Point:
 )
 def test_what_is_wrong_with_a_picture(point: Point, problem: str) -> None:
     assert _problem(point, METADATA) == problem
+
+
+@pytest.mark.parametrize(("index", "told"), [("labels", "label"), ("folders", "folders")])
+def test_an_index_that_says_something_else_than_the_pictures(
+    tmp_path: Path, index: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedStore(tmp_path).create("made", METADATA) as collection:
+        collection.upsert([SOUND])
+        sound, broken = Checked("made"), Checked("made")
+        _check_points(collection, METADATA, sound)
+        monkeypatch.setattr(collection, index, lambda: {"a": 2})
+        _check_points(collection, METADATA, broken)
+    assert (sound.points, sound.problems, sound.is_broken) == (1, [], False)
+    assert (broken.problems, broken.is_broken) == ([f"the index of {told} does not agree with the pictures"], True)
 
 
 def test_what_is_wrong_with_a_word() -> None:
