@@ -47,7 +47,7 @@ class Subject:
 CLASS_SPACE = "tests/model/test_class_space.py"
 CLASS_QUERY = "tests/query/test_class_query.py"
 TRUST = "tests/model/test_trust.py"
-RUNNING = "tests/ingest/running/"
+CHANGES = "tests/ingest/test_changes.py"
 
 SUBJECTS = (
     Subject("model/projections/conse.py", ("tests/model/test_projection.py",)),
@@ -72,11 +72,12 @@ SUBJECTS = (
     Subject("query/asking/class_query.py", (CLASS_QUERY,)),
     Subject("query/asking/cutoff.py", ("tests/query/test_cutoff.py", CLASS_QUERY)),
     Subject("query/asking/duplicates.py", ("tests/query/test_duplicates.py",)),
-    Subject("ingest/collection/ledger.py", (f"{RUNNING}test_ledger.py", f"{RUNNING}test_reframing.py")),
+    Subject("ingest/collection/ledger.py", (CHANGES, "tests/ingest/running/test_ledger.py")),
     Subject("ingest/collection/evidence.py", ("tests/ingest/test_evidence.py",)),
-    Subject("ingest/pipeline/changes.py", (f"{RUNNING}test_run.py", f"{RUNNING}test_reframing.py")),
-    Subject("ingest/pipeline/vanished.py", (f"{RUNNING}test_run.py", f"{RUNNING}test_ledger.py")),
-    Subject("ingest/records/picture.py", ("tests/ingest/test_records.py", f"{RUNNING}test_reframing.py")),
+    Subject("ingest/pipeline/changes.py", (CHANGES,)),
+    Subject("ingest/pipeline/checking.py", ("tests/ingest/test_checking.py",)),
+    Subject("ingest/pipeline/vanished.py", (CHANGES,)),
+    Subject("ingest/records/picture.py", ("tests/ingest/test_records.py", "tests/ingest/test_checking.py")),
     Subject("ingest/stores/base.py", ("tests/ingest/test_store_congruence.py",)),
     Subject("ingest/stores/embedded/seal.py", ("tests/ingest/test_seal.py",)),
     Subject("ingest/stores/server/lease.py", ("tests/ingest/test_lease.py",)),
