@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_the_ledger_counts_what_is_shown_all_the_same(collection: Collection) ->
     assert (len(ledger), ledger.damaged) == (1, 0)
 
 
-def written(collection: Collection, path: str, **changes: object) -> Picture:
+def written(collection: Collection, path: str, **changes: Any) -> Picture:
     """A picture in the collection, its features all 2."""
     picture = replace(Picture(path, "aa", 40, 30, 10, 5, 2 * 12**0.5, 3, "whole"), **changes)
     vectors = {VISUAL: np.full(12, 2, np.float32), SEMANTIC: np.ones(7, np.float32)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def space() -> ClassSpace:
 
 def questions(space: ClassSpace, *, rare: str = "") -> QuestionWeights:
     lemmas = sorted(LEMMAS)
-    tables = {
+    tables: dict[str, NDArray[Any]] = {
         "lemmas": np.frombuffer("\n".join(lemmas).encode(), np.uint8),
         "lemma_starts": np.cumsum([0, *(len(LEMMAS[lemma]) for lemma in lemmas)]).astype(np.uint32),
         "senses": np.array([sense for lemma in lemmas for sense in LEMMAS[lemma]], np.uint32),
@@ -126,7 +127,7 @@ def test_the_frame_of_a_noun_is_fitted_with_a_ridge_of_a_tenth() -> None:
 
 def test_the_nodes_above_a_class_are_told_the_nearest_first() -> None:
     """0 is above 1, which is above 2; 3 is above 2 too, and no node."""
-    tables = {
+    tables: dict[str, NDArray[Any]] = {
         "parents": np.array([0, 1, 3], np.uint32),
         "parent_starts": np.array([0, 0, 1, 3, 3], np.uint32),
         "node_synsets": np.array([0, 1, 2], np.uint32),
