@@ -82,7 +82,7 @@ SUBJECTS = (
     Subject("ingest/stores/embedded/seal.py", ("tests/ingest/test_seal.py",)),
     Subject("ingest/stores/server/lease.py", ("tests/ingest/test_lease.py",)),
     Subject("ingest/stores/snapshot/verification.py", ("tests/ingest/test_verify.py",)),
-    Subject("query/web/security.py", ("tests/query/test_web_security.py",)),
+    Subject("query/web/security.py", ("tests/query/test_guard.py",)),
 )
 
 
