@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -115,9 +116,11 @@ def test_points_of_no_picture_are_told(collection: Collection) -> None:
     vectors = {VISUAL: np.ones(12, np.float32), SEMANTIC: np.ones(7, np.float32)}
     collection.delete([picture.id])
     collection.upsert([Point(strange, vectors, picture.to_payload())])
+    first = UUID(int=0)  # before the others, which are told all the same
+    collection.upsert([Point(first, vectors, {"path": "c.jpg"})])
     indexed, ghosts = read_indexed(collection)
     assert indexed == {"a.jpg": THERE}
-    assert ghosts == [strange]
+    assert ghosts == [first, strange]
 
 
 def writer(collection: Collection) -> BatchWriter:
