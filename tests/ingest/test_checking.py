@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.pipeline.checking import Checked, _check_points, _problem
+from ingest.pipeline.checking import Checked, _check_points, _problem, repair
 from ingest.pipeline.mending import _is_sound
 from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import CLASSES, SEMANTIC, VISUAL, WORD, Point, SparseVector, Vector
@@ -91,3 +91,26 @@ def test_what_is_wrong_with_a_word() -> None:
 )
 def test_what_is_kept_when_a_collection_is_mended(point: Point, is_sound: bool) -> None:
     assert _is_sound(point) is is_sound
+
+
+def test_unsound_points_are_removed_and_the_others_kept(tmp_path: Path) -> None:
+    """The pictures' folder is not there: what is lost is told, and embedded by a later run."""
+    other = replace(PICTURE, path="a/c.jpg")
+    with EmbeddedStore(tmp_path / "store") as store:
+        with store.create("made", replace(METADATA, root=str(tmp_path / "away"))) as collection:
+            collection.upsert([SOUND, replace(SOUND, id=other.id, payload=other.to_payload())])
+        repaired = repair(store, Checked("made", points=2, unsound=[other.id]))
+        with store.open("made") as collection:
+            assert [point.id for page in collection.scroll() for point in page] == [PICTURE.id]
+    away = tmp_path / "away"
+    assert repaired.mended == (
+        f"1 pictures kept, 1 lost: their folder {away} is not there; `ingest run` embeds them once it is"
+    )
+
+
+def test_damaged_words_that_no_collection_uses_are_removed(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store:
+        store.create("pictures", METADATA).close()
+        store.create("tags", CollectionMetadata("words", {WORD: 2}, "others", "0" * 64)).close()
+        assert repair(store, Checked("tags")).mended == "removed: no collection uses it"
+        assert store.names() == ["pictures"]
