@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 
 from query.cli import app as query_app
-from query.output.show import KEPT_PAGES
 from tests.commands import asked, command, refused
 from tests.photographs import sample
 from tests.terminal import PLAIN, SIXEL, in_terminal
@@ -205,14 +204,14 @@ def test_a_page_is_opened_and_kept_for_a_while(place: Path, tmp_path: Path, monk
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     cache = Path(os.environ["WORDSIGHT_CACHE"]) / "pages"
     cache.mkdir(exist_ok=True)
-    for number in range(KEPT_PAGES + 5):
+    for number in range(25):
         (cache / f"2020-01-01 {number:02}.html").touch()
     ran = command("query", "text", "animal", "--open", "-n", "2")
     assert (ran.status, len(ran.rows)) == (0, 2), ran.err
     page = Path(unquote_to_bytes(urlsplit((tmp_path / "opened").read_text()).path).decode())
     assert page.parent == cache
     assert page.read_bytes().startswith(b"<!doctype html>")
-    assert len(list(cache.iterdir())) == KEPT_PAGES
+    assert len(list(cache.iterdir())) == 20
 
 
 def test_a_full_disk_leaves_the_older_page(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ingest.collection import Options, mark_stale
 from ingest.pipeline import ExportOptions, export_collection, run_folder
 from ingest.stores import CLASSES, VISUAL
 from ingest.stores.embedded import EmbeddedStore
-from model.class_space import QuestionWeights, open_class_space, prepare_class_space, smoothed, sparse, strongest
+from model.class_space import QuestionWeights, open_class_space, prepare_class_space
 from model.errors import WeightsError
 from model.projections import imagenet_classes
 from model.words import minilm_export, open_words, tag_vocabulary, words_spec
@@ -139,28 +139,6 @@ def test_a_question_means_classes(question: str, name: str, weights: QuestionWei
 def test_a_broader_word_means_all_the_classes_under_it(weights: QuestionWeights, minilm: MiniLm) -> None:
     birds = {"hummingbird", "bald eagle", "peafowl", "house finch", "goldfinch", "robin", "jay", "flamingo", "ostrich"}
     assert len(birds & set(best(weights, minilm, "bird", 59))) >= 7
-
-
-def test_a_question_is_cut_to_its_strongest_classes() -> None:
-    weights = np.array([0.0, 0.3, -0.5, 0.1, 0.2], np.float32)
-    rows, values = strongest(weights, 3)
-    assert rows.tolist() == [1, 2, 4]
-    assert values.tolist() == pytest.approx([0.3, -0.5, 0.2])
-
-
-def test_neighbours_that_agree_are_believed() -> None:
-    own = np.array([0.6, 0.4, 0.0], np.float32)
-    near = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
-    # (0.3 of the own) + 0.7 * (1 * first + 0.0625 * second) / 1.0625, where 0.0625 is 0.5 to the fourth
-    mixed = smoothed(own, near, np.array([1.0, 0.5], np.float32))
-    assert mixed.tolist() == pytest.approx([0.18, 0.12 + 0.7 * 0.941176, 0.7 * 0.058824], abs=1e-5)
-    assert smoothed(own, near[:0], np.zeros(0, np.float32)).tolist() == pytest.approx(own.tolist())
-
-
-def test_only_probable_classes_are_stored() -> None:
-    rows, values = sparse(np.array([0.0005, 0.001, 0.0011, 0.9], np.float32))
-    assert rows.tolist() == [2, 3]
-    assert values.tolist() == pytest.approx([0.0011, 0.9])
 
 
 def first(store: Path, question: str) -> str | None:

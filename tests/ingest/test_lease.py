@@ -17,7 +17,8 @@ import pytest
 
 from ingest.collection import Options
 from ingest.errors import StoreInUse
-from ingest.pipeline import reproject, retry_failures, run_folder
+from ingest.pipeline import repair, reproject, retry_failures, run_folder
+from ingest.pipeline.checking import Checked
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL
 from ingest.stores.server.lease import lease
@@ -51,6 +52,7 @@ def folder_of_a_collection(store: ServerStore, place: Path) -> Path:
 RUNS: dict[str, Callable[[ServerStore, Path], object]] = {
     "run": lambda store, photos: run_folder(store, photos, "photos", Options()),
     "retry": lambda store, photos: retry_failures(store, "photos", Options()),
+    "repair": lambda store, _: repair(store, Checked("photos")),
     "reproject": lambda store, photos: reproject(store, "photos", "conse"),
 }
 

@@ -59,6 +59,18 @@ def test_what_steers_the_engine_is_read_whatever_its_time_says(
         store.open("a", write=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "is_read"),
+    [
+        ("segments/1/vector_storage-visual/vectors/chunk_0.mmap", 65_536, True),
+        ("segments/1/vector_storage-visual/vectors/chunk_0.mmap", 65_537, False),
+        ("segments/1/mutable_id_tracker.mappings", 10_000_000, True),
+    ],
+)
+def test_small_files_and_the_list_of_ids_are_always_read(name: str, size: int, is_read: bool) -> None:
+    assert seal._is_always_read(name, size) is is_read
+
+
 def test_large_files_are_read_when_their_time_changed_and_by_a_thorough_look(
     store: EmbeddedStore, folder: Path
 ) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -184,6 +184,22 @@ def test_what_a_killed_process_left_of_the_engines_own_writes_goes(store: Embedd
     with store.open("a", write=True) as writer:
         assert writer.count() == 64
     assert not list(folder.rglob(".atomicwrite*"))
+
+
+def test_the_lock_of_a_collection_that_was_made_anew_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this process waited, the folder was dropped and another made: its lock is another file."""
+    wait_for = shard_lock._lock_until
+
+    def made_anew(file: IO[str], deadline: float) -> bool:
+        (tmp_path / "shard.lock").unlink()
+        (tmp_path / "shard.lock").touch()
+        return wait_for(file, deadline)
+
+    monkeypatch.setattr(shard_lock, "_lock_until", made_anew)
+    with pytest.raises(CollectionNotFound, match="dropped or moved meanwhile"):
+        shard_lock.lock_shard(tmp_path, "a", 1.0)
 
 
 def test_a_second_writer_in_the_same_process_is_refused(store: EmbeddedStore) -> None:

@@ -63,6 +63,22 @@ def test_verify_compares_only_what_can_be_compared(snapshot: SnapshotStore, tmp_
         verify(snapshot, other, "absent")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"encoder": "vgg16"}, "made with vgg16 "),
+        ({"encoder_sha256": "1" * 64}, " 11111111, glove "),
+        ({"framing": "whole"}, "framing whole, the snapshot with .* framing published"),
+    ],
+)
+def test_verify_does_not_compare_vectors_that_were_made_otherwise(
+    snapshot: SnapshotStore, tmp_path: Path, changes: dict[str, str], told: str
+) -> None:
+    other = fill(tmp_path / "o", "other", make_facts(20, 12, **changes), make_points(3, {VISUAL: 20, SEMANTIC: 12}))
+    with pytest.raises(CollectionMismatch, match=told):
+        verify(snapshot, other, "other")
+
+
 @pytest.mark.usefixtures("approximate")
 def test_verify_does_not_take_an_approximate_answer_for_another_collection(tmp_path: Path) -> None:
     widths = {VISUAL: 32, SEMANTIC: 12}

@@ -63,7 +63,12 @@ def small_conse(classes: int = 24, width: int = 12, words_width: int = 7) -> Con
     return ConseProjection(replace(HEADER, kind="conse", class_tags=tags), tensors)
 
 
-def flat_best(*, gate: tuple[float, float], label_bias: tuple[float, float] = (0.0, 0.0)) -> BestProjection:
+def flat_best(
+    *,
+    gate: tuple[float, float],
+    label_bias: tuple[float, float] = (0.0, 0.0),
+    trust: tuple[dict[str, float], ...] = (),
+) -> BestProjection:
     """In a word space of four directions: the first two are the labels', the third is the most probable class's, the
     fourth what all classes together are like. Its pictures are two numbers."""
     first, second, third, fourth = np.eye(4, dtype=np.float32)
@@ -78,7 +83,9 @@ def flat_best(*, gate: tuple[float, float], label_bias: tuple[float, float] = (0
         "directions": np.stack([first, second]),
         "gate": np.array(gate, np.float32),
     }
-    made = replace(HEADER, kind="best", label_phrases=["caf\u00e9", "dog"], class_tags=[["cup"], ["saucer"]])
+    made = replace(
+        HEADER, kind="best", label_phrases=["caf\u00e9", "dog"], class_tags=[["cup"], ["saucer"]], trust=list(trust)
+    )
     return BestProjection(made, tensors)
 
 

@@ -21,7 +21,6 @@ from model.errors import CacheError, DiskFull, UsageError
 from model.pair import BUNDLED
 from model.system import atomic
 from model.system.atomic import (
-    FORGOTTEN_SECONDS,
     new_dir,
     remove,
     remove_at_once,
@@ -31,7 +30,7 @@ from model.system.atomic import (
     sweep,
 )
 from model.system.cache import cache_dir, cache_errors
-from model.system.disk import SPARE_BYTES, folder_bytes, in_mb, need_space
+from model.system.disk import folder_bytes, in_mb, need_space
 from model.system.process import pid_scope
 from model.words import open_words
 
@@ -258,7 +257,7 @@ def test_what_another_machine_writes_is_left_alone_for_a_day(tmp_path: Path, dea
     young, old = (tmp_path / f".record.0badcafe-{dead_pid}-{number}.tmp" for number in (1, 2))
     for path in (young, old):
         path.write_text("of another container, which has a process of that number")
-    long_ago = time.time() - FORGOTTEN_SECONDS - 10
+    long_ago = time.time() - 86_410
     os.utime(old, (long_ago, long_ago))
     with replace_file(tmp_path / "record"):
         pass
@@ -300,7 +299,7 @@ def test_too_little_space_is_refused_before_writing(tmp_path: Path, monkeypatch:
 
     def usage(path: Path) -> Usage:
         asked.append(path)
-        return Usage(0, 0, SPARE_BYTES + 1000)
+        return Usage(0, 0, 67_108_864 + 1000)  # 64 MB must stay free
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     need_space(tmp_path / "not" / "yet", 1000)

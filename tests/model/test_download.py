@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,6 @@ import pytest
 
 from model.errors import CacheError, DiskFull, WeightsError
 from model.system import download
-from model.system.disk import SPARE_BYTES
 from model.system.download import RemoteFile
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
@@ -43,6 +41,7 @@ class Server:
     plan: list[Answer] = field(default_factory=list)
     ranges_asked: list[str | None] = field(default_factory=list)
     sent: int = 0
+    hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def remote(self) -> RemoteFile:
@@ -69,9 +68,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if answer.endless:
-            while True:
-                self.wfile.write(b"\0" * 65_536)
-                state.sent += 65_536
+            try:
+                while True:
+                    self.wfile.write(b"\0" * 65_536)
+                    state.sent += 65_536
+            finally:
+                state.hung_up.set()
         self.wfile.write(body[: answer.cut])
 
     def log_message(self, *args: object) -> None:
@@ -220,7 +222,7 @@ def test_a_server_that_stays_in_trouble_is_given_up(server: Server, target: Path
     server.plan = [Answer(status=503)] * 50
     with pytest.raises(WeightsError, match="answers 503"):
         fetch(server, target)
-    assert len(server.ranges_asked) == download.ATTEMPTS == len(pauses) + 1
+    assert (len(server.ranges_asked), len(pauses)) == (5, 4)
 
 
 def test_other_bytes_than_published_are_thrown_away(server: Server, target: Path) -> None:
@@ -236,11 +238,8 @@ def test_an_endless_answer_is_cut_off(server: Server, target: Path) -> None:
     with pytest.raises(WeightsError, match="deleted"):
         fetch(server, target)
     assert left_in(target) == []
-    time.sleep(0.05)
-    sent = server.sent
-    assert sent < 30 * len(CONTENT)  # what fits into the sockets' buffers
-    time.sleep(0.05)
-    assert server.sent == sent
+    assert server.hung_up.wait(60)
+    assert server.sent < 30 * len(CONTENT)  # what fits into the sockets' buffers
 
 
 def test_redirects_are_followed(server: Server, target: Path) -> None:
@@ -254,10 +253,8 @@ def test_a_closed_port_is_reported_at_once(server: Server, target: Path, pauses:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     remote = replace(server.remote, url=f"http://127.0.0.1:{port}/weights.pth")
-    started = time.perf_counter()
     with pytest.raises(WeightsError, match=rf"cannot reach http://127\.0\.0\.1:{port}/weights\.pth: .*refused"):
         download.download(remote, target)
-    assert time.perf_counter() - started < 2
     assert pauses == []
 
 
@@ -282,7 +279,7 @@ def test_an_older_file_stays_until_the_new_one_is_right(server: Server, target: 
 def test_a_full_disk_is_reported_before_anything_is_fetched(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = SimpleNamespace(free=SPARE_BYTES + len(CONTENT) - 1)
+    usage = SimpleNamespace(free=67_108_864 + len(CONTENT) - 1)  # 64 MB must stay free
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(DiskFull):
         fetch(server, target)

@@ -247,6 +247,23 @@ def test_the_second_label_is_in_the_vector_by_a_temperature_of_three() -> None:
     assert found == pytest.approx([0.938508, 0.345258, 0.0, 0.0], abs=2e-6)
 
 
+MIXED = ({"learnt": 1.0, "agreement": 0.0, "is_noun": 1}, {"learnt": 0.4, "agreement": 0.0, "is_noun": 0})
+"""The first label is believed by half, since the encoder was never shown it; the second, no noun, as a tag alone: a
+fifth."""
+
+
+def test_a_label_takes_no_more_of_the_vector_than_its_words_have_earned() -> None:
+    """Both are as probable: a quarter of the vector is the first label's, the rest is what the encoder sees."""
+    (found,) = flat_best(gate=(0.0, 50.0), trust=MIXED).project(PICTURE)
+    assert found == pytest.approx([0.316228, 0.0, 0.908674, 0.272602], abs=2e-6)
+
+
+def test_what_a_label_has_not_earned_as_a_tag_is_left_to_the_classes() -> None:
+    evidence = flat_best(gate=(0.0, 50.0), trust=MIXED).tag_evidence(PICTURE[0])
+    assert evidence.named == pytest.approx({"caf\u00e9": 0.25, "dog": 0.1, "cup": 0.75}, abs=2e-6)
+    assert evidence.vector == pytest.approx([0.316228, 0.0, 0.908674, 0.272602], abs=2e-6)
+
+
 def test_tags_have_neither_the_least_weight_nor_the_bias_nor_the_temperature() -> None:
     evidence = flat_best(gate=(0.0, 0.0), label_bias=(1.0, 0.0)).tag_evidence(PICTURE[0])
     assert evidence.named == pytest.approx({"caf\u00e9": 0.365529, "dog": 0.134471, "cup": 0.5}, abs=2e-6)

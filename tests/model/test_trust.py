@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from model.class_space import LabelClasses, NounTree, believed, shipped_nouns
 from model.class_space.labels import base
-from model.projections import LabelTrust, fold_of
+from model.projections import BestProjection, LabelTrust, fold_of
 from model.projections.training.trust import judge
+from tests.model.projections import flat_best
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,11 @@ def test_what_chance_would_give_is_not_believed() -> None:
     # six of ten found, four of ten wrongly: J = 0.2, but its standard error is 0.22
     trusts = judged(([0] * 6 + [1] * 4) + ([1] * 6 + [0] * 4), [0] * 10 + [1] * 10, [0.0] * 20)
     assert [trust.learnt for trust in trusts] == [0.0, 0.0]
+
+
+def test_a_label_that_has_all_the_pictures_or_none_is_not_told_apart() -> None:
+    trusts = judged([0] * 4, [0] * 4, [0.9, 0.8, 0.7, 0.6])
+    assert [(trust.learnt, trust.agreement) for trust in trusts] == [(0.0, 0.0), (0.0, 0.0)]
 
 
 def test_the_encoder_agrees_as_far_as_it_ranks_the_labels_pictures_first() -> None:
@@ -68,6 +77,26 @@ def test_a_content_is_in_one_fold_for_good() -> None:
     assert [fold_of(digit * 64) for digit in "0123456789ab"] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
 
 
+def test_a_picture_is_judged_by_rows_that_have_not_seen_it() -> None:
+    """Two labels beside two classes, all of logit 0. In the fit without fold 1 the first label has ln 5, in the one
+    without fold 2 the second has ln 2."""
+    flat = flat_best(gate=(0.0, 0.0))
+    fold_rows, fold_bias = np.zeros((4, 2, 2), np.float32), np.zeros((4, 2), np.float32)
+    fold_rows[1, 0] = [np.log(5), 0]
+    fold_bias[2, 1] = np.log(2)
+    best = BestProjection(flat.header, {**flat.tensors, "fold_rows": fold_rows, "fold_bias": fold_bias})
+    features, classes = np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32)
+    found = best.label_probabilities(features, classes, [None, 1, 2, 0])
+    assert found.tolist() == [
+        pytest.approx([0.25, 0.25]),
+        pytest.approx([0.625, 0.125]),
+        pytest.approx([0.2, 0.4]),
+        pytest.approx([0.25, 0.25]),
+    ]
+    without = flat.label_probabilities(features, classes, [None, 1, 2, 0])
+    assert without.tolist() == [pytest.approx([0.25, 0.25])] * 4
+
+
 def labels_of(tree: NounTree, **classes: list[float]) -> LabelClasses:
     names = [name.replace("_", " ") for name in classes]
     return LabelClasses.build(names, [1.0] * len(names), np.array(list(classes.values()), np.float32), tree)
@@ -95,6 +124,25 @@ def test_a_synonym_asks_for_the_label_and_a_broader_word_a_little(tree: NounTree
     assert weights(labels, tree, "vehicle") == pytest.approx([0.5, 0.0, 0.5])
 
 
+def test_the_first_two_senses_of_a_question_ask_for_a_label_and_no_further_one(tree: NounTree) -> None:
+    noun = tree.nouns.find("head")
+    assert noun is not None
+    labels = labels_of(tree, crab=[0.0, 1.0])
+    asked = [weights(replace(labels, senses=np.array([sense], np.int32)), tree, "head")[2] for sense in noun.senses[:3]]
+    assert asked == [1.0, 1.0, 0.0]
+
+
+def test_each_label_has_its_own_broader_words(tree: NounTree) -> None:
+    labels = labels_of(tree, crab=[0.0, 1.0], airplane=[0.0, 1.0])
+    assert weights(labels, tree, "crustacean")[2:] == pytest.approx([0.5, 0.0])
+    assert weights(labels, tree, "vehicle")[2:] == pytest.approx([0.0, 0.5])
+
+
+def test_a_word_near_a_label_asks_for_it_as_far_as_the_encoder_agrees(tree: NounTree) -> None:
+    labels = LabelClasses.build(["garden"], [0.4], np.array([[0.6, 0.8]], np.float32), tree)
+    assert weights(labels, tree, "zzz") == pytest.approx([0.5, 0.0, 0.5 * 0.4 * 0.36], abs=1e-3)
+
+
 def test_other_nouns_do_not_ask_for_a_label_that_they_contain(tree: NounTree) -> None:
     labels = labels_of(tree, lily=[0.0, 1.0])
     assert weights(labels, tree, "water lily")[2] < 0.6
@@ -118,6 +166,21 @@ def test_labels_are_written_and_read(tree: NounTree) -> None:
     assert weights(read, tree, "seahorses") == weights(labels, tree, "seahorses")
     with pytest.raises(ValueError, match="pickle"):
         LabelClasses.from_bytes(b"nothing of the kind")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": ("crab", "sea horse", "cat")},
+        {"agreement": np.ones(1, np.float32)},
+        {"above_starts": np.zeros(2, np.uint32)},
+        {"above_starts": np.zeros(4, np.uint32)},
+    ],
+)
+def test_labels_that_do_not_fit_together_are_refused(changes: dict[str, Any], tree: NounTree) -> None:
+    labels = replace(labels_of(tree, crab=[0.0, 1.0], sea_horse=[1.0, 0.0]), **changes)
+    with pytest.raises(ValueError, match="arrays that do not fit together"):
+        LabelClasses.from_bytes(labels.to_bytes())
 
 
 def test_the_base_of_a_phrase_is_its_singular(tree: NounTree) -> None:

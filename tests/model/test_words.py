@@ -17,7 +17,6 @@ from model.errors import WeightsError, WordsError
 from model.words import Words
 from model.words import vectors as layout
 from model.words.conversion import convert
-from model.words.vectors import SIF_A
 
 FILES = (
     layout.METADATA_FILE,
@@ -132,7 +131,7 @@ def test_a_phrase_weighs_its_words_by_how_rare_they_are(tmp_path: Path) -> None:
     words = small_words(tmp_path / "w", {"the": [1, 0, 0], "red": [0, 1, 0], "truck": [0, 0, 2]})
 
     def weight(rank: int) -> float:
-        return SIF_A / (SIF_A + 1 / ((rank + 1) * (math.log(3) + 0.5772156649)))
+        return 0.001 / (0.001 + 1 / ((rank + 1) * (math.log(3) + 0.5772156649)))
 
     wanted = np.array([weight(0), weight(1), weight(2)])
     assert np.allclose(words.phrase("the red truck").vector, wanted / np.linalg.norm(wanted), atol=1e-6)

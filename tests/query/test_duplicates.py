@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point
@@ -64,6 +66,99 @@ def test_more_copies_than_are_asked_for_at_once_are_all_found(tmp_path: Path, mo
     exact = [point(f"copy-{i}.jpg", 60, sha256="same", side=50, time=i) for i in range(9)]
     groups = groups_of(tmp_path, [*exact, *near], 0.99)
     assert groups == [[f"{i:02}.jpg" for i in range(40)], [f"copy-{i}.jpg" for i in range(9)]]
+
+
+class Files:
+    """Pictures that are files, and a collection of them whose vectors lie at the angles that a test gives them."""
+
+    def __init__(self, place: Path, originals: Path) -> None:
+        self.folder = place / "files"
+        self.folder.mkdir()
+        self._store = place / "store"
+        self._points: list[Point] = []
+        self.photos = {path.stem: Image.open(path).convert("RGB") for path in originals.rglob("*.*g")}
+
+    def add(self, path: str, image: Image.Image, degrees: float, *, side: tuple[int, int] | None = None) -> None:
+        image.save(self.folder / path)
+        data = (self.folder / path).read_bytes()
+        width, height = side or image.size
+        picture = Picture(path, hashlib.sha256(data).hexdigest(), width, height, len(data), 1, 1.0)
+        direction = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], np.float32)
+        self._points.append(Point(picture.id, {VISUAL: direction, SEMANTIC: direction}, picture.to_payload()))
+
+    def groups(self, threshold: float = 0.9, *, alike: bool = False) -> list[list[tuple[str, str, float]]]:
+        metadata = replace(METADATA, root=str(self.folder))
+        with EmbeddedStore(self._store).create("made", metadata) as collection:
+            collection.upsert(self._points)
+            found = find_duplicates(collection, threshold, alike=alike)
+        return [
+            [(member.picture.path, str(member.kind), round(member.score, 4)) for member in group.members]
+            for group in found
+        ]
+
+
+@pytest.fixture
+def files(tmp_path: Path, originals: Path) -> Files:
+    made = Files(tmp_path, originals)
+    made.add("cat.png", made.photos["chelsea"], 0)
+    return made
+
+
+def test_a_copy_whose_vector_is_far_away_is_told_by_its_pixels(files: Files) -> None:
+    files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 60)
+    files.add("coffee.png", files.photos["coffee"], 50)
+    assert files.groups() == [[("cat.png", "copy", 1.0), ("small.png", "same", 0.5)]]
+
+
+def test_below_a_cosine_of_four_tenths_no_pixels_are_compared(files: Files) -> None:
+    files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 67)
+    assert files.groups() == []
+
+
+def test_what_looks_alike_by_its_vectors_only_is_told_where_it_is_asked_for(files: Files) -> None:
+    files.add("coffee.png", files.photos["coffee"], 10)
+    files.add("rocket.png", files.photos["rocket"], 40)
+    (files.folder / "coffee.png").unlink()  # it is not looked at for that
+    assert files.groups(alike=True) == [[("coffee.png", "copy", 1.0), ("cat.png", "alike", 0.9848)]]
+
+
+def test_what_looks_alike_is_not_told_unasked(files: Files) -> None:
+    files.add("coffee.png", files.photos["coffee"], 10)
+    assert files.groups() == []
+
+
+def test_a_file_that_changed_since_it_was_indexed_is_no_proof(files: Files) -> None:
+    files.add("small.png", files.photos["coffee"], 10)
+    ImageOps.scale(files.photos["chelsea"], 0.5).save(files.folder / "small.png")
+    assert files.groups() == []
+
+
+def test_a_file_that_is_gone_is_no_proof_and_its_copies_are_told_all_the_same(files: Files) -> None:
+    small = ImageOps.scale(files.photos["chelsea"], 0.5)
+    files.add("small.png", small, 10)
+    files.add("small again.png", small, 10)
+    (files.folder / "small.png").unlink()
+    (files.folder / "small again.png").unlink()
+    assert files.groups() == [[("small again.png", "copy", 1.0), ("small.png", "copy", 1.0)]]
+
+
+@pytest.mark.parametrize(("height", "groups"), [(138, 1), (140, 0)])
+def test_pictures_of_other_shapes_are_not_opened(files: Files, height: int, groups: int) -> None:
+    """300 x 200 beside 160 x 138, by which it is 1.29 times as wide, and beside 160 x 140, 1.31 times."""
+    files.add("wide.png", files.photos["rocket"], 30, side=(300, 200))
+    files.add("small.png", ImageOps.scale(files.photos["rocket"], 0.5), 40, side=(160, height))
+    assert len(files.groups()) == groups
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(0.9, []), (0.7, [("cat.png", "copy"), ("small.png", "same")])])
+def test_only_the_nearest_are_proposed_and_all_that_are_alike(
+    files: Files, threshold: float, found: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearest but the cat itself is the cup of coffee; its copy has a cosine of 0.766."""
+    monkeypatch.setattr(duplicates, "MOST_PROPOSED", 1)
+    files.add("coffee.png", files.photos["coffee"].resize((300, 200)), 20)
+    files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 40)
+    assert [(path, kind) for group in files.groups(threshold) for path, kind, _ in group] == found
 
 
 def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from model.errors import UsageError, WordsError
 from model.words import Words
 from query.asking import QueryVector, Term, TextQuery, parse
+from query.asking.expression import written
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,11 @@ from query.asking import QueryVector, Term, TextQuery, parse
 )
 def test_expressions_are_split_at_operators_between_spaces(text: str, terms: list[Term]) -> None:
     assert parse(text) == terms
+
+
+@pytest.mark.parametrize("text", ["ocean", "beach + sunset -people", "2:dog + 0.5:ball", "-2:red car + 3:dog"])
+def test_terms_are_written_as_they_are_asked_for(text: str) -> None:
+    assert written(parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "   ", "beach +", "beach + - people", "+"])

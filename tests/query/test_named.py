@@ -7,18 +7,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ingest.records import CollectionMetadata, Picture
-from ingest.stores import SEMANTIC, VISUAL, Point, Store
+from ingest.records import CollectionMetadata, Picture, stable_id
+from ingest.stores import SEMANTIC, VISUAL, Filter, Hit, Point, SparseVector, Store
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.server import ServerStore
 from model.errors import UsageError, WordsError
 from model.words import Words
-from query.asking import Answer, CollectionContext, Question, ask
+from query.asking import Answer, CollectionContext, QueryVector, Question, ask
+from query.asking.named import Named, find_named
 from tests.local_qdrant import local_qdrant
 from tests.query.test_search import visual
 from tests.snapshots import make_snapshot
+
+METADATA = CollectionMetadata("pictures", {VISUAL: 4}, "made-up", "0" * 64, root="/photos")
 
 # path, what the picture shows
 PICTURES = [
@@ -105,10 +109,76 @@ def test_a_name_that_reads_like_a_negation_is_a_name(stores: list[Store]) -> Non
         asked(stores, "no dogs")
 
 
+def test_what_weighs_nothing_is_not_looked_for_among_names(stores: list[Store]) -> None:
+    answer = asked(stores, "moon + 0:trips", limit=8)
+    assert [hit.picture.path for hit in answer if hit.matched] == ["moon/1.jpg", "trips/full moon.jpg"]
+
+
 def test_a_name_turned_away_from_is_not_found_by_name(stores: list[Store]) -> None:
     answer = asked(stores, "moon but not trips", limit=8)
     assert [hit.picture.path for hit in answer if hit.matched] == ["moon/1.jpg"]
     assert answer.messages == ("read as: moon -trips",)
+
+
+def test_what_is_named_is_found_though_it_shows_nothing_of_the_question(tmp_path: Path) -> None:
+    """Of classes, a store finds only what shares one with the question."""
+    metadata = replace(METADATA, sparse=("classes",))
+    points = []
+    for path, shown in (("moon/1.jpg", 5), ("moon/2.jpg", 7), ("sea/3.jpg", 7)):
+        picture = Picture(path, sha256=path, width=3, height=2, size=1, mtime_ns=1, visual_norm=2.0)
+        classes = SparseVector(np.array([shown], np.uint32), np.array([0.9], np.float32))
+        points.append(Point(picture.id, {VISUAL: visual(1)}, picture.to_payload(), {"classes": classes}))
+    meant = np.zeros(1000, np.float32)
+    meant[7] = 1.0
+    with EmbeddedStore(tmp_path).create("pictures", metadata) as collection:
+        collection.upsert(points)
+        named = find_named(collection, Question.in_words("moon"), Filter(), {"classes": QueryVector.at(meant)})
+    assert [(hit.payload["path"], hit.score) for hit in named.whole] == [("moon/2.jpg", 0.9), ("moon/1.jpg", 0.0)]
+    assert named.words == ()
+
+
+def test_what_is_named_and_scores_less_than_asked_for_is_no_answer(stores: list[Store]) -> None:
+    with stores[0].open("pictures") as collection:
+        context = CollectionContext(stores[0], collection)
+        answer = ask(context, replace(Question.in_words("moon"), min_score=0.9))
+    assert paths(answer) == []
+    assert answer.why_nothing.startswith("no picture scores 0.9 or more: the nearest scores 0.")
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        (Filter(under="trips"), ["trips/full moon.jpg"]),
+        (Filter(labels=("moon",)), ["moon/1.jpg"]),
+        (Filter(labels=("pets",)), ["pets/1.jpg", "pets/2.jpg"]),
+    ],
+)
+def test_a_filter_holds_for_what_is_named_too(stores: list[Store], filter: Filter, found: list[str]) -> None:
+    for store in stores:
+        with store.open("pictures") as collection:
+            context = CollectionContext(store, collection)
+            answer = ask(context, replace(Question.in_words("moon"), filter=filter))
+        assert sorted(paths(answer)) == found
+
+
+def hit(name: str) -> Hit:
+    return Hit(stable_id(name), 0.5, {"path": name})
+
+
+def test_a_place_by_name_counts_twice_one_by_meaning() -> None:
+    """Third by name comes before first by meaning; of two thirds the one that is found both ways comes first."""
+    meaning = [hit(name) for name in ("a", "b", "c", "d", "named twice")]
+    named = Named(whole=(hit("exact"),), words=(hit("far"), hit("named twice"), hit("last")))
+    found = [one.payload["path"] for one in named.ahead_of(meaning)]
+    # 2/62 + 1/65, 2/61, 2/63, then 1/61 and so on
+    assert found == ["exact", "named twice", "far", "last", "a", "b", "c", "d"]
+
+
+def test_sixty_one_that_are_named_come_before_the_first_by_meaning() -> None:
+    """The sixty-second counts 2/122, as much as the first by meaning, which then goes before it."""
+    named = Named(words=tuple(hit(f"named {number}") for number in range(1, 71)))
+    found = [one.payload["path"] for one in named.ahead_of([hit("meant")])]
+    assert found.index("meant") == 61
 
 
 def test_what_is_named_stands_out(stores: list[Store]) -> None:

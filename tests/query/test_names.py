@@ -19,6 +19,8 @@ NONE, WORDS, WHOLE = NameMatch.NONE, NameMatch.WORDS, NameMatch.WHOLE
         ("2019 Venice/a.jpg", "Venice 2019", WORDS),
         ("2019 Venice/a.jpg", "2019 venice", WHOLE),
         ("2019/a.jpg", "2019", WHOLE),
+        ("2019/moon 1.jpg", "moon 2019", WORDS),
+        ("2119/moon 1.jpg", "moon 2119", NONE),
         ("fire_truck/a.jpg", "fire truck", WHOLE),
         ("venice/carnival-masks.jpg", "masks of venice", WORDS),
         ("venice/carnival.jpg", "venice masks", NONE),

@@ -112,6 +112,7 @@ def test_the_signs_are_those_of_the_message() -> None:
         ("“no entry” sign", ["no entry sign"]),
         ('photo of a "no smoking" sign', ["no smoking sign"]),
         ('"a photo of a rock - paper" + scissors', ["a photo of a rock - paper", "scissors"]),
+        ('"no entry" + "no smoking"', ["no entry", "no smoking"]),
         ('12" pizza', ['12" pizza']),
         ('""', ['""']),
     ],

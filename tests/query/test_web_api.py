@@ -7,15 +7,19 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from ingest.pipeline import ExportOptions, export_collection
 from ingest.stores.snapshot import SnapshotStore
+from model.encoders import open_encoder
 from query.web import uploads
+from query.web.uploads import Upload
 from tests.commands import command
 from tests.query.conftest import Photos
 from tests.serving import serving
@@ -224,6 +228,23 @@ def test_fifty_questions_at_once_are_all_answered(client: httpx.Client, photos: 
     for thread in threads:
         thread.join()
     assert statuses == [200] * 50
+
+
+def test_an_upload_is_seen_as_each_collection_frames_its_pictures(photos: Photos) -> None:
+    """Of a wide picture the centre square is another than the whole; each is looked at once."""
+    wide = Image.open(photos.folder / "rocket/rocket.jpg").convert("RGB").crop((0, 0, 600, 200))
+    file = io.BytesIO()
+    wide.save(file, "JPEG")
+    upload = Upload("upload-1", file.getvalue(), 600, 200, expires=0.0)
+    contexts: list[Any] = []
+    for framing in ("whole", "published"):
+        encoder = open_encoder("efficientnet-lite0", framing=framing)
+        metadata = SimpleNamespace(encoder="efficientnet-lite0", encoder_sha256="0" * 64, framing=framing)
+        contexts.append(SimpleNamespace(encoder=encoder, metadata=metadata))
+    whole, published = (upload.encoded(context).features for context in contexts)
+    assert whole @ published / np.linalg.norm(whole) / np.linalg.norm(published) < 0.95
+    assert upload.encoded(contexts[0]).features is whole
+    assert upload.encoded(contexts[1]).features is published
 
 
 def test_uploads_are_kept_within_bounds(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,22 +89,21 @@ def _counted(index: AnnoyIndexFile, on_query: Callable[[], None]) -> Callable[[A
 
 def _check_comparable(live: Collection, snapshot: Collection) -> None:
     """Raises CollectionMismatch where the vectors of two collections mean different things."""
-    left, right = (
-        (
-            c.metadata.kind,
-            c.metadata.encoder,
-            c.metadata.encoder_sha256,
-            c.metadata.words,
-            c.metadata.words_sha256,
-            c.metadata.framing,
-        )
-        for c in (live, snapshot)
-    )
-    if left != right:
+    if live.metadata.kind != snapshot.metadata.kind or _made_of(live) != _made_of(snapshot):
         raise CollectionMismatch(
-            f"collection {live.name!r} was made with {' and '.join(left[1::2])}, the snapshot with "
-            f"{' and '.join(right[1::2])}: they have nothing to compare; name the collection it was exported from"
+            f"collection {live.name!r} was made with {_named(live)}, the snapshot with {_named(snapshot)}: they have "
+            "nothing to compare; name the collection it was exported from"
         )
+
+
+def _made_of(collection: Collection) -> tuple[str, ...]:
+    made = collection.metadata
+    return made.encoder, made.encoder_sha256, made.words, made.words_sha256, made.framing
+
+
+def _named(collection: Collection) -> str:
+    encoder, encoder_sha256, words, words_sha256, framing = _made_of(collection)
+    return f"{encoder} {encoder_sha256[:8]}, {words} {words_sha256[:8]} and framing {framing}"
 
 
 def _compare(live: Collection, snapshot: Collection, indexes: Mapping[str, IndexInfo], verified: Verified) -> Verified:

@@ -14,7 +14,9 @@ from ingest.collection import Ledger, Options, read_failures
 from ingest.pipeline import retry_failures
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
+from model.encoders import embedding
 from model.errors import DatasetError
+from model.pictures import PictureFile
 from tests.ingest.runs import OFFLINE, ingest, points
 
 
@@ -88,6 +90,28 @@ def test_a_picture_that_turns_bad_loses_its_vector(store: EmbeddedStore, folder:
     (folder / "flower.jpg").write_bytes((folder / "flower.jpg").read_bytes()[:5000])
     report = ingest(store, folder)
     assert (report.failed, report.removed, report.total) == (1, 1, 3)
+
+
+def test_a_picture_that_cannot_be_read_for_once_keeps_its_vector(
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(store, folder)
+    os.utime(folder / "flower.jpg", ns=(1, 10**18))
+    real = embedding.read_file
+
+    def read_file(file: PictureFile) -> tuple[PictureFile, bytes]:
+        if file.relative == "flower.jpg":
+            raise OSError(5, "Input/output error")
+        return real(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedding, "read_file", read_file)
+        report = ingest(store, folder)
+    assert (report.failed, report.removed, report.total) == (1, 0, 4)
+    with store.open("photos") as collection:
+        assert {path: row.reader for path, row in read_failures(collection).items()} == {"flower.jpg": "any"}
+    again = ingest(store, folder)
+    assert (again.updated, again.failed, again.failed_before, again.total) == (1, 0, 0, 4)
 
 
 def test_a_folder_where_nothing_can_be_read_leaves_no_collection(store: EmbeddedStore, tmp_path: Path) -> None:
