@@ -3,13 +3,14 @@
 Decoders of these formats fill what is missing, with green, black or what came before, and report nothing. A download
 that was not finished has the file's full length where space was reserved for it, with zeros at its end.
 
-ISO 14496-12 and 23008-12 (HEIC, AVIF), RFC 9649 (WebP). It looks at bytes only.
+ISO 14496-12 and 23008-12 (HEIC, AVIF), RFC 9649 (WebP), ITU T.81 (JPEG), the W3C's PNG. It looks at bytes only.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 
 from PIL import Image
@@ -23,6 +24,11 @@ colour; lossy WebP aside), and HEVC and AV1 forbid three in a row."""
 RAW_ZEROS = 64
 PAGE_BYTES = 4096
 """Disks and file systems reserve space in multiples of this."""
+
+PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT"})
+"""PNG's chunks without which there is no picture."""
+
+START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 
 CODED_ITEMS = frozenset({b"hvc1", b"hev1", b"av01", b"avc1", b"jpeg", b"vvc1"})
 
@@ -45,6 +51,10 @@ def missing(data: bytes, image: Image.Image) -> str:
                 return _missing_of_tiff(data)
             case "BMP" | "DIB" | "PPM":
                 return _missing_of_rows(data, image)
+            case "PNG":
+                return _missing_of_png(data)
+            case "JPEG":
+                return _missing_of_jpeg(data)
     except (struct.error, IndexError, ValueError):
         return "its structure is broken"
     return ""
@@ -202,6 +212,44 @@ def _decodes_without(samples: bytes, zeros: int) -> bool:
     except OSError:
         return False
     return True
+
+
+# PNG and JPEG
+
+
+def _missing_of_png(data: bytes) -> str:
+    """Pillow compares no checksum of the pixels, and takes zeros in their place for codes."""
+    at = 8
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        stop = at + 12 + size
+        if kind == b"IEND":
+            return ""
+        if stop > len(data):
+            return _ends_early(stop, len(data))
+        if kind == b"\0\0\0\0":
+            return _unfinished(at)
+        if kind in PIXELS and data[stop - 4 : stop] != struct.pack(
+            ">I", zlib.crc32(memoryview(data)[at + 4 : stop - 4])
+        ):
+            return f"its chunk {kind.decode()!r} is damaged"
+        at = stop
+    return "cut short, its end is missing"
+
+
+def _missing_of_jpeg(data: bytes) -> str:
+    """The decoder takes zeros for codes, too, and may have all its blocks before it asks for the end mark."""
+    if data[-1:] != b"\0":
+        return ""
+    at = 2
+    while at + 4 <= len(data):
+        mark, kind, size = struct.unpack_from(">BBH", data, at)
+        if mark != 0xFF:
+            return ""
+        at += 1 if kind == 0xFF else 2 + size
+        if kind == START_OF_SCAN:
+            return "" if data.find(END_OF_IMAGE, at) >= 0 else _unfinished(_zeros_from(data, at, len(data)))
+    return ""
 
 
 # Rows as they are
