@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from model.pictures.tiff import NONE, is_tiff, layout
+from model.pictures.tiff import NONE, Layout, is_tiff, layout
 
 ZEROS = 16
 """So many zero bytes do not end compressed samples: entropy coders end with 2 at most (tried on pictures of one
@@ -268,23 +268,39 @@ def _missing_of_tiff(data: bytes) -> str:
             if size > ZEROS and begin + size - zeros >= ZEROS:
                 return _unfinished(zeros)
         return ""
-    begins = [begin for begin, _ in kind.extents]
-    if begins != sorted(begins) or last - begins[0] != sum(size for _, size in kind.extents):
-        return ""
-    samples = 1 if kind.planar == 2 else kind.samples
-    return _cut_in_a_row(data, begins[0], last, (kind.width * kind.bits * samples + 7) // 8)
+    rows = _rows_of_tiff(kind)
+    return _cut_in_a_row(data, *rows) if rows else ""
 
 
 def _missing_of_rows(data: bytes, image: Image.Image) -> str:
+    rows = rows_of(data, image)
+    return _cut_in_a_row(data, rows[0], min(len(data), rows[1]), rows[2]) if rows else ""
+
+
+def rows_of(data: bytes, image: Image.Image) -> tuple[int, int, int] | None:
+    """Where rows that are kept as they are begin and should end in an opened BMP, PNM or TIFF, and the bytes of each;
+    None where they are packed, or not in one piece."""
+    if image.format == "TIFF":
+        kind = layout(data)
+        return _rows_of_tiff(kind) if kind and kind.extents and kind.compression == NONE else None
     codec, _, begin, args = getattr(image, "tile")[0][:4]  # noqa: B009 - known to Pillow's files only
     if codec not in ("raw", "ppm"):
-        return ""
+        return None
     bits = {"1": 1, "L": 8, "P": 8, "RGB": 24, "RGBA": 32, "I": 16}.get(image.mode, 8)
     if codec == "raw" and isinstance(args, tuple) and len(args) > 1 and isinstance(args[1], int) and args[1]:
         stride = args[1]
     else:
         stride = (image.width * bits + 7) // 8 * (2 if codec == "ppm" and image.mode == "RGB" and args[1] > 255 else 1)
-    return _cut_in_a_row(data, begin, min(len(data), begin + stride * image.height), stride)
+    return begin, begin + stride * image.height, stride
+
+
+def _rows_of_tiff(kind: Layout) -> tuple[int, int, int] | None:
+    begins = [begin for begin, _ in kind.extents]
+    last = max(begin + size for begin, size in kind.extents)
+    if begins != sorted(begins) or last - begins[0] != sum(size for _, size in kind.extents):
+        return None
+    samples = 1 if kind.planar == 2 else kind.samples
+    return begins[0], last, (kind.width * kind.bits * samples + 7) // 8
 
 
 def _cut_in_a_row(data: bytes, begin: int, end: int, stride: int) -> str:

@@ -58,10 +58,29 @@ def test_a_file_that_is_not_all_there_is_refused_with_the_reason(kind: str, fill
         pytest.importorskip("pillow_heif")
     data = FILES[kind]()
     assert open_picture(data).size == (320, 240)
-    for share in SHARES:
+    for share in SHARES if kind not in OF_ROWS else (0.05, 0.25, 0.5, 0.6, 0.74):
         begin = data[: int(len(data) * share)]
         with pytest.raises(PictureError, match=r"^broken picture: \w+"):
             open_picture(begin + bytes(len(data) - len(begin)) * filled)
+
+
+OF_ROWS = ("BMP", "TIFF", "PPM")
+
+
+@pytest.mark.parametrize("kind", OF_ROWS)
+@pytest.mark.parametrize("filled", [False, True], ids=["cut short", "filled with zeros"])
+@pytest.mark.parametrize("share", [0.8, 0.97, 0.99])
+def test_rows_kept_as_they_are_are_shown_where_most_are_there(kind: str, filled: bool, share: float) -> None:
+    data = FILES[kind]()
+    begin = data[: int(len(data) * share)]
+    damaged = begin + bytes(len(data) - len(begin)) * filled
+    assert open_framed(damaged, FRAMING).damaged.startswith(("not complete, zeros from", "cut short", "image file is"))
+    is_right = (pixels(open_picture(damaged)) == pixels(open_picture(data))).all(axis=(1, 2))
+    assert share - 0.02 < is_right.mean() < 1
+    grey = pixels(open_picture(damaged))[0 if kind == "BMP" else -1]
+    assert (grey == 128).mean() > 0.9
+    with pytest.raises(PictureError, match=r"^broken picture: \w+"):
+        open_picture(damaged, strict=True)
 
 
 def test_a_heic_whose_last_box_reaches_to_the_end_is_judged_by_its_extents() -> None:
