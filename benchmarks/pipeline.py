@@ -1,7 +1,6 @@
 """How near `ingest run` comes to what decoding and encoding cost, and how far it is from the loop people write.
 
-    python benchmarks/pipeline.py FOLDER [--encoder vgg16] [--pictures 512] [--rounds 5]
-    python benchmarks/pipeline.py FOLDER --framings [--pictures 512] [--rounds 5]
+    python benchmarks/pipeline.py FOLDER [--encoder vgg16] [--pictures 512] [--rounds 5] [--framings]
 
 All on the same pictures, which differ from each other, in turn, in several rounds; medians are shown, and ratios
 taken within each round, for on a busy machine the rates themselves go up and down together.
