@@ -1,6 +1,6 @@
 """How near `ingest run` comes to what decoding and encoding cost, and how far it is from the loop people write.
 
-    python benchmarks/pipeline.py FOLDER [--encoder vgg16] [--pictures 512] [--rounds 5]
+    python benchmarks/pipeline.py FOLDER [--encoder vgg16] [--pictures 512] [--rounds 5] [--framings]
 
 All on the same pictures, which differ from each other, in turn, in several rounds; medians are shown, and ratios
 taken within each round, for on a busy machine the rates themselves go up and down together.
@@ -12,6 +12,9 @@ both allow    what is left to reach: every core takes pictures in turn and decod
 ingest run    `run_folder` with ConSE into a new collection, from its first picture to its last; start-up, which is
               opening encoder, words and store and making the collection, is shown apart
 plain loop    Pillow, torch eager in batches of 32, `QdrantClient(path=...)`, one after the other
+
+With --framings: `ingest run` alone, of pictures no longer than 7:4, by the framings `whole` and `published` in turn,
+each of them first in every second round.
 
 Processor time is shown beside: (decode + encode) / ingest, which the rest of a busy machine hardly changes.
 It is not called ingest.py because that would hide the package `ingest` from every script beside it.
@@ -30,6 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ingest.collection import Options, ensure_tags
 from ingest.pipeline import run_folder
@@ -47,9 +51,10 @@ from model.encoders import (
 )
 from model.encoders.embedding import _Loader
 from model.pair import BUNDLED
-from model.pictures import LeftOut, PictureFile, in_order, scan
+from model.pictures import PUBLISHED, WHOLE, LeftOut, PictureFile, in_order, scan
 from model.words import open_words
 
+LONGEST_ORDINARY = 1.75
 PLAIN_BATCH = 32
 PLAIN_SHARE = 8
 """The plain loop takes one in so many of the pictures: it is slow, and its rate is steady."""
@@ -90,9 +95,40 @@ def main(folder: Path, encoder_name: str, pictures: int, rounds: int) -> None:
     show(rates, costs, starts, len(files), encoder_name, rounds)
 
 
-def choose(folder: Path, target: Path, count: int) -> list[PictureFile]:
-    """Copies of the first pictures, in folders by label; more than there are differ in a trailing byte."""
-    found = list(scan(folder, LeftOut()))
+def compare_framings(folder: Path, encoder_name: str, pictures: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
+        chosen = Path(place) / "pictures"
+        count = len(choose(folder, chosen, pictures, longest=LONGEST_ORDINARY))
+        store = EmbeddedStore(Path(place) / "store")
+        ingest(store, chosen, encoder_name, count, WHOLE)  # tags are made, files are in memory
+        rates: dict[str, list[float]] = {WHOLE: [], PUBLISHED: []}
+        costs: dict[str, list[float]] = {WHOLE: [], PUBLISHED: []}
+        for number in range(rounds):
+            for rule in (WHOLE, PUBLISHED) if number % 2 else (PUBLISHED, WHOLE):
+                done = ingest(store, chosen, encoder_name, count, rule)
+                rates[rule].append(done / (Watched.last - Watched.first))
+                costs[rule].append(1000 * Watched.cpu / done)
+    print(f"{count} pictures no longer than 7:4, {encoder_name}, {rounds} rounds")
+    for rule, got in rates.items():
+        spread, cost = f"{min(got):.1f} - {max(got):.1f}", statistics.median(costs[rule])
+        print(f"  {rule:<10} {statistics.median(got):7.1f} pictures/s  ({spread})  {cost:6.2f} ms processor a picture")
+    for name, figures, sides in (("clock", rates, (WHOLE, PUBLISHED)), ("processor", costs, (PUBLISHED, WHOLE))):
+        each = [a / b for a, b in zip(figures[sides[0]], figures[sides[1]], strict=True)]
+        spread = f"({min(each):.3f} - {max(each):.3f})"
+        print(f"  rate of whole / rate of published, by the {name}: {statistics.median(each):.3f}  {spread}")
+
+
+def is_ordinary(file: PictureFile) -> bool:
+    with Image.open(file.path) as image:
+        return max(image.size) <= LONGEST_ORDINARY * min(image.size)
+
+
+def choose(folder: Path, target: Path, count: int, longest: float = 0) -> list[PictureFile]:
+    """Copies of the first pictures, in folders by label; more than there are differ in a trailing byte.
+
+    ``longest``: ratio of the sides at most; 0: any.
+    """
+    found = [file for file in scan(folder, LeftOut()) if not longest or is_ordinary(file)]
     for i in range(count):
         source = found[i % len(found)]
         path = target / str(i // len(found)) / source.relative
@@ -131,7 +167,7 @@ class Watched:
     first = last = cpu = 0.0
 
 
-def ingest(store: EmbeddedStore, folder: Path, encoder_name: str, expected: int) -> int:
+def ingest(store: EmbeddedStore, folder: Path, encoder_name: str, expected: int, framing: str = "") -> int:
     inner = Embedding.run
 
     def timed(self: Embedding, *args: object) -> None:
@@ -143,7 +179,7 @@ def ingest(store: EmbeddedStore, folder: Path, encoder_name: str, expected: int)
 
     Embedding.run = timed  # type: ignore[method-assign, assignment]
     try:
-        options = Options(encoder=encoder_name, words=BUNDLED.words, projection="conse", offline=True)
+        options = Options(encoder=encoder_name, words=BUNDLED.words, projection="conse", offline=True, framing=framing)
         report = run_folder(store, folder, "benchmark", options)
     finally:
         Embedding.run = inner  # type: ignore[method-assign]
@@ -165,7 +201,6 @@ class PlainLoop:
 
     def run(self, files: list[PictureFile]) -> int:
         import torch
-        from PIL import Image
         from qdrant_client import QdrantClient, models
 
         from model.pictures.framing import frame
@@ -221,5 +256,6 @@ if __name__ == "__main__":
     arguments.add_argument("--encoder", default="efficientnet-lite0")
     arguments.add_argument("--pictures", type=int, default=512)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--framings", action="store_true")
     given = arguments.parse_args()
-    main(given.folder, given.encoder, given.pictures, given.rounds)
+    (compare_framings if given.framings else main)(given.folder, given.encoder, given.pictures, given.rounds)

@@ -94,7 +94,8 @@ def churn(folder: Path, data: bytes) -> Iterator[None]:
 
 
 def run(folder: Path, place: Path, *options: str) -> Ran:
-    env = {**os.environ, "PYTHONPATH": str(place / "slow")}
+    paths = os.pathsep.join(filter(None, (str(place / "slow"), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "PYTHONPATH": paths}
     words = ["run", folder, "--offline", "--projection", "conse", "--max-seconds", str(MAX_SECONDS), *options]
     return command("ingest", *words, env=env, prefix=without_privileges())
 

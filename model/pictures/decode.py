@@ -61,7 +61,7 @@ _one_large_at_a_time = threading.Lock()
 LARGE_WAIT_SECONDS = 30.0
 """A large picture waits so long for another; one that never ends must not stop all others."""
 
-READER = 2
+READER = 3
 """Raised where files that were refused may be read: they are then tried again."""
 
 
@@ -220,8 +220,8 @@ BROKEN = "broken picture: "
 def _read_file(data: bytes, limits: _Limits, repaired: Mended | None = None) -> _Picture:
     with listening() as heard, _opened(data, limits, heard) as image:
         _check_size(image, limits.max_megapixels)
-        kind = layout(data) if image.format == "TIFF" else None
         frame = _frame_of(image, data, limits)
+        kind = layout(data, frame) if image.format == "TIFF" else None
         width, height = image.size
         with _room_for(image, limits):
             raw = raw_mode(image)
@@ -229,7 +229,7 @@ def _read_file(data: bytes, limits: _Limits, repaired: Mended | None = None) -> 
             if repaired:
                 _check_share(repaired.share(image))
             turn = turn_of(image)
-            seen = as_seen(image, data, raw, kind if frame == 0 else None)
+            seen = as_seen(image, data, raw, kind)
             upright = seen if turn is None else seen.transpose(turn)
         if turn in QUARTER_TURNS:
             width, height = height, width
@@ -294,6 +294,8 @@ def _opened(data: bytes, limits: _Limits, heard: Heard) -> Iterator[Image.Image]
         kind = layout(data)
         if kind and reason.startswith("decoder error"):
             reason = f"{kind}, which cannot be read here"
+        if reason.startswith("Unsupported BMP"):
+            raise PictureError(f"a BMP that cannot be read here: {reason}") from error
         raise PictureError(f"{BROKEN}{reason}") from error
 
 

@@ -1,4 +1,5 @@
-"""What every viewer still shows of a damaged JPEG or PNG: the same picture as a file that a strict decoder takes.
+"""What every viewer still shows of a damaged JPEG or PNG, or of rows kept as they are (BMP, PNM, TIFF): a file of the
+same picture that a strict decoder takes.
 
 ITU T.81 (JPEG), the W3C's PNG specification, third edition. It makes bytes of bytes and judges how much of the picture
 there is; it decides nothing.
@@ -6,6 +7,7 @@ there is; it decides nothing.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from model.pictures.structure import rows_of
 
 LEAST_SHARE = 0.75
 """Of a picture's rows that must decode for it to be shown. Where the rest is grey, as viewers show it, the vector of a
@@ -22,6 +26,9 @@ of 100 cases; with 0.6 of the rows it is 0.85, and a picture that looks the same
 END_OF_IMAGE = b"\xff\xd9"
 JPEG_GREY = 128
 """What libjpeg makes of blocks that are missing, in each channel."""
+
+OF_ROWS = ("BMP", "DIB", "PPM", "TIFF")
+GREY = b"\x80"
 
 PNG = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -48,7 +55,7 @@ class Mended:
 
 
 def mended(data: bytes) -> Mended | None:
-    """None where it is neither JPEG nor PNG, or nothing of it is left."""
+    """None where it is no kind that can be mended, or nothing of it is left."""
     if data[:2] == b"\xff\xd8":
         return Mended(data.rstrip(b"\0") + END_OF_IMAGE, _jpeg_share)
     if data[:8] == PNG:
@@ -56,7 +63,22 @@ def mended(data: bytes) -> Mended | None:
             return _mended_png(data)
         except (struct.error, KeyError, zlib.error, ValueError):
             return None
-    return None
+    return _mended_rows(data)
+
+
+def _mended_rows(data: bytes) -> Mended | None:
+    """Of a BMP, PNM or TIFF that keeps its samples as they are: grey in the place of those that are not there."""
+    try:
+        with Image.open(io.BytesIO(data), formats=OF_ROWS) as image:
+            rows = rows_of(data, image)
+    except Exception:  # noqa: BLE001 - it was refused before, with a reason
+        return None
+    if rows is None or not 0 < rows[1] - rows[0] <= MOST_BYTES:
+        return None
+    begin, end, _ = rows
+    left = len(data[begin:end].rstrip(b"\0"))
+    share = left / (end - begin)
+    return Mended(data[: begin + left] + GREY * (end - begin - left) + data[end:], lambda _: share)
 
 
 def _jpeg_share(image: Image.Image) -> float:

@@ -13,9 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.errors import PictureError
 from model.pictures.colours import PROFILED, is_profiled, on_ground
 from model.pictures.samples import from_16_bits, grey, stretched
-from model.pictures.tiff import LAB, UNSIGNED, WHITE_IS_ZERO, Layout, read_samples
+from model.pictures.tiff import (
+    CMYK,
+    COLOURS,
+    LAB,
+    OPACITY,
+    PREMULTIPLIED,
+    UNSIGNED,
+    WHITE_IS_ZERO,
+    Layout,
+    read_samples,
+)
 
 LOWER_HALVES = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 """Pillow's raw modes such as ``RGB;16B`` take the upper byte of each sample; with the other byte order, the lower."""
@@ -115,7 +126,7 @@ def _deep_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
     if not (has_key or is_dark):
         return on_ground(image) if image.mode == "RGBA" else image
     whole = upper.astype(np.uint16)
-    if (lower := _lower_halves(data, raw)) is not None:
+    if (lower := _lower_halves(data, raw, image.tell())) is not None:
         whole = whole * np.uint16(256) + lower
     colours = from_16_bits(whole[..., :3])
     if has_key:
@@ -127,10 +138,11 @@ def _deep_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
     return _with_profile(made, image)
 
 
-def _lower_halves(data: bytes, raw: str) -> NDArray[np.uint8] | None:
+def _lower_halves(data: bytes, raw: str, frame: int) -> NDArray[np.uint8] | None:
     """The lower byte of each sample, by a second decoding; None where Pillow cannot."""
     other = LOWER_HALVES.get(raw[-1:])
     with Image.open(io.BytesIO(data)) as again:
+        again.seek(frame)
         if other is None or not again.tile:
             return None
         again.tile = [tile._replace(args=_renamed(tile.args, raw, raw[:-1] + other)) for tile in again.tile]
@@ -151,17 +163,36 @@ def _of_samples(samples: NDArray[Any], kind: Layout) -> Image.Image:
     """The picture that the samples of a TIFF are."""
     if kind.photometric == LAB and samples.ndim == 3:
         return _of_lab(samples, kind)
+    if kind.photometric in COLOURS:
+        raise PictureError(f"{kind}, which cannot be read here")
+    if kind.photometric == CMYK and samples.ndim == 3 and samples.shape[2] >= 4:
+        return Image.fromarray(np.ascontiguousarray(_in_8_bits(samples[..., :4])), "CMYK")
+    opacity = None
     if samples.ndim == 3:
-        samples = samples[..., :3] if samples.shape[2] >= 3 else samples[..., 0]
-    if samples.dtype == np.uint8:
-        values = samples
-    elif samples.dtype == np.uint16:
-        values = from_16_bits(samples)
-    else:
-        values = stretched(samples)
+        bands = 3 if samples.shape[2] >= 3 else 1
+        if kind.extra in (PREMULTIPLIED, OPACITY) and samples.shape[2] > bands:
+            opacity = samples[..., bands]
+        samples = samples[..., :3] if bands == 3 else samples[..., 0]
+    values = _in_8_bits(samples)
     if kind.photometric == WHITE_IS_ZERO:
         values = 255 - values
-    return Image.fromarray(np.ascontiguousarray(values)).convert("RGB")
+    made = Image.fromarray(np.ascontiguousarray(values)).convert("RGB")
+    return made if opacity is None else _seen_through(made, _in_8_bits(opacity), kind)
+
+
+def _in_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    if samples.dtype == np.uint8:
+        return samples
+    return from_16_bits(samples) if samples.dtype == np.uint16 else stretched(samples)
+
+
+def _seen_through(colours: Image.Image, opacity: NDArray[np.uint8], kind: Layout) -> Image.Image:
+    """On a ground."""
+    if kind.extra == PREMULTIPLIED:
+        share = np.maximum(opacity, 1)[..., None] / np.float32(255)
+        colours = Image.fromarray((np.asarray(colours) / share).clip(0, 255).astype(np.uint8))
+    colours.putalpha(Image.fromarray(np.ascontiguousarray(opacity)))
+    return on_ground(colours)
 
 
 def _of_lab(samples: NDArray[Any], kind: Layout) -> Image.Image:

@@ -44,6 +44,10 @@ SHAPE = 1.25
 BLOCK = 12
 """Pixels a side of the blocks whose detail is compared."""
 
+SMALL, SMALL_BLOCK = 96, 6
+"""Pixels of the longer side up to which blocks are smaller: a picture 75 pixels wide has 24 of 12, and half of them in
+the plain ground; of 6 it has 108."""
+
 LEAST_DETAIL = 2.5
 """Standard deviation of grey values of 255, below which a block says nothing: paper, sky, the noise of JPEG."""
 
@@ -96,6 +100,9 @@ class Looks:
         """By the length of the longer side; those that are no larger than it."""
         return {side: _resized(self.grey, side) for side in LEVELS}
 
+    def at(self, side: int) -> Image.Image:
+        return self.small[side] if side in self.small else _resized(self.grey, side)
+
     @cached_property
     def glance(self) -> Grey:
         """(GLANCE, GLANCE)."""
@@ -124,13 +131,13 @@ def _is_laid_on(one: Looks, other: Looks) -> bool:
     if _correlation(one.glance, other.glance) < GLANCES_ALIKE:
         return False
     place = _Place()
-    for side in LEVELS:
-        place = _aligned(one.small[side], other.small[side], place)
+    longest = min(max(one.grey.size), max(other.grey.size))
+    for side in sorted({min(side, longest) for side in LEVELS}):  # the larger is made as coarse as the smaller
+        place = _aligned(one.at(side), other.at(side), place)
         if not place.is_likely:
             return False
     if not (place.is_within or place.surrounds):
         return False
-    longest = min(max(one.grey.size), max(other.grey.size))
     return _agree(_resized(one.grey, longest), other.grey, place)
 
 
@@ -229,8 +236,9 @@ def _agree(one: Image.Image, other: Image.Image, place: _Place) -> bool:
         other = _resized(other, max(one.size))
     seen, inside = _warped(other, one.size, place)
     wanted = np.asarray(one, np.float32)
-    first, second = _blocks(wanted), _blocks(seen)
-    whole = _blocks(inside.astype(np.float32)).min(axis=(1, 2)) > 0
+    block = SMALL_BLOCK if max(one.size) <= SMALL else BLOCK
+    first, second = _blocks(wanted, block), _blocks(seen, block)
+    whole = _blocks(inside.astype(np.float32), block).min(axis=(1, 2)) > 0
     first, second = _detail(first[whole]), _detail(second[whole])
     powers = [(detail * detail).mean(axis=(1, 2)) for detail in (first, second)]
     tells = np.maximum(*powers) > LEAST_DETAIL**2
@@ -243,11 +251,11 @@ def _agree(one: Image.Image, other: Image.Image, place: _Place) -> bool:
     return bool(weights[correlation[tells] >= AGREES].sum() >= LEAST_AGREEMENT * weights.sum())
 
 
-def _blocks(pixels: Grey) -> Grey:
-    """(blocks, BLOCK, BLOCK); what is left over at the right and below is left out."""
-    rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
-    cut = pixels[: rows * BLOCK, : columns * BLOCK]
-    return cut.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)
+def _blocks(pixels: Grey, side: int) -> Grey:
+    """(blocks, side, side); what is left over at the right and below is left out."""
+    rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
+    cut = pixels[: rows * side, : columns * side]
+    return cut.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
 
 
 def _detail(blocks: Grey) -> Grey:

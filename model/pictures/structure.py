@@ -3,18 +3,19 @@
 Decoders of these formats fill what is missing, with green, black or what came before, and report nothing. A download
 that was not finished has the file's full length where space was reserved for it, with zeros at its end.
 
-ISO 14496-12 and 23008-12 (HEIC, AVIF), RFC 9649 (WebP). It looks at bytes only.
+ISO 14496-12 and 23008-12 (HEIC, AVIF), RFC 9649 (WebP), ITU T.81 (JPEG), the W3C's PNG. It looks at bytes only.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 
 from PIL import Image
 
-from model.pictures.tiff import NONE, is_tiff, layout
+from model.pictures.tiff import NONE, Layout, is_tiff, layout
 
 ZEROS = 16
 """So many zero bytes do not end compressed samples: entropy coders end with 2 at most (tried on pictures of one
@@ -23,6 +24,11 @@ colour; lossy WebP aside), and HEVC and AV1 forbid three in a row."""
 RAW_ZEROS = 64
 PAGE_BYTES = 4096
 """Disks and file systems reserve space in multiples of this."""
+
+PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT"})
+"""PNG's chunks without which there is no picture."""
+
+START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 
 CODED_ITEMS = frozenset({b"hvc1", b"hev1", b"av01", b"avc1", b"jpeg", b"vvc1"})
 
@@ -45,6 +51,10 @@ def missing(data: bytes, image: Image.Image) -> str:
                 return _missing_of_tiff(data)
             case "BMP" | "DIB" | "PPM":
                 return _missing_of_rows(data, image)
+            case "PNG":
+                return _missing_of_png(data)
+            case "JPEG":
+                return _missing_of_jpeg(data)
     except (struct.error, IndexError, ValueError):
         return "its structure is broken"
     return ""
@@ -204,6 +214,44 @@ def _decodes_without(samples: bytes, zeros: int) -> bool:
     return True
 
 
+# PNG and JPEG
+
+
+def _missing_of_png(data: bytes) -> str:
+    """Pillow compares no checksum of the pixels, and takes zeros in their place for codes."""
+    at = 8
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        stop = at + 12 + size
+        if kind == b"IEND":
+            return ""
+        if stop > len(data):
+            return _ends_early(stop, len(data))
+        if kind == b"\0\0\0\0":
+            return _unfinished(at)
+        if kind in PIXELS and data[stop - 4 : stop] != struct.pack(
+            ">I", zlib.crc32(memoryview(data)[at + 4 : stop - 4])
+        ):
+            return f"its chunk {kind.decode()!r} is damaged"
+        at = stop
+    return "cut short, its end is missing"
+
+
+def _missing_of_jpeg(data: bytes) -> str:
+    """The decoder takes zeros for codes, too, and may have all its blocks before it asks for the end mark."""
+    if data[-1:] != b"\0":
+        return ""
+    at = 2
+    while at + 4 <= len(data):
+        mark, kind, size = struct.unpack_from(">BBH", data, at)
+        if mark != 0xFF:
+            return ""
+        at += 1 if kind == 0xFF else 2 + size
+        if kind == START_OF_SCAN:
+            return "" if data.find(END_OF_IMAGE, at) >= 0 else _unfinished(_zeros_from(data, at, len(data)))
+    return ""
+
+
 # Rows as they are
 
 
@@ -220,23 +268,39 @@ def _missing_of_tiff(data: bytes) -> str:
             if size > ZEROS and begin + size - zeros >= ZEROS:
                 return _unfinished(zeros)
         return ""
-    begins = [begin for begin, _ in kind.extents]
-    if begins != sorted(begins) or last - begins[0] != sum(size for _, size in kind.extents):
-        return ""
-    samples = 1 if kind.planar == 2 else kind.samples
-    return _cut_in_a_row(data, begins[0], last, (kind.width * kind.bits * samples + 7) // 8)
+    rows = _rows_of_tiff(kind)
+    return _cut_in_a_row(data, *rows) if rows else ""
 
 
 def _missing_of_rows(data: bytes, image: Image.Image) -> str:
+    rows = rows_of(data, image)
+    return _cut_in_a_row(data, rows[0], min(len(data), rows[1]), rows[2]) if rows else ""
+
+
+def rows_of(data: bytes, image: Image.Image) -> tuple[int, int, int] | None:
+    """Where rows that are kept as they are begin and should end in an opened BMP, PNM or TIFF, and the bytes of each;
+    None where they are packed, or not in one piece."""
+    if image.format == "TIFF":
+        kind = layout(data)
+        return _rows_of_tiff(kind) if kind and kind.extents and kind.compression == NONE else None
     codec, _, begin, args = getattr(image, "tile")[0][:4]  # noqa: B009 - known to Pillow's files only
     if codec not in ("raw", "ppm"):
-        return ""
+        return None
     bits = {"1": 1, "L": 8, "P": 8, "RGB": 24, "RGBA": 32, "I": 16}.get(image.mode, 8)
     if codec == "raw" and isinstance(args, tuple) and len(args) > 1 and isinstance(args[1], int) and args[1]:
         stride = args[1]
     else:
         stride = (image.width * bits + 7) // 8 * (2 if codec == "ppm" and image.mode == "RGB" and args[1] > 255 else 1)
-    return _cut_in_a_row(data, begin, min(len(data), begin + stride * image.height), stride)
+    return begin, begin + stride * image.height, stride
+
+
+def _rows_of_tiff(kind: Layout) -> tuple[int, int, int] | None:
+    begins = [begin for begin, _ in kind.extents]
+    last = max(begin + size for begin, size in kind.extents)
+    if begins != sorted(begins) or last - begins[0] != sum(size for _, size in kind.extents):
+        return None
+    samples = 1 if kind.planar == 2 else kind.samples
+    return begins[0], last, (kind.width * kind.bits * samples + 7) // 8
 
 
 def _cut_in_a_row(data: bytes, begin: int, end: int, stride: int) -> str:

@@ -22,6 +22,7 @@ from ingest.records import Picture
 from ingest.stores import VISUAL, Collection, Point, batches
 from model.errors import PictureError
 from model.pictures import MAX_FILE_BYTES, Looks, is_same
+from query.asking.small_copies import SmallPictures, is_small
 
 DEFAULT_THRESHOLD = 0.9
 """Cosine from which pictures are alike. Half of those that are alike at this are not the same."""
@@ -107,6 +108,7 @@ def find_duplicates(
     grouped: set[str] = set()
     groups = []
     with _Judge(collection.metadata.root) as judge:
+        small = SmallPictures(judge.seen([same[0] for same in copies.values() if is_small(same[0])]))
         for first, point in _in_order([same[0] for same in copies.values()], collection):
             advance(len(copies[first.sha256]))
             collection.yield_lock()
@@ -121,6 +123,9 @@ def find_duplicates(
             proposed = [pair for place, pair in enumerate(near) if place < MOST_PROPOSED or pair[1] >= threshold]
             for picture, score in judge.same_as(first, proposed):
                 kinds[picture.sha256] = (Kind.SAME, score)
+            others = {picture.sha256 for picture, _ in proposed} | grouped | {first.sha256}
+            for picture, score in _small_ones(first, point, small, judge, others, collection):
+                kinds[picture.sha256] = (Kind.SAME, score)
             for picture, score in near if alike else ():
                 if score >= threshold:
                     kinds.setdefault(picture.sha256, (Kind.ALIKE, score))
@@ -128,6 +133,18 @@ def find_duplicates(
                 grouped.update(kinds)
                 groups.append(group)
     return groups
+
+
+def _small_ones(
+    first: Picture, point: Point, small: SmallPictures, judge: _Judge, others: set[str], collection: Collection
+) -> Iterator[tuple[Picture, float]]:
+    """Small pictures that are the same as ``first``, and their cosine with it; none of ``others``."""
+    looks = judge.looks_of(first) if small else None
+    proposed = [(picture, 0.0) for picture in small.like(looks) if picture.sha256 not in others] if looks else []
+    for picture, _ in judge.same_as(first, proposed):
+        found = collection.retrieve([picture.id], [VISUAL]).get(picture.id)
+        if found is not None:
+            yield picture, float(found.vectors[VISUAL] @ point.vectors[VISUAL])
 
 
 def _group(
@@ -171,6 +188,13 @@ class _Judge:
 
         verdicts = self._threads.map(judge, [other for other, _ in others])
         return [pair for pair, is_one in zip(others, verdicts, strict=True) if is_one]
+
+    def seen(self, pictures: list[Picture]) -> Iterator[tuple[Picture, Looks | None]]:
+        """Each with what it looks like, which is not kept."""
+        return zip(pictures, self._threads.map(self._read, pictures), strict=True)
+
+    def looks_of(self, picture: Picture) -> Looks | None:
+        return self._looks(picture, [])[0]
 
     def _looks(self, first: Picture, others: list[tuple[Picture, float]]) -> list[Looks | None]:
         pictures = [first, *(other for other, _ in others)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -202,6 +203,30 @@ def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path
     nothing = command("query", "duplicates", cwd=photos)
     assert (nothing.status, nothing.out) == (1, "")
     assert sorted(photos.rglob("*")) == before
+
+
+def test_a_small_copy_is_found_whatever_its_vector_says(tmp_path: Path) -> None:
+    """A copy of 75 pixels, plain or mirrored, whose vectors have nothing in common with the original's."""
+    photos = sample(tmp_path / "photos")
+    rocket = Image.open(photos / "rocket/rocket.jpg").convert("RGB")
+    small = rocket.resize((75, round(75 * rocket.height / rocket.width)))
+    files = {"rocket.png": rocket, "small.png": small, "mirrored.png": ImageOps.mirror(small)}
+    files["cat.png"] = Image.open(photos / "cat/chelsea.png").convert("RGB").resize((75, 50))
+    points = []
+    for number, (name, image) in enumerate(files.items()):
+        image.save(tmp_path / name)
+        digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        made = point(name, 90 * min(number, 1) + number)
+        picture = Picture(name, digest, *image.size, 1000, 1, 1.0)
+        points.append(Point(picture.id, made.vectors, picture.to_payload()))
+    metadata = dataclasses.replace(METADATA, root=str(tmp_path))
+    with EmbeddedStore(tmp_path / "store").create("made", metadata) as collection:
+        collection.upsert(points)
+        found = find_duplicates(collection)
+    assert [[member.picture.path for member in group.members] for group in found] == [
+        ["rocket.png", "mirrored.png", "small.png"]
+    ]
+    assert {member.score < 0.1 for member in found[0].members[1:]} == {True}
 
 
 def test_a_long_comparison_gives_way_to_a_writer(tmp_path: Path) -> None:
