@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ingest.collection import Ledger, Options, mark_stale, read_collection_projection
+from ingest.collection import Ledger, Options, RemovedVectors, mark_stale, read_collection_projection
 from ingest.pipeline.changes import Indexed
 from ingest.pipeline.report import Report
 from ingest.pipeline.writer import BatchWriter
@@ -28,16 +28,27 @@ SHOWN_FAILURES = 20
 
 
 class Embedding:
-    """Brings files into one collection, and counts in ``report`` what became of them."""
+    """Brings files into one collection, and counts in ``report`` what became of them.
+
+    ``contents``: the SHA-256 of what was written. ``removed``: vectors of contents that were there once.
+    """
 
     def __init__(
-        self, collection: Collection, encoder: Encoder, ledger: Ledger, options: Options, report: Report
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        ledger: Ledger,
+        options: Options,
+        report: Report,
+        removed: RemovedVectors,
     ) -> None:
         self._collection = collection
         self._encoder = encoder
         self._ledger = ledger
         self._options = options
         self._report = report
+        self._removed = removed
+        self.contents: set[str] = set()
 
     def run(self, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
         """Read, encode and write ``files``. Whatever ends it, the batches that were acknowledged are safe.
@@ -54,8 +65,8 @@ class Embedding:
         mark_stale(self._collection)
         projection = read_collection_projection(self._collection)
         framing = self._encoder.spec.framing.rule
-        known = {} if self._options.re_embed else indexed
-        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier)
+        known, removed = ({}, None) if self._options.re_embed else (indexed, self._removed)
+        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier, removed)
         with progress("embedding", len(files), unit="pictures") as shown:
             for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
                 writer.write([record for record in batch if isinstance(record, Embedded)])
@@ -95,6 +106,7 @@ class Embedding:
         if isinstance(record, Failed):
             self._count_failed(record, is_indexed=is_indexed)
             return
+        self.contents.add(record.sha256)
         if record.damaged:
             self._count_damaged(record)
         else:

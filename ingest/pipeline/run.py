@@ -8,14 +8,14 @@ the next is asked for; whatever ends the run, what was acknowledged stays, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection import Ledger, Options, check_same, create, ensure_tags, projection_file
+from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
 from ingest.errors import StoreDamaged
-from ingest.pipeline.changes import Indexed, find_changes, read_indexed
+from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
@@ -23,7 +23,7 @@ from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
 from ingest.pipeline.smoothing import smooth_evidence
-from ingest.pipeline.vanished import remove_vanished
+from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store, check_name, collection_name
 from model.encoders import Encoder, class_names, open_encoder
@@ -89,13 +89,13 @@ class Run:
     encoder: Encoder
     words: TextSpace
     ledger: Ledger
+    removed: RemovedVectors
     options: Options
     report: Report
 
-    @property
     def embedding(self) -> Embedding:
         """The step that reads, encodes and writes."""
-        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report)
+        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report, self.removed)
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def _opened(
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
     ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
-    return Run(collection, encoder, words, ledger, options, report)
+    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report)
 
 
 def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
@@ -157,10 +157,12 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     stale = collection.metadata.stale
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
+    embedding = run.embedding()
     try:
-        run.embedding.run(changes.to_do, indexed)
+        embedding.run(changes.to_do, indexed)
         seen = {file.relative for file in files}
-        remove_vanished(collection, run.ledger, indexed, seen, report, keep=run.options.keep_missing)
+        contents = _contents(files, changes, indexed) | embedding.contents
+        settle_vanished(collection, run.ledger, indexed, seen, contents, report, run.options, run.removed)
     finally:
         run.ledger.save()
     finish_re_embedding(collection)
@@ -181,6 +183,13 @@ def _indexed(collection: Collection) -> dict[str, Indexed]:
     return indexed
 
 
+def _contents(files: Sequence[PictureFile], changes: Changes, indexed: Mapping[str, Indexed]) -> set[str]:
+    """The SHA-256 of the files that have not changed."""
+    read = {file.relative for file in changes.to_do}
+    unchanged = (indexed.get(file.relative) for file in files if file.relative not in read)
+    return {there.sha256 for there in unchanged if there}
+
+
 def try_bad_files(run: Run) -> None:
     """Read what is in the ledger once more; files that are gone are forgotten."""
     root = Path(run.collection.metadata.root)
@@ -188,7 +197,7 @@ def try_bad_files(run: Run) -> None:
     run.report.to_do = len(files)
     stale = run.collection.metadata.stale
     try:
-        run.embedding.run(files, _indexed(run.collection))
+        run.embedding().run(files, _indexed(run.collection))
         run.ledger.keep_only({file.relative for file in files})
     finally:
         run.ledger.save()
