@@ -35,6 +35,7 @@ from query.asking import (
 from query.options import (
     AnswerOptions,
     CollectionOptions,
+    DuplicatesOptions,
     Json,
     Least,
     Limit,
@@ -44,7 +45,7 @@ from query.options import (
     TagsShowOptions,
     style_of,
 )
-from query.output import Style, write_duplicates, write_words
+from query.output import Show, Style, write_words
 from query.serve import serve
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
@@ -149,7 +150,8 @@ def duplicates(
     alike: Annotated[
         bool, typer.Option("--alike", help="Also pictures that look alike and are not the same: bursts, letters.")
     ] = False,
-    json: Json = False,
+    wanted: DuplicatesOptions,
+    shown: TagsShowOptions,
     paths_only: Annotated[
         bool, typer.Option("--paths-only", help="Only the paths, without the first of each group.")
     ] = False,
@@ -157,14 +159,23 @@ def duplicates(
     where: CollectionOptions,
 ) -> None:
     """Groups of pictures that are one picture, by their pixels, the best first; nothing is changed."""
-    style = style_of(json, paths_only, null)
+    show = Show(style_of(shown.json, paths_only, null), shown.html, shown.open_page)
     check_threshold(threshold)
-    with where.open() as store, where.asking(store) as context:
-        groups = ask_duplicates(context.collection, threshold, alike=alike)
-    if not groups:
-        nothing = f"no picture looks like another: none reaches {threshold}"
-        raise NothingFoundError(nothing if alike else "no picture is there twice")
-    write_duplicates(groups, style)
+    with where.open() as store:
+        with where.asking(store) as context:
+            groups = ask_duplicates(
+                context.collection,
+                threshold,
+                alike=alike,
+                prefer=wanted.prefer,
+                labels=wanted.label or (),
+                under=wanted.under,
+                limit=wanted.limit,
+            )
+        if not groups:
+            nothing = f"no picture looks like another: none reaches {threshold}"
+            raise NothingFoundError(nothing if alike else "no picture is there twice")
+        show.duplicates(groups, store)
 
 
 @app.command()
