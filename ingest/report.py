@@ -46,6 +46,7 @@ def note_run(report: Report) -> None:
         "unchanged": report.unchanged,
         "removed": report.removed,
         "missing but kept": report.missing,
+        "gone meanwhile": report.vanished,
         "bad": report.failed,
         "bad before and not tried again": report.failed_before,
     }

@@ -17,3 +17,7 @@ def enter(cli: str, given: object = None) -> None:
         run_cli(partial(import_module(cli).app, obj=given))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
+        sys.exit(import_module("model.system.fault").report_fault(error))

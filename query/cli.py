@@ -76,6 +76,7 @@ def similar(
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
     question = Question(tuple(terms), pictures=(source,), space=vector)
+    source.read_ahead()
     _show_answer(question, wanted, where, shown, source.path, max_megapixels)
 
 
@@ -134,6 +135,7 @@ def tags(
     source = Source(picture)
     question = TagsQuestion((source,), limit, min_score, split_labels(labels), own_labels, vocabulary)
     show = shown.show()
+    source.read_ahead()
     with where.open() as store:
         with where.asking(store, source.path, max_megapixels) as context:
             answer = ask_tags(context, question)

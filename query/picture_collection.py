@@ -29,6 +29,7 @@ from query.asking import (
     QueryPicture,
     Question,
     SharedContexts,
+    Source,
     Space,
     TagsAnswer,
     TagsQuestion,
@@ -273,7 +274,11 @@ def _texts(texts: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _pictures(pictures: Pictures) -> tuple[QueryPicture, ...]:
-    return tuple(query_picture(one) for one in (pictures if isinstance(pictures, list | tuple) else [pictures]))
+    named = tuple(query_picture(one) for one in (pictures if isinstance(pictures, list | tuple) else [pictures]))
+    for picture in named:
+        if isinstance(picture, Source):
+            picture.read_ahead()
+    return named
 
 
 def _least(min_score: MinScore | None) -> MinScore:

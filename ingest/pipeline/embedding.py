@@ -15,7 +15,7 @@ from ingest.pipeline.report import Report
 from ingest.pipeline.writer import BatchWriter
 from ingest.records import stable_id
 from ingest.stores import Collection, batches
-from model.encoders import Embedded, Encoder, Failed, Stopped, embed
+from model.encoders import Embedded, Encoder, Failed, Record, Stopped, Vanished, embed
 from model.errors import DatasetError
 from model.pictures import PictureFile
 from model.system.events import note, progress
@@ -77,9 +77,7 @@ class Embedding:
                 self._ledger.save_now_and_then()
                 shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
 
-    def _embed(
-        self, files: Sequence[PictureFile], is_known: Callable[[str], bool]
-    ) -> Iterator[Embedded | Failed | Stopped]:
+    def _embed(self, files: Sequence[PictureFile], is_known: Callable[[str], bool]) -> Iterator[Record]:
         return embed(
             files,
             self._encoder,
@@ -89,7 +87,7 @@ class Embedding:
             strict=self._options.strict,
         )
 
-    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Embedded | Failed | Stopped]:
+    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Record]:
         """Every record with its vector: of content that is indexed already the stored one, if it is still there."""
         for record in self._embed(files, writer.is_indexed):
             if not isinstance(record, Embedded):
@@ -102,7 +100,10 @@ class Embedding:
             else:
                 yield from map(_usable, self._embed([record.file], lambda _: False))
 
-    def _count(self, record: Embedded | Failed, *, is_indexed: bool) -> None:
+    def _count(self, record: Embedded | Failed | Vanished, *, is_indexed: bool) -> None:
+        if isinstance(record, Vanished):  # the next run sees whether it was deleted
+            self._report.vanished += 1
+            return
         if isinstance(record, Failed):
             self._count_failed(record, is_indexed=is_indexed)
             return
@@ -137,7 +138,7 @@ class Embedding:
             note("more bad files: `ingest failures` lists them all")
 
 
-def _usable(record: Embedded | Failed | Stopped) -> Embedded | Failed | Stopped:
+def _usable(record: Record) -> Record:
     """A vector that is not finite or has no direction must never reach the store."""
     if not isinstance(record, Embedded):
         return record

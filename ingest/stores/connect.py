@@ -11,7 +11,7 @@ from ingest.errors import CollectionNotFound
 from ingest.stores.store import Store
 from model.errors import UsageError
 from model.system.cache import APP
-from model.system.paths import expanded
+from model.system.paths import expanded, working_folder
 
 
 def default_store_dir() -> Path:
@@ -61,7 +61,7 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
     there = store.collections()
     if not there:
         raise CollectionNotFound(none_yet(store))
-    for place in (near, Path.cwd()):
+    for place in (near, working_folder()):
         inside = [found for found, metadata in there.items() if place and place.is_relative_to(metadata.root)]
         if inside:
             return max(inside, key=lambda found: (len(there[found].root), found))

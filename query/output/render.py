@@ -15,6 +15,7 @@ from typing import Any
 
 from model.projections import Tag
 from model.system.names import one_line, shown
+from model.system.paths import working_folder
 from model.system.terminal import results, write_json
 from model.words import NearWord
 from query.asking import Group, Member, PictureHit
@@ -133,8 +134,8 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
 
 def _near(file: str) -> str:
     """Relative to this folder where it lies below, and never like an option to whoever gets it as an argument."""
-    here = os.getcwd()
-    path = os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+    here = working_folder()
+    path = os.path.relpath(file, here) if here and Path(file).is_relative_to(here) else file
     return f".{os.sep}{path}" if path.startswith("-") else path
 
 
