@@ -14,12 +14,10 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from model.entry import INTERNAL_FAULT
 from model.system.cache import cache_dir
 from model.system.clock import now
 from model.system.terminal import note
-
-INTERNAL_FAULT = 70
-"""EX_SOFTWARE of sysexits.h."""
 
 FAILURE = 2
 
