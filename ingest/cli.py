@@ -41,7 +41,10 @@ def run(
     folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER", parser=terminal.path)],
     *,
     collection: Annotated[
-        str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
+        str,
+        typer.Option(
+            "--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="The collection's name; else the folder's."
+        ),
     ] = "",
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,

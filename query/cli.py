@@ -23,6 +23,7 @@ from query.asking import (
     Term,
     ask,
     ask_duplicates,
+    ask_existing,
     ask_tags,
     ask_words,
     check_threshold,
@@ -109,7 +110,7 @@ def _show_answer(
         with where.asking(store, near, max_megapixels) as context:
             chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under)
             question = replace(question, filter=chosen)
-            answer = ask(context, question)
+            answer = (ask_existing if wanted.existing else ask)(context, question)
         show.pictures(question, answer, store)
 
 

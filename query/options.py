@@ -63,6 +63,7 @@ class AnswerOptions:
         None
     )
     under: Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")] = ""
+    existing: Annotated[bool, typer.Option("--existing", help="Only pictures whose files are there.")] = False
     min_score: Annotated[
         str,
         typer.Option(

@@ -18,6 +18,7 @@ from ingest.errors import StoreDamaged
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.mending import mend_collection
+from ingest.pipeline.moved import find_moved, name_for
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
@@ -32,8 +33,6 @@ from model.pictures import LeftOut, PictureFile, dataset_root, picture_file, rea
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
-from model.system.names import shown
-from model.system.paths import is_there
 from model.words import TextSpace, open_words
 
 
@@ -41,21 +40,24 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     """Bring a collection up to date with ``folder``, making it where there is none.
 
     Args:
-        name: the collection's; where empty, that of the collection made from this folder before, else the
-            folder's own name.
+        name: the collection's; where empty, that of the collection made from this folder, wherever it was then;
+            else the folder's own name.
 
     Raises:
         DatasetError: no such folder, or nothing in it can be read; the collection is as before.
         CollectionMismatch: the collection is of another folder, encoder or words.
+        UsageError: several collections are of this folder.
         StoreError, WeightsError, CacheError: as their names say.
     """
     root = dataset_root(folder)
-    report = Report(check_name(name) if name else _name_for(root, store))
+    report = Report(check_name(name) if name else name_for(root, store))
     projection_file(options)  # a wrong one is refused before a picture is opened
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    encoder = _create_or_check(store, report.collection, root, files, options, is_named=bool(name))
+    moved = None if name else find_moved(store, root, files, options)
+    report.collection = moved or report.collection or collection_name(root.name)
+    encoder = _create_or_check(store, report.collection, root, files, options, may_move=bool(name or moved))
     with open_run(store, root, options, report, encoder) as run:
         bring_up_to_date(run, files)
     if not report.total and not report.interrupted:
@@ -206,31 +208,15 @@ def try_bad_files(run: Run) -> None:
 
 
 def _create_or_check(
-    store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, is_named: bool
+    store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, may_move: bool
 ) -> Encoder | None:
     """Make the collection, which gives its encoder, or see that the one there was made alike, which gives None."""
     if name in store.names() and store.metadata(name).pending == Pending.CREATING:
-        store.drop(name)  # a run was killed before it was whole
+        store.drop_unfinished(name)  # a run was killed before it was whole
     if name in store.names():
-        check_same(store.metadata(name), name, root, options, may_move=is_named)
+        check_same(store.metadata(name), name, root, options, may_move=may_move)
         return None
-    _note_missing_folders(store)
     return create(store, name, root, files, options)
-
-
-def _name_for(root: Path, store: Store) -> str:
-    made_from_it = [name for name, metadata in store.collections().items() if metadata.root == str(root)]
-    return made_from_it[0] if made_from_it else collection_name(root.name)
-
-
-def _note_missing_folders(store: Store) -> None:
-    """Perhaps the new one is a folder that was moved, whose pictures need not be encoded again."""
-    for name, metadata in store.collections().items():
-        if not is_there(Path(metadata.root)):
-            note(
-                f"the folder of {name!r}, {shown(metadata.root)}, is missing: if it was moved here, stop and run this "
-                f"again with -c {name}"
-            )
 
 
 def _seen_instead(left_out: LeftOut) -> str:

@@ -24,6 +24,7 @@ from model.encoders.embedding import (
     decode_threads,
     embed,
     encode_views,
+    read_file,
 )
 from model.encoders.onnx import OnnxEncoder
 from model.encoders.opening import DEVICES, is_exported, open_encoder, prepare
@@ -57,6 +58,7 @@ __all__ = [
     "need_classifier",
     "open_encoder",
     "prepare",
+    "read_file",
     "register",
     "require_classes",
     "unregister",

@@ -54,13 +54,15 @@ def write_hits(hits: Sequence[PictureHit], style: Style) -> None:
 
 
 def remark(hit: PictureHit) -> str:
-    """What is said of a hit: that it has the name asked for, or is only among the nearest; mostly nothing."""
-    return "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+    """What is said of a hit: that its file is missing, that it has the name asked for, or is only among the nearest;
+    mostly nothing."""
+    said = "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+    return f"{said} missing".strip() if hit.missing else said
 
 
 def _hit_json(hit: PictureHit) -> dict[str, Any]:
     standing = {} if hit.stands_out is None else {"stands_out": hit.stands_out}
-    return {**_picture_json(hit), **standing, "matched": hit.matched}
+    return {**_picture_json(hit), **standing, "matched": hit.matched, "missing": hit.missing}
 
 
 def write_duplicates(groups: Sequence[Group], style: Style) -> None:
