@@ -57,7 +57,8 @@ def remark(hit: PictureHit) -> str:
     """What is said of a hit: that its file is missing, that it has the name asked for, or is only among the nearest;
     mostly nothing."""
     said = "name" if hit.matched else "nearest" if hit.stands_out is False else ""
-    return f"{said} missing".strip() if hit.missing else said
+    is_told = hit.missing and os.path.isdir(hit.root)  # of a snapshot carried elsewhere every file is
+    return f"{said} missing".strip() if is_told else said
 
 
 def _hit_json(hit: PictureHit) -> dict[str, Any]:

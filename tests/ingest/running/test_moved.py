@@ -107,8 +107,6 @@ def test_a_collection_that_says_it_is_being_made_is_looked_at_again_under_the_lo
         object.__setattr__(found, "pending", Pending.CREATING if len(looks) == 1 else found.pending)
         return found
 
-    monkeypatch.setattr("ingest.pipeline.moved.find_moved", lambda *_: None)
-    monkeypatch.setattr(type(store), "collections", lambda _: {})
     monkeypatch.setattr(type(store), "metadata", metadata)
     report = ingest(store, folder, Options(offline=True), name="photos")
     assert (report.unchanged, report.added) == (4, 0)
