@@ -34,6 +34,7 @@ def ingest_folder(
     framing: str = "",
     offline: bool = False,
     keep_missing: bool = False,
+    remove_missing: bool = False,
     follow_links: bool = False,
     retry: bool = False,
     re_embed: bool = False,
@@ -61,6 +62,8 @@ def ingest_folder(
         framing: how the encoder sees a picture, ``whole`` or ``published``; empty for the collection's or its own.
         offline: do not try to download the standard pair.
         keep_missing: keep pictures whose files are gone.
+        remove_missing: remove them also where a whole folder is gone, or more than a fifth of the collection; else
+            such pictures are kept, and the report says of which folders (``gone``).
         follow_links: enter folders that are links.
         retry: try files again that failed before or are damaged.
         re_embed: embed every picture again, framed as ``framing`` says or as the encoder frames them now.
@@ -87,6 +90,7 @@ def ingest_folder(
         framing=framing,
         offline=offline,
         keep_missing=keep_missing,
+        remove_missing=remove_missing,
         follow_links=follow_links,
         retry=retry,
         re_embed=re_embed,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,9 @@ from model.system import terminal
 from model.system.paths import expanded
 from model.system.terminal import NothingFoundError
 
+if TYPE_CHECKING:
+    from ingest.pipeline import Report
+
 app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
 
 WantedProjection = Annotated[
@@ -37,7 +41,10 @@ def run(
     folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER", parser=terminal.path)],
     *,
     collection: Annotated[
-        str, typer.Option("--collection", "-c", help="The collection's name; else the folder's.")
+        str,
+        typer.Option(
+            "--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="The collection's name; else the folder's."
+        ),
     ] = "",
     encoder: EncoderName = AUTO,
     words: WordsName = AUTO,
@@ -45,6 +52,9 @@ def run(
     framing: FramingRule = "",
     offline: Offline = False,
     keep_missing: Annotated[bool, typer.Option("--keep-missing", help="Keep pictures whose files are gone.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove them, also where a whole folder is gone, as with a disk.")
+    ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before or are damaged.")] = False,
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed every picture again, as --framing says or the encoder does now.")
@@ -75,6 +85,8 @@ def run(
     from ingest.collection import Options
     from ingest.pipeline import run_folder
 
+    if yes and keep_missing:
+        raise UsageError("--yes removes pictures whose files are gone and --keep-missing keeps them: choose one")
     options = Options(
         encoder=encoder,
         words=words,
@@ -82,6 +94,7 @@ def run(
         framing=framing,
         offline=offline,
         keep_missing=keep_missing,
+        remove_missing=yes,
         follow_links=follow_links,
         retry=retry,
         re_embed=re_embed,
@@ -97,8 +110,19 @@ def run(
         else:
             done = run_folder(opened, folder, collection, options)
             report.note_run(done)
+            if _are_deleted(done):
+                again = replace(options, remove_missing=True, projection=AUTO, retry=False, re_embed=False)
+                done = run_folder(opened, folder, done.collection, again)
+                report.note_run(done)
     if done.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _are_deleted(done: Report) -> bool:
+    """Of pictures that an earlier run found missing already, ask whether they were deleted, if there is a terminal."""
+    if not (done.gone and done.gone_before and sys.stdin.isatty()):
+        return False
+    return typer.confirm(f"Were those {sum(done.gone.values())} pictures deleted? Remove them?", err=True)
 
 
 @app.command()

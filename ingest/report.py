@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ingest.collection import read_failures
+from ingest.collection import read_failures, read_missing
 from ingest.errors import StoreError
 from ingest.pipeline import Checked, Report
 from ingest.stores import VISUAL, Store
@@ -46,14 +46,34 @@ def note_run(report: Report) -> None:
         "unchanged": report.unchanged,
         "removed": report.removed,
         "missing but kept": report.missing,
+        "gone meanwhile": report.vanished,
         "bad": report.failed,
         "bad before and not tried again": report.failed_before,
     }
-    copied = f"; {report.copied} of them copies of indexed pictures, not encoded again" if report.copied else ""
+    copied = f"; {report.copied} of them known by their content, not encoded again" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {_listed(counts) or 'nothing to do'}{copied}")
+    note_gone(report)
     _note_left_out(report.left_out)
     if report.interrupted:
         note(f"interrupted after {report.done} of {report.to_do}: run the same command again to continue")
+
+
+def note_gone(report: Report) -> None:
+    """Pictures kept because it is not sure that they were deleted, the folders with the most of them first."""
+    by_number = sorted(report.gone.items(), key=lambda item: -item[1])
+    for folder, count in by_number[:SHOWN_FOLDERS]:
+        what = (
+            f"the folder {shown(folder)!r} is gone or empty" if folder else "files in folders that are there are gone"
+        )
+        note(f"{what}: {_pictures(count)} kept, as missing")
+    if len(by_number) > SHOWN_FOLDERS:
+        note(f"{len(by_number)} folders are gone or empty in all")
+    if by_number:
+        note("a disk that is not there looks like this; if they were deleted, run the same command with --yes")
+
+
+def _pictures(count: int) -> str:
+    return "1 picture is" if count == 1 else f"{count} pictures are"
 
 
 def _note_left_out(left_out: LeftOut) -> None:
@@ -90,6 +110,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "pictures": summary.points if counted is None else counted[0],
                 "labels": None if counted is None else counted[1],
                 "damaged": None if counted is None else counted[2],
+                "missing": None if counted is None else counted[3],
                 "encoder": metadata.encoder,
                 "encoder_sha256": metadata.encoder_sha256,
                 "framing": metadata.framing,
@@ -111,13 +132,14 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
     return rows
 
 
-def _counted(store: Store, name: str) -> tuple[tuple[int, int, int] | None, str]:
-    """Pictures, labels and damaged pictures, counted in the collection itself, since its record lags behind while it is
-    written; or None and the reason why they cannot be counted."""
+def _counted(store: Store, name: str) -> tuple[tuple[int, int, int, int] | None, str]:
+    """Pictures, labels, damaged and missing pictures, counted in the collection itself, since its record lags behind
+    while it is written; or None and the reason why they cannot be counted."""
     try:
         with store.open(name) as collection:
             damaged = sum(failure.shown for failure in read_failures(collection).values())
-            return (collection.count(), len(collection.labels()), damaged), ""
+            missing = sum(gone.pictures for gone in read_missing(collection).values())
+            return (collection.count(), len(collection.labels()), damaged, missing), ""
     except (StoreError, DiskFull) as error:
         return None, str(error)
 
@@ -128,11 +150,12 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
         labels = "not available" if row["labels"] is None else row["labels"]
         trained = f", trained on {row['trained_labels']} labels" if row["trained_labels"] else ""
         damaged = f", {row['damaged']} damaged but shown" if row["damaged"] else ""
+        missing = f", {row['missing']} missing" if row["missing"] else ""
         unlearnt = [*map(shown, row["not_learnt"])]
         pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
-            f"  pictures    {row['pictures']}, labels {labels}{damaged}",
+            f"  pictures    {row['pictures']}, labels {labels}{damaged}{missing}",
             f"  folder      {shown(row['folder'])}",
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}, framing {row['framing']}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ingest.collection import Options
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.pipeline import Report, run_folder
-from ingest.report import note_run, what_changed
+from ingest.report import note_gone, note_run, what_changed
 from ingest.stores import Store
 from model.errors import CacheError, DatasetError, DiskFull
 from model.pair import AUTO
@@ -89,6 +89,8 @@ def watch_folder(
             else:
                 if changed := what_changed(report) or (failure and "up to date again"):
                     note(f"{_now()} {report.collection}: {report.total} pictures; {changed}")
+                if report.gone and not report.gone_before:
+                    note_gone(report)
                 failure = ""
     except KeyboardInterrupt:
         report.interrupted = True

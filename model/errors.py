@@ -4,6 +4,7 @@ WordsightError
 ├── UsageError            the call contradicts itself
 ├── PictureError          a file that cannot become pixels
 │   ├── PictureTooLarge
+│   │   └── PictureNoMemory   for the memory that there is now
 │   ├── PictureTooSlow
 │   ├── PictureOutside    it was to be served, and leads out of its dataset
 │   └── PictureGone       it was indexed, and its file is not there now
@@ -46,6 +47,10 @@ class PictureOutside(PictureError):
 
 class PictureGone(PictureError):
     """A picture that was indexed and whose file is not there now, or not on this machine."""
+
+
+class PictureNoMemory(PictureTooLarge):
+    """A picture that was not decoded for lack of memory."""
 
 
 class PictureTooSlow(PictureError):

@@ -23,6 +23,7 @@ from query.asking import (
     Term,
     ask,
     ask_duplicates,
+    ask_existing,
     ask_tags,
     ask_words,
     check_threshold,
@@ -35,6 +36,7 @@ from query.asking import (
 from query.options import (
     AnswerOptions,
     CollectionOptions,
+    DuplicatesOptions,
     Json,
     Least,
     Limit,
@@ -44,7 +46,7 @@ from query.options import (
     TagsShowOptions,
     style_of,
 )
-from query.output import Style, write_duplicates, write_words
+from query.output import Show, Style, write_words
 from query.serve import serve
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
@@ -75,6 +77,7 @@ def similar(
     source = Source(picture)
     terms = [Term(text) for text in plus or ()] + [Term(text, -1.0) for text in minus or ()]
     question = Question(tuple(terms), pictures=(source,), space=vector)
+    source.read_ahead()
     _show_answer(question, wanted, where, shown, source.path, max_megapixels)
 
 
@@ -107,7 +110,7 @@ def _show_answer(
         with where.asking(store, near, max_megapixels) as context:
             chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under)
             question = replace(question, filter=chosen)
-            answer = ask(context, question)
+            answer = (ask_existing if wanted.existing else ask)(context, question)
         show.pictures(question, answer, store)
 
 
@@ -133,6 +136,7 @@ def tags(
     source = Source(picture)
     question = TagsQuestion((source,), limit, min_score, split_labels(labels), own_labels, vocabulary)
     show = shown.show()
+    source.read_ahead()
     with where.open() as store:
         with where.asking(store, source.path, max_megapixels) as context:
             answer = ask_tags(context, question)
@@ -149,7 +153,8 @@ def duplicates(
     alike: Annotated[
         bool, typer.Option("--alike", help="Also pictures that look alike and are not the same: bursts, letters.")
     ] = False,
-    json: Json = False,
+    wanted: DuplicatesOptions,
+    shown: TagsShowOptions,
     paths_only: Annotated[
         bool, typer.Option("--paths-only", help="Only the paths, without the first of each group.")
     ] = False,
@@ -157,14 +162,23 @@ def duplicates(
     where: CollectionOptions,
 ) -> None:
     """Groups of pictures that are one picture, by their pixels, the best first; nothing is changed."""
-    style = style_of(json, paths_only, null)
+    show = Show(style_of(shown.json, paths_only, null), shown.html, shown.open_page)
     check_threshold(threshold)
-    with where.open() as store, where.asking(store) as context:
-        groups = ask_duplicates(context.collection, threshold, alike=alike)
-    if not groups:
-        nothing = f"no picture looks like another: none reaches {threshold}"
-        raise NothingFoundError(nothing if alike else "no picture is there twice")
-    write_duplicates(groups, style)
+    with where.open() as store:
+        with where.asking(store) as context:
+            groups = ask_duplicates(
+                context.collection,
+                threshold,
+                alike=alike,
+                prefer=wanted.prefer,
+                labels=wanted.label or (),
+                under=wanted.under,
+                limit=wanted.limit,
+            )
+        if not groups:
+            nothing = f"no picture looks like another: none reaches {threshold}"
+            raise NothingFoundError(nothing if alike else "no picture is there twice")
+        show.duplicates(groups, store)
 
 
 @app.command()

@@ -63,6 +63,7 @@ class AnswerOptions:
         None
     )
     under: Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")] = ""
+    existing: Annotated[bool, typer.Option("--existing", help="Only pictures whose files are there.")] = False
     min_score: Annotated[
         str,
         typer.Option(
@@ -71,6 +72,27 @@ class AnswerOptions:
             metavar=f"S|{AUTO}",
         ),
     ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatesOptions:
+    """Which of a group is kept, and which of the others are listed."""
+
+    prefer: Annotated[
+        str,
+        typer.Option(
+            "--prefer",
+            help="Which is first: oldest, newest or largest of the files, or those below a folder; else the best.",
+            metavar="WHICH",
+        ),
+    ] = ""
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="List only pictures with this label; repeatable.")
+    ] = None
+    under: Annotated[str, typer.Option("--under", help="List only pictures below this folder of the dataset.")] = ""
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="So many groups at most.", show_default=False)
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from query.asking import (
     QueryPicture,
     Question,
     SharedContexts,
+    Source,
     Space,
     TagsAnswer,
     TagsQuestion,
@@ -203,18 +204,41 @@ class PictureCollection:
         with self._asking() as context:
             return ask_tags(context, question)
 
-    def duplicates(self, *, threshold: float = DEFAULT_THRESHOLD, alike: bool = False) -> list[Group]:
+    def duplicates(
+        self,
+        *,
+        threshold: float = DEFAULT_THRESHOLD,
+        alike: bool = False,
+        prefer: str = "",
+        labels: str | Sequence[str] = (),
+        under: str = "",
+        limit: int | None = None,
+    ) -> list[Group]:
         """Groups of pictures that are one picture, in each the best first; nothing is changed.
+
+        Every file is looked at: the first of a group is there and whole, and no other is a link to it, another name of
+        it, or changed.
 
         Args:
             threshold: cosine with the first of the group from which pictures are alike, above 0 and up to 1.
             alike: also those that are alike and not the same.
+            prefer: which is first: ``"oldest"``, ``"newest"`` or ``"largest"`` of the files, or those below a folder.
+            labels, under: only pictures with one of these labels, or below this folder; the first may be another.
+            limit: so many groups at most.
 
         Raises:
-            UsageError: another threshold.
+            UsageError: another threshold, or a folder that is not in the dataset.
         """
         with self._asking() as context:
-            return ask_duplicates(context.collection, threshold, alike=alike)
+            return ask_duplicates(
+                context.collection,
+                threshold,
+                alike=alike,
+                prefer=prefer,
+                labels=labels,
+                under=under,
+                limit=limit,
+            )
 
     def close(self) -> None:
         """Let go of the collection; safe to call twice."""
@@ -250,7 +274,11 @@ def _texts(texts: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _pictures(pictures: Pictures) -> tuple[QueryPicture, ...]:
-    return tuple(query_picture(one) for one in (pictures if isinstance(pictures, list | tuple) else [pictures]))
+    named = tuple(query_picture(one) for one in (pictures if isinstance(pictures, list | tuple) else [pictures]))
+    for picture in named:
+        if isinstance(picture, Source):
+            picture.read_ahead()
+    return named
 
 
 def _least(min_score: MinScore | None) -> MinScore:

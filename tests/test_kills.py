@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from ingest.collection import Options, ensure_tags, need_tags
-from ingest.errors import CollectionNotFound
+from ingest.errors import CollectionNotFound, StoreInUse
 from ingest.pipeline import ExportOptions, export_collection, reproject, run_folder
 from ingest.stores import SEMANTIC
 from ingest.stores.embedded import EmbeddedStore
@@ -27,6 +27,7 @@ from model.encoders import Encoder
 from model.projections import load_projection
 from model.projections.training import recipe_of, train_folder
 from model.words import Words
+from query import open_collection
 from tests.kills import (
     LEARNT,
     Vectors,
@@ -164,12 +165,30 @@ def test_a_killed_change_of_projection_is_finished_or_forgotten(
     store = tmp_path / "store"
     shutil.copytree(right.store, store)
     killed(["ingest", "reproject", "--projection", right.head], moment, right.env(store))
-    assert len(opens_with_right_vectors(store, right.conse)) == PICTURES
+    there = opens_with_right_vectors(store, right.conse)
+    assert len(there) == PICTURES
+    assert _of_one(there, right) or _is_refused(store), "before anything was mended"
     run_folder(EmbeddedStore(store), right.folder, "", Options(offline=True))
     metadata = EmbeddedStore(store).metadata("photos")
     assert (metadata.projection, metadata.pending) == (kind, "")
     assert_equal(vectors_in(store, "photos"), {"conse": right.conse, "best": right.best}[kind])
     assert leftovers(store) == []
+
+
+def _of_one(there: Vectors, right: Right) -> bool:
+    """Whether all semantic vectors are of one projection, which the collection has."""
+    return all(np.allclose(there[path][SEMANTIC], right.conse[path][SEMANTIC], atol=1e-5) for path in there)
+
+
+def _is_refused(store: Path) -> bool:
+    """Whether words are not answered, nor tags, but what only looks at pictures is."""
+    with open_collection(store, collection="photos") as photos:
+        asked = photos.similar(photos.similar("cat/00000.jpg", limit=1).hits[0].picture.id, limit=2)
+        assert len(asked) == 2
+        for question in (lambda: photos.text("cat", names=False), lambda: photos.tags("cat/00000.jpg")):
+            with pytest.raises(StoreInUse, match="the projection of 'photos' is being changed"):
+                question()
+    return True
 
 
 def test_a_killed_export_leaves_the_old_snapshot_or_the_new_one(right: Right, tmp_path: Path) -> None:

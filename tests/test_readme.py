@@ -35,9 +35,9 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 """What users read."""
 
-RUN_HERE = {"main", "", "page", "curl", "training", "fetch", "python"}
-"""Blocks that a test below runs. Of the others, ``test`` is what runs this, ``compose`` wants a container engine, and a
-``benchmark`` takes minutes."""
+RUN_HERE = {"main", "", "page", "curl", "training", "fetch", "python", "recipe"}
+"""Blocks that a test below runs, or `tests/query/test_verifying.py`. Of the others, ``test`` is what runs this,
+``compose`` wants a container engine, and a ``benchmark`` takes minutes."""
 
 NOT_RUN = {"test", "compose", "benchmark"}
 FINDS_NOTHING = (["ingest", "failures"], ["query", "duplicates"])

@@ -6,6 +6,7 @@ from ingest.collection.creation import Options, check_same, create, projection_f
 from ingest.collection.evidence import mark_stale, own_evidence, smooth
 from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
 from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
+from ingest.collection.missing import MISSING_FILE, Missing, read_missing, record_missing
 from ingest.collection.projection import (
     PAGE,
     PROJECTION_FILE,
@@ -23,15 +24,20 @@ from ingest.collection.projection import (
     train_or_conse,
     trainable,
 )
+from ingest.collection.removed import REMOVED_FILE, RemovedVectors
 from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
     "LABEL_CLASSES_FILE",
     "LEDGER_FILE",
+    "MISSING_FILE",
     "PAGE",
     "PROJECTION_FILE",
+    "REMOVED_FILE",
     "Ledger",
+    "Missing",
     "Options",
+    "RemovedVectors",
     "build_conse",
     "build_untrained",
     "check_projection",
@@ -49,6 +55,8 @@ __all__ = [
     "read_collection_projection",
     "read_failures",
     "read_label_classes",
+    "read_missing",
+    "record_missing",
     "semantic_of",
     "smooth",
     "switch_projection",

@@ -27,7 +27,8 @@ class Options:
 
     ``framing``: a rule's name; empty for the encoder's own, or the collection's. ``projection``: auto, a kind (conse,
     best, document), or a file's path. ``quantize``: as for `Collection.index`. ``re_embed``: read every file again,
-    whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left.
+    whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left. ``remove_missing``:
+    remove pictures whose files are gone, also where that looks like a disk that is not there; ``keep_missing``: none.
     """
 
     encoder: str = AUTO
@@ -36,6 +37,7 @@ class Options:
     projection: str = AUTO
     offline: bool = False
     keep_missing: bool = False
+    remove_missing: bool = False
     follow_links: bool = False
     retry: bool = False
     re_embed: bool = False

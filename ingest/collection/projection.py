@@ -11,6 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -140,6 +141,7 @@ def recorded_with(metadata: CollectionMetadata, projection: Projection) -> Colle
     return replace(
         metadata,
         projection=header.kind,
+        projection_sha256=sha256(projection.to_bytes()).hexdigest(),
         trained=tuple(sorted(header.labels)),
         not_learnt=tuple(sorted(header.not_learnt)),
     )

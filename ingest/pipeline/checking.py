@@ -13,7 +13,15 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.collection import Options, ensure_tags, read_collection_projection, read_failures, read_label_classes
+from ingest.collection import (
+    Options,
+    RemovedVectors,
+    ensure_tags,
+    read_collection_projection,
+    read_failures,
+    read_label_classes,
+    read_missing,
+)
 from ingest.errors import StoreDamaged
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.run import run_folder
@@ -129,6 +137,8 @@ def _check_beside(collection: Collection, checked: Checked) -> None:
         read_collection_projection,
         read_label_classes,
         read_failures,
+        read_missing,
+        RemovedVectors.read,
     )
     for read in readers:
         try:

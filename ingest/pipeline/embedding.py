@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ingest.collection import Ledger, Options, mark_stale, read_collection_projection
+from ingest.collection import Ledger, Options, RemovedVectors, mark_stale, read_collection_projection
 from ingest.pipeline.changes import Indexed
 from ingest.pipeline.report import Report
 from ingest.pipeline.writer import BatchWriter
 from ingest.records import stable_id
 from ingest.stores import Collection, batches
-from model.encoders import Embedded, Encoder, Failed, Stopped, embed
+from model.encoders import Embedded, Encoder, Failed, Record, Stopped, Vanished, embed
 from model.errors import DatasetError
 from model.pictures import PictureFile
 from model.system.events import note, progress
@@ -28,16 +28,27 @@ SHOWN_FAILURES = 20
 
 
 class Embedding:
-    """Brings files into one collection, and counts in ``report`` what became of them."""
+    """Brings files into one collection, and counts in ``report`` what became of them.
+
+    ``contents``: the SHA-256 of what was written. ``removed``: vectors of contents that were there once.
+    """
 
     def __init__(
-        self, collection: Collection, encoder: Encoder, ledger: Ledger, options: Options, report: Report
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        ledger: Ledger,
+        options: Options,
+        report: Report,
+        removed: RemovedVectors,
     ) -> None:
         self._collection = collection
         self._encoder = encoder
         self._ledger = ledger
         self._options = options
         self._report = report
+        self._removed = removed
+        self.contents: set[str] = set()
 
     def run(self, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
         """Read, encode and write ``files``. Whatever ends it, the batches that were acknowledged are safe.
@@ -54,8 +65,8 @@ class Embedding:
         mark_stale(self._collection)
         projection = read_collection_projection(self._collection)
         framing = self._encoder.spec.framing.rule
-        known = {} if self._options.re_embed else indexed
-        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier)
+        known, removed = ({}, None) if self._options.re_embed else (indexed, self._removed)
+        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier, removed)
         with progress("embedding", len(files), unit="pictures") as shown:
             for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
                 writer.write([record for record in batch if isinstance(record, Embedded)])
@@ -66,9 +77,7 @@ class Embedding:
                 self._ledger.save_now_and_then()
                 shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
 
-    def _embed(
-        self, files: Sequence[PictureFile], is_known: Callable[[str], bool]
-    ) -> Iterator[Embedded | Failed | Stopped]:
+    def _embed(self, files: Sequence[PictureFile], is_known: Callable[[str], bool]) -> Iterator[Record]:
         return embed(
             files,
             self._encoder,
@@ -78,7 +87,7 @@ class Embedding:
             strict=self._options.strict,
         )
 
-    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Embedded | Failed | Stopped]:
+    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Record]:
         """Every record with its vector: of content that is indexed already the stored one, if it is still there."""
         for record in self._embed(files, writer.is_indexed):
             if not isinstance(record, Embedded):
@@ -91,10 +100,14 @@ class Embedding:
             else:
                 yield from map(_usable, self._embed([record.file], lambda _: False))
 
-    def _count(self, record: Embedded | Failed, *, is_indexed: bool) -> None:
+    def _count(self, record: Embedded | Failed | Vanished, *, is_indexed: bool) -> None:
+        if isinstance(record, Vanished):  # the next run sees whether it was deleted
+            self._report.vanished += 1
+            return
         if isinstance(record, Failed):
             self._count_failed(record, is_indexed=is_indexed)
             return
+        self.contents.add(record.sha256)
         if record.damaged:
             self._count_damaged(record)
         else:
@@ -125,7 +138,7 @@ class Embedding:
             note("more bad files: `ingest failures` lists them all")
 
 
-def _usable(record: Embedded | Failed | Stopped) -> Embedded | Failed | Stopped:
+def _usable(record: Record) -> Record:
     """A vector that is not finite or has no direction must never reach the store."""
     if not isinstance(record, Embedded):
         return record

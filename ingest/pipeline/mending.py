@@ -7,13 +7,16 @@ missing. It must not know which files were damaged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.collection import (
     LEDGER_FILE,
+    MISSING_FILE,
+    REMOVED_FILE,
+    RemovedVectors,
     build_untrained,
     features_of,
     keep_projection,
@@ -21,6 +24,7 @@ from ingest.collection import (
     own_evidence,
     read_collection_projection,
     read_failures,
+    read_missing,
     semantic_of,
     switch_projection,
     train_or_conse,
@@ -69,7 +73,7 @@ def mend_collection(store: Store, name: str) -> Mended:
                 shown.advance(len(points))
         mark_stale(collection)
     with store.open(name, write=True) as collection:
-        _forget_broken_ledger(collection)
+        _forget_what_is_broken(collection)
         if is_lost:
             _train_again(collection, encoder, words)
         smooth_evidence(collection, encoder, (), is_stale=collection.metadata.stale)
@@ -109,12 +113,19 @@ def _write(collection: Collection, points: Sequence[Point], projection: Projecti
     )
 
 
-def _forget_broken_ledger(collection: Collection) -> None:
-    try:
-        read_failures(collection)
-    except StoreDamaged:
-        collection.remove_file(LEDGER_FILE)
-        note("the list of bad files was damaged: they are all tried again")
+def _forget_what_is_broken(collection: Collection) -> None:
+    """Records beside the points that are no loss: the next run finds the same again."""
+    beside: tuple[tuple[str, Callable[[Collection], object], str], ...] = (
+        (LEDGER_FILE, read_failures, "the list of bad files was damaged: they are all tried again"),
+        (MISSING_FILE, read_missing, "the list of missing files was damaged: the next run looks for them again"),
+        (REMOVED_FILE, RemovedVectors.read, "the vectors of removed pictures were damaged, and are forgotten"),
+    )
+    for file, read, message in beside:
+        try:
+            read(collection)
+        except StoreDamaged:
+            collection.remove_file(file)
+            note(message)
 
 
 def _train_again(collection: Collection, encoder: Encoder, words: TextSpace) -> None:

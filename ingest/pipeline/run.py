@@ -8,22 +8,23 @@ the next is asked for; whatever ends the run, what was acknowledged stays, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection import Ledger, Options, check_same, create, ensure_tags, projection_file
+from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
 from ingest.errors import StoreDamaged
-from ingest.pipeline.changes import Indexed, find_changes, read_indexed
+from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.mending import mend_collection
+from ingest.pipeline.moved import find_moved, name_for
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
 from ingest.pipeline.smoothing import smooth_evidence
-from ingest.pipeline.vanished import remove_vanished
+from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store, check_name, collection_name
 from model.encoders import Encoder, class_names, open_encoder
@@ -32,8 +33,6 @@ from model.pictures import LeftOut, PictureFile, dataset_root, picture_file, rea
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
-from model.system.names import shown
-from model.system.paths import is_there
 from model.words import TextSpace, open_words
 
 
@@ -41,21 +40,24 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     """Bring a collection up to date with ``folder``, making it where there is none.
 
     Args:
-        name: the collection's; where empty, that of the collection made from this folder before, else the
-            folder's own name.
+        name: the collection's; where empty, that of the collection made from this folder, wherever it was then;
+            else the folder's own name.
 
     Raises:
         DatasetError: no such folder, or nothing in it can be read; the collection is as before.
         CollectionMismatch: the collection is of another folder, encoder or words.
+        UsageError: several collections are of this folder.
         StoreError, WeightsError, CacheError: as their names say.
     """
     root = dataset_root(folder)
-    report = Report(check_name(name) if name else _name_for(root, store))
+    report = Report(check_name(name) if name else name_for(root, store))
     projection_file(options)  # a wrong one is refused before a picture is opened
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    encoder = _create_or_check(store, report.collection, root, files, options, is_named=bool(name))
+    moved = None if name else find_moved(store, root, files, options)
+    report.collection = moved or report.collection or collection_name(root.name)
+    encoder = _create_or_check(store, report.collection, root, files, options, may_move=bool(name or moved))
     with open_run(store, root, options, report, encoder) as run:
         bring_up_to_date(run, files)
     if not report.total and not report.interrupted:
@@ -89,13 +91,13 @@ class Run:
     encoder: Encoder
     words: TextSpace
     ledger: Ledger
+    removed: RemovedVectors
     options: Options
     report: Report
 
-    @property
     def embedding(self) -> Embedding:
         """The step that reads, encodes and writes."""
-        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report)
+        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report, self.removed)
 
 
 @contextmanager
@@ -145,7 +147,7 @@ def _opened(
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
     ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
-    return Run(collection, encoder, words, ledger, options, report)
+    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report)
 
 
 def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
@@ -157,10 +159,12 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     stale = collection.metadata.stale
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
+    embedding = run.embedding()
     try:
-        run.embedding.run(changes.to_do, indexed)
+        embedding.run(changes.to_do, indexed)
         seen = {file.relative for file in files}
-        remove_vanished(collection, run.ledger, indexed, seen, report, keep=run.options.keep_missing)
+        contents = _contents(files, changes, indexed) | embedding.contents
+        settle_vanished(collection, run.ledger, indexed, seen, contents, report, run.options, run.removed)
     finally:
         run.ledger.save()
     finish_re_embedding(collection)
@@ -181,6 +185,13 @@ def _indexed(collection: Collection) -> dict[str, Indexed]:
     return indexed
 
 
+def _contents(files: Sequence[PictureFile], changes: Changes, indexed: Mapping[str, Indexed]) -> set[str]:
+    """The SHA-256 of the files that have not changed."""
+    read = {file.relative for file in changes.to_do}
+    unchanged = (indexed.get(file.relative) for file in files if file.relative not in read)
+    return {there.sha256 for there in unchanged if there}
+
+
 def try_bad_files(run: Run) -> None:
     """Read what is in the ledger once more; files that are gone are forgotten."""
     root = Path(run.collection.metadata.root)
@@ -188,7 +199,7 @@ def try_bad_files(run: Run) -> None:
     run.report.to_do = len(files)
     stale = run.collection.metadata.stale
     try:
-        run.embedding.run(files, _indexed(run.collection))
+        run.embedding().run(files, _indexed(run.collection))
         run.ledger.keep_only({file.relative for file in files})
     finally:
         run.ledger.save()
@@ -197,31 +208,15 @@ def try_bad_files(run: Run) -> None:
 
 
 def _create_or_check(
-    store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, is_named: bool
+    store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, may_move: bool
 ) -> Encoder | None:
     """Make the collection, which gives its encoder, or see that the one there was made alike, which gives None."""
     if name in store.names() and store.metadata(name).pending == Pending.CREATING:
-        store.drop(name)  # a run was killed before it was whole
+        store.drop_unfinished(name)  # a run was killed before it was whole
     if name in store.names():
-        check_same(store.metadata(name), name, root, options, may_move=is_named)
+        check_same(store.metadata(name), name, root, options, may_move=may_move)
         return None
-    _note_missing_folders(store)
     return create(store, name, root, files, options)
-
-
-def _name_for(root: Path, store: Store) -> str:
-    made_from_it = [name for name, metadata in store.collections().items() if metadata.root == str(root)]
-    return made_from_it[0] if made_from_it else collection_name(root.name)
-
-
-def _note_missing_folders(store: Store) -> None:
-    """Perhaps the new one is a folder that was moved, whose pictures need not be encoded again."""
-    for name, metadata in store.collections().items():
-        if not is_there(Path(metadata.root)):
-            note(
-                f"the folder of {name!r}, {shown(metadata.root)}, is missing: if it was moved here, stop and run this "
-                f"again with -c {name}"
-            )
 
 
 def _seen_instead(left_out: LeftOut) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ingest.collection import features_of, own_evidence, semantic_of
+from ingest.collection import RemovedVectors, features_of, own_evidence, semantic_of
 from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
@@ -24,7 +24,7 @@ class BatchWriter:
 
     Args:
         framing: the rule that its pictures are framed by. indexed: what the collection holds, by path.
-        classifier: the encoder's.
+        classifier: the encoder's. removed: vectors of contents that were there once.
     """
 
     def __init__(
@@ -34,11 +34,13 @@ class BatchWriter:
         framing: str,
         indexed: Mapping[str, Indexed],
         classifier: Classifier | None = None,
+        removed: RemovedVectors | None = None,
     ) -> None:
         self._collection = collection
         self._classifier = classifier
         self._projection = projection
         self._framing = framing
+        self._removed = removed
         # of what is damaged, or was framed otherwise, the file itself is looked at
         self._path_of = {
             there.sha256: path for path, there in indexed.items() if there.framing == framing and not there.is_damaged
@@ -46,12 +48,15 @@ class BatchWriter:
         self._blas = ThreadpoolController()
 
     def is_indexed(self, sha256: str) -> bool:
-        """Whether a picture of this very content was stored; safe to ask from any thread."""
-        return sha256 in self._path_of
+        """Whether a vector of this very content was stored; safe to ask from any thread."""
+        return sha256 in self._path_of or bool(self._removed and self._removed.find(sha256, self._framing))
 
     def copy_of(self, record: Embedded) -> Embedded | None:
         """``record`` with the vector stored for the same content, or None where that has changed since."""
-        id = stable_id(self._path_of[record.sha256])
+        path = self._path_of.get(record.sha256)
+        if path is None:
+            return self._removed_copy(record)
+        id = stable_id(path)
         point = self._collection.retrieve([id], [VISUAL]).get(id)
         if point is None or point.payload["sha256"] != record.sha256:
             return None
@@ -59,6 +64,13 @@ class BatchWriter:
         if there.framing != self._framing:
             return None
         return replace(record, width=there.width, height=there.height, frame=there.frame, features=features_of(point))
+
+    def _removed_copy(self, record: Embedded) -> Embedded | None:
+        found = self._removed.find(record.sha256, self._framing) if self._removed else None
+        if found is None:
+            return None
+        there, features = found
+        return replace(record, width=there.width, height=there.height, frame=there.frame, features=features)
 
     def write(self, batch: Sequence[Embedded]) -> None:
         """Project and upsert; when this returns the pictures are safe.

@@ -38,9 +38,10 @@ class CollectionMetadata:
 
     ``vectors``: name to width. ``framing``: the rule by which the encoder sees a picture; where none is recorded, it
     was the published one. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
-    sparse vectors were brought up to date. ``projection``: kind in use. ``pending``: what a run that ended early
-    left to be done. ``trained``: labels its projection was trained on; ``not_learnt``: those that its pictures do not
-    tell apart. ``root``: folder of the dataset.
+    sparse vectors were brought up to date. ``projection``: kind in use; ``projection_sha256``: of its file, empty
+    where an earlier version wrote it. ``pending``: what a run that ended early left to be done. ``trained``: labels its
+    projection was trained on; ``not_learnt``: those that its pictures do not tell apart. ``root``: folder of the
+    dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
 
@@ -52,6 +53,7 @@ class CollectionMetadata:
     encoder_sha256: str = ""
     framing: str = PUBLISHED
     projection: str = ""
+    projection_sha256: str = ""
     sparse: Sequence[str] = ()
     stale: bool = False
     pending: Pending = Pending.NOTHING

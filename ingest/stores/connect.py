@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_data_path
 
 from ingest.errors import CollectionNotFound
+from ingest.records import CollectionMetadata
 from ingest.stores.store import Store
 from model.errors import UsageError
 from model.system.cache import APP
-from model.system.paths import expanded
+from model.system.events import note
+from model.system.paths import expanded, working_folder
 
 
 def default_store_dir() -> Path:
@@ -61,10 +64,10 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
     there = store.collections()
     if not there:
         raise CollectionNotFound(none_yet(store))
-    for place in (near, Path.cwd()):
+    for place in (near, working_folder()):
         inside = [found for found, metadata in there.items() if place and place.is_relative_to(metadata.root)]
         if inside:
-            return max(inside, key=lambda found: (len(there[found].root), found))
+            return _nearest(inside, there)
     if len(there) == 1:
         return next(iter(there))
     if near and not near.exists():
@@ -72,6 +75,15 @@ def choose_collection(store: Store, name: str, near: Path | None = None) -> str:
     raise CollectionNotFound(
         f"several collections in {store.where}: choose with --collection {' | '.join(sorted(there))}"
     )
+
+
+def _nearest(inside: Sequence[str], there: Mapping[str, CollectionMetadata]) -> str:
+    """The one of the innermost folder; where several hold that one, which is taken is said."""
+    chosen = max(inside, key=lambda found: (len(there[found].root), found))
+    others = sorted(name for name in inside if there[name].root == there[chosen].root and name != chosen)
+    if others:
+        note(f"asking {chosen!r}; {', '.join(map(repr, others))} hold the same folder: -c chooses")
+    return chosen
 
 
 def none_yet(store: Store) -> str:

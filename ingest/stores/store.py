@@ -14,7 +14,7 @@ from typing import Self
 from uuid import UUID
 
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
-from ingest.records import CollectionMetadata
+from ingest.records import CollectionMetadata, Pending
 from ingest.stores.base import Collection
 from ingest.stores.points import Point
 from model.class_space import QuestionWeights, open_class_space
@@ -125,6 +125,11 @@ class Store(ABC):
     @abstractmethod
     def drop(self, name: str) -> None:
         """Remove a collection with all in it."""
+
+    def drop_unfinished(self, name: str) -> None:
+        """Remove a collection whose making was killed; one that is whole by now stays."""
+        if self.metadata(name).pending == Pending.CREATING:
+            self.drop(name)
 
     def words(self, metadata: CollectionMetadata) -> TextSpace:
         """The word vectors a collection was made with.

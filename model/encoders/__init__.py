@@ -14,7 +14,18 @@ from model.encoders.base import (
     need_classifier,
     require_classes,
 )
-from model.encoders.embedding import DEFAULT_MAX_SECONDS, Embedded, Failed, Stopped, decode_threads, embed, encode_views
+from model.encoders.embedding import (
+    DEFAULT_MAX_SECONDS,
+    Embedded,
+    Failed,
+    Record,
+    Stopped,
+    Vanished,
+    decode_threads,
+    embed,
+    encode_views,
+    read_file,
+)
 from model.encoders.onnx import OnnxEncoder
 from model.encoders.opening import DEVICES, is_exported, open_encoder, prepare
 from model.encoders.registry import encoder_names, encoder_spec, encoder_specs, register, unregister
@@ -31,7 +42,9 @@ __all__ = [
     "Failed",
     "Features",
     "OnnxEncoder",
+    "Record",
     "Stopped",
+    "Vanished",
     "class_names",
     "decode_threads",
     "embed",
@@ -45,6 +58,7 @@ __all__ = [
     "need_classifier",
     "open_encoder",
     "prepare",
+    "read_file",
     "register",
     "require_classes",
     "unregister",

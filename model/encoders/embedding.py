@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.encoders.base import Encoder, Features
-from model.errors import DatasetError, PictureError, PictureTooSlow
+from model.errors import DatasetError, PictureError, PictureNoMemory, PictureTooSlow
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, MAX_FILE_BYTES, Framing, PictureFile, Pixels, in_order, open_framed
 from model.system.disk import in_mb
 
@@ -67,6 +68,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """One file that was there when the folder was looked through, and was not when it was to be read."""
+
+    file: PictureFile
+    reason: str = "it is gone"
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The last record where not all files could be read, and why: so many were given up that their disk must be gone.
 
@@ -84,7 +93,10 @@ class _Decoded:
     pixels: Pixels | None
 
 
-_Loaded = _Decoded | Embedded | Failed | Stopped
+Record: TypeAlias = Embedded | Failed | Vanished | Stopped
+"""What becomes of a file."""
+
+_Loaded = _Decoded | Record
 
 
 def decode_threads() -> int:
@@ -100,7 +112,7 @@ def embed(
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: int = DEFAULT_MAX_SECONDS,
     strict: bool = False,
-) -> Iterator[Embedded | Failed | Stopped]:
+) -> Iterator[Record]:
     """Read, decode and encode ``files``; every file gives exactly one record, in their order, unless it ends with
     `Stopped`.
 
@@ -246,9 +258,13 @@ class _Loader:
             return _Decoded(record, framed.pixels)
         except PictureTooSlow:
             return self.late(file)
+        except PictureNoMemory as error:
+            return Failed(file, str(error), transient=True)
         except PictureError as error:
             return Failed(file, str(error))
         except OSError as error:
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not os.path.islink(file.path):
+                return Vanished(file)
             return Failed(file, error.strerror or str(error), transient=True)
         except MemoryError:
             return Failed(file, "not enough memory to read it", transient=True)

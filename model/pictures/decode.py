@@ -19,7 +19,7 @@ from pathlib import PurePath
 import PIL
 from PIL import Image, ImageFile
 
-from model.errors import PictureError, PictureTooLarge, PictureTooSlow
+from model.errors import PictureError, PictureNoMemory, PictureTooLarge, PictureTooSlow
 from model.pictures.c_messages import Heard, listening
 from model.pictures.colours import in_srgb, is_profiled
 from model.pictures.frames import FORMATS_OF_FRAMES, choose_frame
@@ -40,6 +40,7 @@ ENDINGS = HEIC_ENDINGS | frozenset(
 """File name endings, in lower case, of what is taken for a picture in a folder."""
 
 MAX_FILE_BYTES = 1 << 30
+NO_MEMORY = "not enough memory to decode it"
 """A file is read whole, so that what is hashed is what is decoded; no picture needs more than this."""
 
 DEFAULT_MAX_MEGAPIXELS = 200
@@ -283,7 +284,7 @@ def _opened(data: bytes, limits: _Limits, heard: Heard) -> Iterator[Image.Image]
     except PictureError:
         raise
     except MemoryError:
-        raise PictureTooLarge("not enough memory to decode it") from None
+        raise PictureNoMemory(NO_MEMORY) from None
     except PIL.UnidentifiedImageError:
         if PurePath(limits.name).suffix.lower() in HEIC_ENDINGS and not heic:
             raise PictureError("HEIC needs another package: pip install pillow-heif") from None
@@ -291,6 +292,8 @@ def _opened(data: bytes, limits: _Limits, heard: Heard) -> Iterator[Image.Image]
         raise PictureError(f"{BROKEN}{said}" if said else "not a picture of a known format") from None
     except Exception as error:  # decoders meet hostile bytes with every exception there is
         reason = heard.first or _one_line(error)
+        if "out of memory" in str(error):  # as Pillow says it of a codec
+            raise PictureNoMemory(NO_MEMORY) from error
         kind = layout(data)
         if kind and reason.startswith("decoder error"):
             reason = f"{kind}, which cannot be read here"

@@ -29,6 +29,26 @@ def expanded(path: Path) -> Path:
         raise UsageError(f"{path}: no home folder is known for {path.parts[0]}; write the folder out") from error
 
 
+def working_folder() -> Path | None:
+    """The folder that relative paths begin at; None where it was removed under this process."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root on, without ``..``; links are not followed.
+
+    Raises:
+        UsageError: it is relative, and the working folder was removed.
+    """
+    try:
+        return Path(os.path.abspath(path))
+    except OSError as error:
+        raise UsageError(f"{path}: the folder you are in was removed; name the file from the root on") from error
+
+
 def is_there(path: Path) -> bool:
     """Whether anything of that name exists; what this user may not look at counts as existing."""
     try:

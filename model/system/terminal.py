@@ -1,7 +1,7 @@
 """What all commands share: errors become exit statuses, notes and progress go to stderr.
 
-Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2: wrong use or failure;
-130: interrupted.
+Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2: wrong use or failure; 70: a fault of
+the program itself (`model.system.fault`); 130: interrupted.
 """
 
 from __future__ import annotations

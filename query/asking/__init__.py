@@ -7,6 +7,7 @@ from query.asking.answering import ask
 from query.asking.browsing import browse, find_picture
 from query.asking.context import CollectionContext, SharedContexts
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Kind, Member, find_duplicates
+from query.asking.existing import ask_existing
 from query.asking.expression import Term, parse
 from query.asking.filter import picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
@@ -61,6 +62,7 @@ __all__ = [
     "WordsAnswer",
     "ask",
     "ask_duplicates",
+    "ask_existing",
     "ask_tags",
     "ask_words",
     "browse",

@@ -40,6 +40,14 @@ class PictureHit:
         """The file's absolute path."""
         return os.path.join(self.root, self.picture.path)
 
+    @property
+    def missing(self) -> bool:
+        """Whether its file is not there now."""
+        try:
+            return not os.path.isfile(self.file)
+        except ValueError:  # a server may say anything
+            return True
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from ingest.records import Picture
-from ingest.stores import Collection, Filter, Hit
+from ingest.stores import SEMANTIC, Collection, Filter, Hit
 from model.errors import WordsError
 from model.system.names import first_of
 from query.asking.answer import Answer, PictureHit
@@ -21,6 +21,7 @@ from query.asking.order import Order, order_of
 from query.asking.question import Question
 from query.asking.ranking import Ranking, depth_messages
 from query.asking.resolver import ResolvedQuestion, resolve
+from query.asking.settled import need_one_projection
 
 SHOWN_LABELS = 12
 NO_INDEX = "names are searched without an index: the next `ingest run` makes it"
@@ -32,7 +33,7 @@ def ask(context: CollectionContext, question: Question) -> Answer:
     Raises:
         UsageError, PictureError, PictureGone, WordsError: as `query.asking.resolver.resolve`; words that are not known
             are no error where they name folders or files.
-        StoreError: the collection cannot be read.
+        StoreInUse: its projection is being changed. StoreError: it cannot be read.
     """
     question = _as_a_name(context, question)
     unknown: tuple[str, ...] = ()
@@ -44,6 +45,8 @@ def ask(context: CollectionContext, question: Question) -> Answer:
         if not find_named(context.collection, question, question.filter).all:
             raise
     order = order_of(context, question, asked)
+    if SEMANTIC in asked.queries:
+        need_one_projection(context)
     shown = order.hits[question.offset : question.end]
     total = context.collection.count(question.filter)
     has_more = len(order.hits) > question.end

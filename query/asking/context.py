@@ -45,6 +45,7 @@ class CollectionContext:
                 "they were framed before: `ingest run` finishes it"
             )
         self.max_megapixels = max_megapixels
+        self.projection_sha256 = collection.metadata.projection_sha256
         self.backgrounds = Backgrounds(collection, self.vocabulary)
 
     @property

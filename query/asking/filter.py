@@ -12,7 +12,7 @@ from pathlib import Path
 from ingest.stores import Filter
 from model.errors import UsageError
 from model.system.names import shown
-from model.system.paths import expanded
+from model.system.paths import absolute, expanded
 
 
 def picture_filter(root: str, labels: Sequence[str] = (), under: str = "") -> Filter:
@@ -27,7 +27,7 @@ def picture_filter(root: str, labels: Sequence[str] = (), under: str = "") -> Fi
     """
     folder = expanded(Path(under))
     if folder.parts[:1] == ("..",):
-        folder = Path(os.path.abspath(folder))
+        folder = absolute(folder)
     if folder.is_absolute():
         if not folder.is_relative_to(root):
             raise UsageError(f"{under} is not in the dataset {root}")

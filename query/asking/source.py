@@ -16,7 +16,7 @@ from pathlib import Path
 from model.errors import PictureError, UsageError
 from model.pictures import MAX_FILE_BYTES
 from model.system.disk import in_mb
-from model.system.paths import expanded
+from model.system.paths import absolute, expanded
 
 STDIN = "-"
 MAX_DOWNLOAD_BYTES = 50 << 20
@@ -50,7 +50,16 @@ class Source:
         """The file it names, if it names one."""
         if self.data is not None or self.is_url or self.text == STDIN:
             return None
-        return Path(os.path.abspath(os.path.expanduser(self.text)))
+        return absolute(Path(os.path.expanduser(self.text)))
+
+    def read_ahead(self) -> None:
+        """Read now what others may take long to send, so that nobody waits for it who waits for the collection.
+
+        Raises:
+            UsageError, PictureError: as `read`.
+        """
+        if self.path is None:
+            self.read()
 
     def read(self) -> bytes:
         """The picture file's content; read once, since standard input cannot be read again.
@@ -77,6 +86,8 @@ def _file(path: Path) -> bytes:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path} is a folder: name a picture in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{path} is no file but a pipe or a device: pipe the picture in, with - in its place")
         if status.st_size > MAX_FILE_BYTES:
             raise PictureError(f"{path} has {in_mb(status.st_size)}, over the limit of {in_mb(MAX_FILE_BYTES)}")
         return path.read_bytes()

@@ -31,6 +31,7 @@ from query.asking.context import CollectionContext
 from query.asking.image_query import ImageQuery, combine
 from query.asking.picture_resolver import resolve_pictures
 from query.asking.question import ANY_SCORE, QueryPicture, check_min_score
+from query.asking.settled import need_one_projection
 from query.asking.shown import shown
 
 SHOWN_UNKNOWN = 5
@@ -70,10 +71,12 @@ def ask_tags(context: CollectionContext, question: TagsQuestion) -> TagsAnswer:
     Raises:
         UsageError, PictureError, PictureGone: a picture cannot be read, or the file of words.
         WordsError: a label without a vector.
+        StoreInUse: its projection is being changed.
     """
     image = combine(resolve_pictures(context, question.pictures), [])
     labels, messages = _labels(context, question)
     tags = _open_tags(context, image, question.limit) if labels is None else _tags_among(context, image, labels)
+    need_one_projection(context)
     kept = [tag for tag in tags if tag.score >= question.min_score]
     return TagsAnswer(context.name, tuple(kept[: question.limit]), messages, context.asked(image))
 

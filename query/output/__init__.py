@@ -2,7 +2,7 @@
 
 It must not know how a question is answered."""
 
-from query.output.render import Style, write_duplicates, write_words
+from query.output.render import Style, write_words
 from query.output.show import Show
 
-__all__ = ["Show", "Style", "write_duplicates", "write_words"]
+__all__ = ["Show", "Style", "write_words"]

@@ -22,7 +22,7 @@ THUMBNAIL_PIXELS = 400
 """Twice the width of a column of the grid: sharp on a fine screen, some 20 kB each."""
 
 _HEADER = Markup("{asked}<div>\n<h1>{heading}</h1>\n<p>{message}</p>\n</div>\n")
-_CARD = Markup(
+CARD = Markup(
     '<li><figure>{picture}<figcaption><span class="label" title="{label}">{label}</span>'
     '<span class="score">{score}</span><span class="path" title="{path}">{path}</span></figcaption></figure></li>\n'
 )
@@ -120,13 +120,17 @@ def _phrase(term: Term) -> str:
 
 def _card(hit: PictureHit, thumbnail: bytes | None) -> Markup:
     path = one_line(hit.picture.path)
-    if thumbnail is None:
-        picture = _GONE.format(why="not here, or not readable")
-    else:
-        picture = _linked(hit.file, _FRAMED.format(source=data_address(thumbnail), name=path))
+    picture = picture_of(hit, thumbnail)
     label = one_line(hit.picture.label or "") + (" (damaged)" if hit.picture.damaged else "")
     score = f"{hit.score:.4f}{' by name' if hit.matched else ''}"
-    return _CARD.format(picture=picture, label=label.strip(), score=score, path=path)
+    return CARD.format(picture=picture, label=label.strip(), score=score, path=path)
+
+
+def picture_of(hit: PictureHit, thumbnail: bytes | None) -> Markup:
+    """The thumbnail, which leads to the file where it is here."""
+    if thumbnail is None:
+        return _GONE.format(why="not here, or not readable")
+    return _linked(hit.file, _FRAMED.format(source=data_address(thumbnail), name=one_line(hit.picture.path)))
 
 
 def _linked(file: str | None, inner: Markup) -> Markup:

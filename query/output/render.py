@@ -15,6 +15,7 @@ from typing import Any
 
 from model.projections import Tag
 from model.system.names import one_line, shown
+from model.system.paths import working_folder
 from model.system.terminal import results, write_json
 from model.words import NearWord
 from query.asking import Group, Member, PictureHit
@@ -53,13 +54,16 @@ def write_hits(hits: Sequence[PictureHit], style: Style) -> None:
 
 
 def remark(hit: PictureHit) -> str:
-    """What is said of a hit: that it has the name asked for, or is only among the nearest; mostly nothing."""
-    return "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+    """What is said of a hit: that its file is missing, that it has the name asked for, or is only among the nearest;
+    mostly nothing."""
+    said = "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+    is_told = hit.missing and os.path.isdir(hit.root)  # of a snapshot carried elsewhere every file is
+    return f"{said} missing".strip() if is_told else said
 
 
 def _hit_json(hit: PictureHit) -> dict[str, Any]:
     standing = {} if hit.stands_out is None else {"stands_out": hit.stands_out}
-    return {**_picture_json(hit), **standing, "matched": hit.matched}
+    return {**_picture_json(hit), **standing, "matched": hit.matched, "missing": hit.missing}
 
 
 def write_duplicates(groups: Sequence[Group], style: Style) -> None:
@@ -133,8 +137,8 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
 
 def _near(file: str) -> str:
     """Relative to this folder where it lies below, and never like an option to whoever gets it as an argument."""
-    here = os.getcwd()
-    path = os.path.relpath(file, here) if Path(file).is_relative_to(here) else file
+    here = working_folder()
+    path = os.path.relpath(file, here) if here and Path(file).is_relative_to(here) else file
     return f".{os.sep}{path}" if path.startswith("-") else path
 
 

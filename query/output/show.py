@@ -22,7 +22,7 @@ from model.system.disk import in_mb
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
 from model.system.terminal import NothingFoundError, results
-from query.asking import Answer, PictureHit, Question, TagsAnswer, TagsQuestion
+from query.asking import Answer, Group, PictureHit, Question, TagsAnswer, TagsQuestion
 from query.output import render
 from query.output.message import cut_message
 
@@ -95,6 +95,13 @@ class Show:
         if not answer.tags:
             raise NothingFoundError("no word found")
 
+    def duplicates(self, groups: Sequence[Group], store: Store) -> None:
+        """Groups of duplicates as lines, and as a page; as `pictures`."""
+        if self.html != STDOUT:
+            render.write_duplicates(groups, self.style)
+        if self._is_page_wanted:
+            self._write(_duplicates_page(groups, store))
+
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
         if self.html == STDOUT:
             with results():
@@ -152,6 +159,13 @@ def _tags_page(question: TagsQuestion, answer: TagsAnswer, store: Store) -> Call
 
     heading = tags_heading(question, answer, store)
     return lambda page: gallery.write_tags(page, heading, answer.tags)
+
+
+def _duplicates_page(groups: Sequence[Group], store: Store) -> Callable[[IO[bytes]], None]:
+    from query.output.duplicates_page import duplicates_page, write_duplicates_page
+
+    body, header = duplicates_page(groups, store)
+    return lambda page: write_duplicates_page(page, _with_progress(body, len(groups)), header)
 
 
 def _check_target(path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.encoders import Embedded, Encoder, Failed, embed
+from model.encoders import Embedded, Encoder, Failed, Vanished, embed
 from model.encoders import embedding as embedding
 from model.encoders.embedding import read_file
 from model.errors import PictureError
@@ -212,16 +212,14 @@ def test_records_behind_one_that_waits_for_its_batch_are_bounded(
 # Files that change under the run
 
 
-def test_a_file_that_vanished_fails_alone_and_may_be_tried_again(tmp_path: Path, counting: CountingEncoder) -> None:
+def test_a_file_that_vanished_is_told_from_a_bad_one(tmp_path: Path, counting: CountingEncoder) -> None:
     for i in range(3):
         paint(tmp_path / f"{i}.png", i)
     files = files_of(tmp_path)
     (tmp_path / "1.png").unlink()
     records = list(embed(files, counting))
     assert names_of(records) == ["0.png", "1.png", "2.png"]
-    failed = records[1]
-    assert isinstance(failed, Failed)
-    assert (failed.reason, failed.transient) == ("No such file or directory", True)
+    assert isinstance(records[1], Vanished)
     assert isinstance(records[2], Embedded)
 
 

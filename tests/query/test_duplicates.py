@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -219,7 +218,7 @@ def test_a_small_copy_is_found_whatever_its_vector_says(tmp_path: Path) -> None:
         made = point(name, 90 * min(number, 1) + number)
         picture = Picture(name, digest, *image.size, 1000, 1, 1.0)
         points.append(Point(picture.id, made.vectors, picture.to_payload()))
-    metadata = dataclasses.replace(METADATA, root=str(tmp_path))
+    metadata = replace(METADATA, root=str(tmp_path))
     with EmbeddedStore(tmp_path / "store").create("made", metadata) as collection:
         collection.upsert(points)
         found = find_duplicates(collection)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import StoreDamaged, StoreError
-from ingest.records import CollectionMetadata
+from ingest.records import CollectionMetadata, Pending
 from ingest.stores import VISUAL, Collection, Point, Store, Summary
 from ingest.stores.embedded.checking import DAMAGED, find_damage
 from ingest.stores.embedded.collection import EmbeddedCollection
@@ -107,8 +107,17 @@ class EmbeddedStore(Store):
             collection.end_mending()
 
     def drop(self, name: str) -> None:
+        self._drop(name, lambda: True)
+
+    def drop_unfinished(self, name: str) -> None:
+        """Who was making it may have ended well since it was looked at: it is looked at again under the lock."""
+        self._drop(name, lambda: self.metadata(name).pending == Pending.CREATING)
+
+    def _drop(self, name: str, is_to_go: Callable[[], bool]) -> None:
         self._record(name)
         folder = self._folder(name)
         with lock_writer(folder, name), lock_shard(folder, name, WRITER_WAIT_SECONDS):
+            if not is_to_go():
+                return
             (folder / COPY_FILE).unlink(missing_ok=True)
             remove_at_once(folder, METADATA_FILE)

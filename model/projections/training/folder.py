@@ -4,6 +4,7 @@ It must not know how a projection is fitted (`trainer`), nor where vectors may b
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from model.encoders import Embedded, Encoder, Stopped, embed, need_classifier, open_encoder
-from model.errors import DatasetError, UsageError
+from model.errors import DatasetError, DiskFull, UsageError
 from model.pair import choose_pair
 from model.pictures import LeftOut, PictureFile, dataset_root, scan
 from model.projections import Header, Projection, is_projection_file, prepared_questions
@@ -52,6 +53,7 @@ def train_folder(
 
     Raises:
         DatasetError: no such folder, or nothing to learn from; before a picture is encoded where possible.
+        DiskFull: there is no room for ``out``.
         UsageError: ``out`` cannot be written, a label to hold out does not exist, or the recipe needs a classifier that
             the encoder does not have.
     """
@@ -80,9 +82,19 @@ def train_folder(
             questions=prepared_questions(vectors),
             on_step=lambda detail: shown.advance(1, detail),
         )
-    trained.save(out)
+    _save(trained, out)
     _note_figures(trained, out)
     return trained
+
+
+def _save(trained: Projection, out: Path) -> None:
+    """Raises DiskFull, UsageError where it cannot be written; what was there is as before."""
+    try:
+        trained.save(out)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no space left on the disk of {out}: make room and train again") from error
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
 
 
 def check_held_out(hold_out: Collection[str], labels: Collection[str]) -> None:

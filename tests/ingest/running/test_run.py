@@ -288,22 +288,17 @@ def test_a_full_disk_is_foreseen_before_anything_is_written(
     assert len(points(store)) == 4
 
 
-def test_two_folders_do_not_share_a_collection_but_a_moved_one_keeps_its(
-    store: EmbeddedStore, folder: Path, tmp_path: Path, encoded: list[str]
-) -> None:
+def test_two_folders_do_not_share_a_collection(store: EmbeddedStore, folder: Path, tmp_path: Path) -> None:
     ingest(store, folder)
     other = tmp_path / "elsewhere" / "photos"
-    shutil.copytree(folder, other)
+    other.mkdir(parents=True)
+    Image.new("RGB", (40, 30), "red").save(other / "red.png")
     with pytest.raises(CollectionMismatch, match="--collection NAME"):
         ingest(store, other)
     shutil.rmtree(folder)
     with pytest.raises(CollectionMismatch, match="if it was moved here, say so with --collection photos; if not, "):
         ingest(store, other)  # a disk that is not mounted now looks the same
     assert len(points(store)) == 4
-    encoded.clear()
-    report = ingest(store, other, name="photos")
-    assert encoded == []
-    assert (report.total, store.metadata("photos").root) == (4, str(other))
 
 
 def test_a_folder_finds_the_collection_made_of_it_under_another_name(store: EmbeddedStore, folder: Path) -> None:
