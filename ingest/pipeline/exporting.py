@@ -45,6 +45,7 @@ from model.system.clock import now
 from model.system.disk import need_space
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
+from model.system.prepared import CHECKSUMS_FILE
 
 PAGE = 256
 THUMBNAIL_BYTES = 1 << 14
@@ -323,6 +324,8 @@ def _encoder_folder(metadata: CollectionMetadata) -> Path:
 def _copy_files(source: Path, folder: Path) -> None:
     folder.mkdir()
     for path in source.iterdir():
+        if path.name == CHECKSUMS_FILE:  # the manifest has them
+            continue
         shutil.copyfile(path, folder / path.name)  # not its mode: a cache may be read-only
 
 

@@ -21,13 +21,13 @@ from model.class_space.nouns import NounTree, lines, lookup_tables
 from model.class_space.question import QuestionWeights
 from model.class_space.space import ClassSpace
 from model.errors import WeightsError
-from model.system.atomic import new_dir
-from model.system.cache import cache_dir, cache_errors
+from model.system.cache import cache_errors
 from model.system.disk import need_space
 from model.system.events import note
+from model.system.prepared import discard_damaged, new_prepared_dir, prepared_dir
 from model.words import TextSpace
 
-VERSION = 1
+VERSION = 2
 """Counts up when the arrays or how they are made change."""
 
 SHIPPED = Path(__file__).parent
@@ -48,7 +48,7 @@ def has_class_space(words: str) -> bool:
 
 
 def class_space_dir(words: TextSpace) -> Path:
-    return cache_dir() / "class-space" / f"{words.name}-{words.sha256[:8]}-v{VERSION}"
+    return prepared_dir("class-space", words.name, words.sha256, VERSION)
 
 
 def prepare_class_space(words: TextSpace, class_names: tuple[str, ...]) -> Path:
@@ -61,11 +61,12 @@ def prepare_class_space(words: TextSpace, class_names: tuple[str, ...]) -> Path:
         CacheError, DiskFull: the cache cannot take it.
     """
     folder = class_space_dir(words)
+    discard_damaged(folder)
     if not folder.is_dir():
         note(f"preparing the class space of {words.name} (once)")
         with cache_errors(folder):
             need_space(folder, MOST_BYTES)
-            with new_dir(folder) as temporary:
+            with new_prepared_dir(folder) as temporary:
                 for name, array in _arrays(words, class_names).items():
                     np.save(temporary / f"{name}.npy", array, allow_pickle=False)
     return folder

@@ -20,8 +20,9 @@ from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
 from model.encoders.registry import build_network
 from model.encoders.torchvision import imagenet_class_names
 from model.errors import WeightsError
-from model.system.atomic import new_dir, sha256_file
+from model.system.atomic import sha256_file
 from model.system.disk import need_space
+from model.system.prepared import new_prepared_dir
 
 
 class Framed(nn.Module):
@@ -100,7 +101,7 @@ def export(spec: EncoderSpec, weights: Path, sha256: str, folder: Path) -> None:
         raise WeightsError(f"{weights} has checksum {found[:8]}, {sha256[:8]} expected: fetch it again")
     need_space(folder, 2 * weights.stat().st_size)
     framed, classifier = load_network(spec, weights)
-    with new_dir(folder) as temporary:
+    with new_prepared_dir(folder) as temporary:
         export_onnx(framed, spec, temporary / ONNX_FILE)
         if classifier:
             save_file(
