@@ -7,6 +7,7 @@ next one.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,6 +143,7 @@ def recorded_with(metadata: CollectionMetadata, projection: Projection) -> Colle
         projection=header.kind,
         trained=tuple(sorted(header.labels)),
         not_learnt=tuple(sorted(header.not_learnt)),
+        projection_sha256=hashlib.sha256(projection.to_bytes()).hexdigest(),
     )
 
 

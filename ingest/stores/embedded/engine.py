@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,6 +38,12 @@ def _os_error(message: str) -> int | None:
     """The errno in a message of the engine, which writes it in two ways."""
     found = re.search(r"(?:os error|Os \{ code:) (\d+)", message)
     return int(found[1]) if found else None
+
+
+@cache
+def engine_version() -> str:
+    """The engine by its name, with its version."""
+    return f"qdrant-edge {version('qdrant-edge-py')}"
 
 
 @contextmanager
