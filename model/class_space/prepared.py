@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from model.class_space.nouns import NounTree, lines, lookup_tables
 from model.class_space.question import QuestionWeights
 from model.class_space.space import ClassSpace
-from model.errors import WeightsError
 from model.system.cache import cache_errors
 from model.system.disk import need_space
 from model.system.events import note
-from model.system.prepared import discard_damaged, new_prepared_dir, prepared_dir
+from model.system.prepared import cannot_read, discard_damaged, new_prepared_dir, prepared_dir
 from model.words import TextSpace
 
 VERSION = 2
@@ -83,7 +82,7 @@ def open_class_space(folder: Path) -> QuestionWeights:
             {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
         )
     except (OSError, ValueError) as error:
-        raise WeightsError(f"the class space in {folder} is incomplete: remove that folder") from error
+        raise cannot_read(folder, error) from error
 
 
 @cache

@@ -21,6 +21,7 @@ from model.encoders.registry import build_network
 from model.encoders.torchvision import imagenet_class_names
 from model.errors import WeightsError
 from model.system.atomic import sha256_file
+from model.system.cache import PASSING
 from model.system.disk import need_space
 from model.system.prepared import new_prepared_dir
 
@@ -55,6 +56,9 @@ def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier |
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
         network.load_state_dict(state, strict=True, assign=True)
     except Exception as error:  # unpickling broken bytes raises every exception there is
+        is_passing = isinstance(error, OSError) and error.errno in PASSING
+        if is_passing or isinstance(error, MemoryError | PermissionError):
+            raise WeightsError(f"cannot read {weights}: {error or 'not enough memory'}") from error
         no_state_dict = isinstance(error, pickle.UnpicklingError | EOFError)
         reason = "no state dict, or a truncated one" if no_state_dict else str(error) or type(error).__name__
         raise WeightsError(

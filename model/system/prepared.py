@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from model.errors import WeightsError
 from model.system.atomic import new_dir, remove, remove_at_once, replace_file, sha256_file
 from model.system.cache import cache_dir, cache_errors
 from model.system.events import note
@@ -100,6 +101,13 @@ def discard_damaged(folder: Path) -> None:
         if damaged:
             note(f"{first_of(damaged, SHOWN_FILES)} in {folder} missing or changed: what was prepared is made again")
             remove_at_once(folder)
+
+
+def cannot_read(path: Path, error: BaseException) -> WeightsError:
+    """What to raise where a prepared file does not open. Whether it is damaged, or memory or open files are short, is
+    not known there: the cause says it."""
+    cause = " ".join(str(error).split()) or type(error).__name__
+    return WeightsError(f"cannot read {path} ({cause}): `model verify` makes it again where it is damaged")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -126,7 +126,9 @@ def load_sentence_encoder(weights: Path) -> SentenceEncoder:
     try:
         tensors = {_renamed(name): tensor for name, tensor in load_file(weights).items() if not name.startswith(UNUSED)}
         encoder.load_state_dict(tensors, strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except OSError as error:
+        raise WeightsError(f"cannot read {weights}: {error}") from error
+    except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:160]
         raise WeightsError(f"{weights} does not hold the weights of all-MiniLM-L6-v2: {reason}") from error
     return encoder.eval().requires_grad_(False)

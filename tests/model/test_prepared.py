@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +189,28 @@ def test_verify_finds_and_mends_what_kept_size_and_time(own_cache: Path) -> None
     assert f"words/{folder.name}: damaged: vectors.f32 missing or changed; it was made again\n" in ran.out
     assert f"{BUNDLED.encoder}: sound\n" in ran.out
     assert {one.problem for one in verify()} == {""}
+
+
+def test_short_of_open_files_is_said_and_is_no_damage(own_cache: Path) -> None:
+    """With the process's own limit: whatever it opens next fails."""
+    script = """
+import resource, sys
+import onnxruntime, numpy, safetensors
+from model.encoders import open_encoder
+from model.errors import WordsightError
+from model.pair import BUNDLED
+from model.words import Words, open_words, words_dir, words_spec
+encoder = open_encoder(BUNDLED.encoder)
+folder = open_words(BUNDLED.words).folder
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+for use in (lambda: Words(folder), lambda: encoder.classifier, lambda: open_words(BUNDLED.words)):
+    try:
+        use()
+    except WordsightError as error:
+        print(type(error).__name__, error)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    told = ran.stdout.splitlines()
+    assert len(told) == 3, ran.stderr
+    assert all("Too many open files" in line and "remove" not in line for line in told), told
+    assert damaged_files(words_dir(BUNDLED.words, words_spec(BUNDLED.words).sha256)) == []
