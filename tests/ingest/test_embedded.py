@@ -373,6 +373,9 @@ def test_a_drop_that_was_killed_shows_nothing_and_is_swept_by_the_next(
     left.rename(left.with_name(f".a.{scope}-{dead.pid}-{token}.tmp"))
     store.create("b", METADATA).close()
     assert [path.name for path in folder.parent.iterdir()] == ["b"]
+    (folder.parent / f".a.{scope}-{dead.pid}-{token}.tmp").mkdir()
+    store.drop("b")
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_dropping_leaves_nothing(store: EmbeddedStore, folder: Path) -> None:

@@ -112,3 +112,4 @@ class EmbeddedStore(Store):
         with lock_writer(folder, name), lock_shard(folder, name, WRITER_WAIT_SECONDS):
             (folder / COPY_FILE).unlink(missing_ok=True)
             remove_at_once(folder, METADATA_FILE)
+        sweep(folder.parent)
