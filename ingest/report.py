@@ -117,6 +117,9 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "words": metadata.words,
                 "words_sha256": metadata.words_sha256,
                 "projection": metadata.projection,
+                "projection_sha256": metadata.projection_sha256,
+                "decoder": metadata.decoder,
+                "engine": summary.engine,
                 "pending": metadata.pending,
                 "trained_labels": len(metadata.trained),
                 "not_learnt": list(metadata.not_learnt),
@@ -152,6 +155,8 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
         damaged = f", {row['damaged']} damaged but shown" if row["damaged"] else ""
         missing = f", {row['missing']} missing" if row["missing"] else ""
         unlearnt = [*map(shown, row["not_learnt"])]
+        projection = f"{row['projection']} {row['projection_sha256'][:8]}".rstrip()
+        made_with = ", ".join(filter(None, (row["decoder"], row["engine"])))
         pending = " (an `ingest run` ended early: run it again)" if row["pending"] else ""
         lines = [
             row["collection"],
@@ -159,8 +164,9 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  folder      {shown(row['folder'])}",
             f"  encoder     {row['encoder']} {row['encoder_sha256'][:8]}, framing {row['framing']}",
             f"  words       {row['words']} {row['words_sha256'][:8]}",
-            f"  projection  {row['projection']}{trained}{pending}",
+            f"  projection  {projection}{trained}{pending}",
             *([f"  not learnt  {first_of(unlearnt, SHOWN_LABELS)}"] if unlearnt else []),
+            *([f"  made with   {made_with}"] if made_with else []),
             f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),

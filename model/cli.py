@@ -29,6 +29,14 @@ def info() -> None:
 
 
 @app.command()
+def verify() -> None:
+    """Read every file in the cache and those that came with the installation, and make what is damaged again."""
+    from model import verifying
+
+    verifying.write_verified(verifying.verify())
+
+
+@app.command()
 def fetch(
     encoder: Annotated[
         str,

@@ -14,6 +14,7 @@ from model.encoders import (
     export_dir,
     installed_sha256,
     is_exported,
+    need_export,
     prepare,
     weights_dir,
     weights_file,
@@ -54,8 +55,8 @@ def _fetch_encoder(spec: EncoderSpec) -> None:
     if isinstance(spec.weights, RemoteFile) and not sha256:
         path = _fetch(spec.weights, f"{spec.name} weights")
         install_weights(spec, path, spec.sha256, link=True)
-    elif not is_exported(spec, sha256 or ""):
-        prepare(spec, weights_file(spec, sha256 or ""), sha256 or "")
+    else:
+        need_export(spec, sha256 or "")
 
 
 def _fetch_words(spec: TextSpaceSpec) -> None:

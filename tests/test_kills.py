@@ -231,7 +231,7 @@ from dataclasses import replace
 from model import encoders, words
 from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
 from model.encoders.vgg16 import vgg16
-from model.system.atomic import new_dir
+from model.system.prepared import new_prepared_dir
 from model.system.download import RemoteFile
 
 encoder, space = encoders.encoder_spec("vgg16"), words.words_spec("glove-6b-300d")
@@ -241,7 +241,7 @@ encoders.register(replace(encoder, weights=RemoteFile(*{weights!r})))(vgg16)
 words.register(replace(space, weights=RemoteFile(*{words!r})))
 
 def export(spec, weights, sha256, folder):
-    with new_dir(folder) as temporary:
+    with new_prepared_dir(folder) as temporary:
         (temporary / ONNX_FILE).write_bytes(b"onnx")
         (temporary / CLASSIFIER_FILE).write_bytes(b"classifier")
 

@@ -13,7 +13,7 @@ from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
 from model.pair import AUTO, choose_pair
-from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile
+from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile, decoder_version
 from model.projections import BestProjection, ConseProjection, Projection, load_chosen, prepare_classes
 from model.projections.training import RECIPES, need_learnable
 from model.system.clock import now
@@ -74,6 +74,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
         framing=encoder.spec.framing.rule,
         sparse=sparse_names(encoder, words),
         pending=Pending.UNDECIDED if options.projection == AUTO and encoder.classifier else Pending.NOTHING,
+        decoder=decoder_version(),
         root=str(root),
         created=now(),
     )

@@ -45,8 +45,10 @@ from model.system.clock import now
 from model.system.disk import need_space
 from model.system.events import note, progress
 from model.system.paths import expanded, real_path
+from model.system.prepared import CHECKSUMS_FILE
 
 PAGE = 256
+LATEST_NS = 2**63 - 1
 THUMBNAIL_BYTES = 1 << 14
 
 TREE_BYTES = 16
@@ -117,6 +119,8 @@ def _errors(target: Path) -> Iterator[None]:
 
 
 def _check_target(target: Path) -> None:
+    if target.is_mount():
+        raise UsageError(f"{target} is a mount point, which cannot be replaced in one step: name a folder in it")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not target.is_dir() or not (target / MANIFEST_FILE).is_file():
@@ -239,7 +243,9 @@ def _schema(table: str) -> Any:
 
 
 def _row(point: Point) -> dict[str, Any]:
-    return {"id": point.id.bytes, **point.payload}
+    """Times after 2262 do not fit into 64 bits: such a file counts as changed wherever it is looked at."""
+    row = {"id": point.id.bytes, **point.payload}
+    return {**row, "mtime_ns": min(row["mtime_ns"], LATEST_NS)} if "mtime_ns" in row else row
 
 
 def _index(folder: Path, space: str, width: int, options: ExportOptions) -> IndexInfo:
@@ -323,6 +329,8 @@ def _encoder_folder(metadata: CollectionMetadata) -> Path:
 def _copy_files(source: Path, folder: Path) -> None:
     folder.mkdir()
     for path in source.iterdir():
+        if path.name == CHECKSUMS_FILE:  # the manifest has them
+            continue
         shutil.copyfile(path, folder / path.name)  # not its mode: a cache may be read-only
 
 

@@ -29,7 +29,7 @@ from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store, check_name, collection_name
 from model.encoders import Encoder, class_names, open_encoder
 from model.errors import DatasetError
-from model.pictures import LeftOut, PictureFile, dataset_root, picture_file, reader_version, scan
+from model.pictures import LeftOut, PictureFile, dataset_root, decoder_version, picture_file, reader_version, scan
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
@@ -170,7 +170,8 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     finish_re_embedding(collection)
     changed = settle_projection(collection, run.encoder, run.words, run.options)
     smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
-    collection.save(replace(collection.metadata, updated=now()))
+    decoder = decoder_version() if report.added + report.updated else collection.metadata.decoder
+    collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
     if run.options.quantize and collection.count() <= GRAPH_FROM:
         note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
     build_search_graph(collection, run.options.quantize)

@@ -40,8 +40,8 @@ class CollectionMetadata:
     was the published one. ``sparse``: names of sparse vectors. ``stale``: whether pictures changed since the
     sparse vectors were brought up to date. ``projection``: kind in use; ``projection_sha256``: of its file, empty
     where an earlier version wrote it. ``pending``: what a run that ended early left to be done. ``trained``: labels its
-    projection was trained on; ``not_learnt``: those that its pictures do not tell apart. ``root``: folder of the
-    dataset.
+    projection was trained on; ``not_learnt``: those that its pictures do not tell apart. ``decoder``: what decoded the
+    pictures that were added last, with versions. ``root``: folder of the dataset.
     ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
     """
 
@@ -59,6 +59,7 @@ class CollectionMetadata:
     pending: Pending = Pending.NOTHING
     trained: Sequence[str] = ()
     not_learnt: Sequence[str] = ()
+    decoder: str = ""
     root: str = ""
     created: str = ""
     updated: str = ""

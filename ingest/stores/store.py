@@ -29,7 +29,8 @@ class Summary:
     """What can be said of a collection without searching it.
 
     ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
-    ``quantized``: whether it is followed by int8 codes.
+    ``quantized``: whether it is followed by int8 codes. ``engine``: what wrote its points last, with its version, where
+    that is known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Summary:
     size: int | None
     graph: int = 0
     quantized: bool = False
+    engine: str = ""
 
 
 class Store(ABC):

@@ -22,11 +22,10 @@ from model.class_space.question import QuestionWeights
 from model.class_space.space import ClassSpace
 from model.class_space.tag_building import build_tags
 from model.class_space.tags import ARRAYS as TAG_ARRAYS
-from model.errors import WeightsError
-from model.system.atomic import new_dir
-from model.system.cache import cache_dir, cache_errors
+from model.system.cache import cache_errors
 from model.system.disk import need_space
 from model.system.events import note
+from model.system.prepared import cannot_read, discard_damaged, new_prepared_dir, prepared_dir
 from model.words import TextSpace, tag_vocabulary
 
 VERSION = 2
@@ -50,7 +49,7 @@ def has_class_space(words: str) -> bool:
 
 
 def class_space_dir(words: TextSpace) -> Path:
-    return cache_dir() / "class-space" / f"{words.name}-{words.sha256[:8]}-v{VERSION}"
+    return prepared_dir("class-space", words.name, words.sha256, VERSION)
 
 
 def prepare_class_space(words: TextSpace, class_names: tuple[str, ...]) -> Path:
@@ -63,11 +62,12 @@ def prepare_class_space(words: TextSpace, class_names: tuple[str, ...]) -> Path:
         CacheError, DiskFull: the cache cannot take it.
     """
     folder = class_space_dir(words)
+    discard_damaged(folder)
     if not folder.is_dir():
         note(f"preparing the class space of {words.name} (once)")
         with cache_errors(folder):
             need_space(folder, MOST_BYTES)
-            with new_dir(folder) as temporary:
+            with new_prepared_dir(folder) as temporary:
                 for name, array in _arrays(words, class_names).items():
                     np.save(temporary / f"{name}.npy", array, allow_pickle=False)
     return folder
@@ -86,7 +86,7 @@ def open_class_space(folder: Path) -> QuestionWeights:
             {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
         )
     except (OSError, ValueError) as error:
-        raise WeightsError(f"the class space in {folder} is incomplete: remove that folder") from error
+        raise cannot_read(folder, error) from error
 
 
 @cache

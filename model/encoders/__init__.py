@@ -27,7 +27,7 @@ from model.encoders.embedding import (
     read_file,
 )
 from model.encoders.onnx import OnnxEncoder
-from model.encoders.opening import DEVICES, is_exported, open_encoder, prepare
+from model.encoders.opening import DEVICES, is_exported, need_export, open_encoder, prepare
 from model.encoders.registry import encoder_names, encoder_spec, encoder_specs, register, unregister
 from model.encoders.weights import export_dir, installed_sha256, weights_dir, weights_file
 
@@ -56,6 +56,7 @@ __all__ = [
     "installed_sha256",
     "is_exported",
     "need_classifier",
+    "need_export",
     "open_encoder",
     "prepare",
     "read_file",

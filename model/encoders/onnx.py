@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.encoders.base import Classifier, EncoderSpec, Features, check_pictures
-from model.errors import WeightsError
+from model.system.prepared import cannot_read
 
 ONNX_FILE = "encoder.onnx"
 CLASSIFIER_FILE = "classifier.safetensors"
@@ -53,9 +53,7 @@ class OnnxEncoder:
         try:
             return onnxruntime.InferenceSession(self.folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many unrelated types
-            raise WeightsError(
-                f"cannot load {self.folder / ONNX_FILE}: remove that folder, it is made again when needed"
-            ) from error
+            raise cannot_read(self.folder / ONNX_FILE, error) from error
 
     @cached_property
     def classifier(self) -> Classifier | None:
@@ -78,8 +76,9 @@ def read_classifier(path: Path) -> Classifier:
     from safetensors import SafetensorError, safe_open
 
     try:
+        path.open("rb").close()  # safetensors says of any failure that there is no such file
         with safe_open(path, framework="numpy") as file:
             names = tuple(json.loads(file.metadata()["classes"]))
             return Classifier(file.get_tensor("weight"), file.get_tensor("bias"), names)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"cannot read {path}: remove its folder, it is made again when needed") from error
+        raise cannot_read(path, error) from error

@@ -12,6 +12,7 @@ from model.encoders.weights import export_dir, installed_sha256, need_weights
 from model.errors import UsageError
 from model.system.cache import cache_errors
 from model.system.events import note
+from model.system.prepared import discard_damaged
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -43,11 +44,22 @@ def open_encoder(name: str, sha256: str = "", *, framing: str = "", device: str 
             return TorchEncoder(spec, need_weights(spec, sha256), sha256)
         if device == "cuda":
             raise UsageError("there is no CUDA device that this torch can use: leave --device cuda out")
-    if not is_exported(spec, sha256):
-        prepare(spec, need_weights(spec, sha256), sha256)
+    need_export(spec, sha256)
     return OnnxEncoder(
         spec, sha256, export_dir(spec, sha256), streams=min(MAX_STREAMS, os.cpu_count() or 1) if many else 1
     )
+
+
+def need_export(spec: EncoderSpec, sha256: str) -> None:
+    """Export the weights of that checksum where that was not done yet, and again where it was damaged since.
+
+    Raises:
+        WeightsError: the weights are not here, or are not those.
+        CacheError, DiskFull: the cache cannot take it.
+    """
+    discard_damaged(export_dir(spec, sha256))
+    if not is_exported(spec, sha256):
+        prepare(spec, need_weights(spec, sha256), sha256)
 
 
 def is_exported(spec: EncoderSpec, sha256: str) -> bool:

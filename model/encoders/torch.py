@@ -20,8 +20,10 @@ from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
 from model.encoders.registry import build_network
 from model.encoders.torchvision import imagenet_class_names
 from model.errors import WeightsError
-from model.system.atomic import new_dir, sha256_file
+from model.system.atomic import sha256_file
+from model.system.cache import PASSING
 from model.system.disk import need_space
+from model.system.prepared import new_prepared_dir
 
 
 class Framed(nn.Module):
@@ -54,6 +56,9 @@ def load_network(spec: EncoderSpec, weights: Path) -> tuple[Framed, Classifier |
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=_is_zip(weights))
         network.load_state_dict(state, strict=True, assign=True)
     except Exception as error:  # unpickling broken bytes raises every exception there is
+        is_passing = isinstance(error, OSError) and error.errno in PASSING
+        if is_passing or isinstance(error, MemoryError | PermissionError):
+            raise WeightsError(f"cannot read {weights}: {error or 'not enough memory'}") from error
         no_state_dict = isinstance(error, pickle.UnpicklingError | EOFError)
         reason = "no state dict, or a truncated one" if no_state_dict else str(error) or type(error).__name__
         raise WeightsError(
@@ -100,7 +105,7 @@ def export(spec: EncoderSpec, weights: Path, sha256: str, folder: Path) -> None:
         raise WeightsError(f"{weights} has checksum {found[:8]}, {sha256[:8]} expected: fetch it again")
     need_space(folder, 2 * weights.stat().st_size)
     framed, classifier = load_network(spec, weights)
-    with new_dir(folder) as temporary:
+    with new_prepared_dir(folder) as temporary:
         export_onnx(framed, spec, temporary / ONNX_FILE)
         if classifier:
             save_file(

@@ -8,10 +8,14 @@ from model.encoders.base import EncoderSpec
 from model.errors import WeightsError
 from model.system.cache import cache_dir, in_use
 from model.system.packages import PackageFile
+from model.system.prepared import prepared_dir
+
+EXPORT_VERSION = 1
+"""Counts up when what an export holds, or how it is made, changes."""
 
 
 def export_dir(spec: EncoderSpec, sha256: str) -> Path:
-    return cache_dir() / "encoders" / f"{spec.name}-{sha256[:8]}"
+    return prepared_dir("encoders", spec.name, sha256, EXPORT_VERSION)
 
 
 def weights_dir(spec: EncoderSpec, sha256: str) -> Path:

@@ -6,6 +6,7 @@ from model.pictures.dataset import SNAPSHOT_FILES, LeftOut, PictureFile, dataset
 from model.pictures.decode import (
     DEFAULT_MAX_MEGAPIXELS,
     MAX_FILE_BYTES,
+    decoder_version,
     heic_available,
     is_picture_name,
     open_framed,
@@ -32,6 +33,7 @@ __all__ = [
     "PictureFile",
     "Pixels",
     "dataset_root",
+    "decoder_version",
     "framing_names",
     "heic_available",
     "in_order",

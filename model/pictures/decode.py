@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import PurePath
 
 import PIL
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, features
 
 from model.errors import PictureError, PictureNoMemory, PictureTooLarge, PictureTooSlow
 from model.pictures.c_messages import Heard, listening
@@ -80,6 +80,19 @@ def heic_available() -> bool:
 
     pillow_heif.register_heif_opener()
     return True
+
+
+@cache
+def decoder_version() -> str:
+    """What decodes pictures here, with versions: another one may give other pixels."""
+    parts = [f"Pillow {PIL.__version__}"]
+    if jpeg := features.version("jpg"):
+        parts.append(f"libjpeg {jpeg}")
+    if heic_available():
+        import pillow_heif
+
+        parts.append(f"libheif {pillow_heif.libheif_version()}")
+    return ", ".join(parts)
 
 
 def reader_version(max_megapixels: int, max_seconds: int, *, strict: bool = False) -> str:

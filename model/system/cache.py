@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from model.system.atomic import replace_file
 from model.system.paths import expanded
 
 APP = "wordsight"
+
+PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What another folder would not help against."""
 
 
 def cache_dir() -> Path:
@@ -34,9 +38,8 @@ def cache_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CacheError(
-            f"cannot use the cache at {path}: {reason}; set WORDSIGHT_CACHE to a folder you may write to"
-        ) from error
+        remedy = "try again" if error.errno in PASSING else "set WORDSIGHT_CACHE to a folder you may write to"
+        raise CacheError(f"cannot use the cache at {path}: {reason}; {remedy}") from error
 
 
 def in_use(kind: str, name: str) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import WeightsError
-from model.system.atomic import new_dir
+from model.system.prepared import new_prepared_dir
 from model.words import vectors as layout
 
 Block = tuple[list[str], NDArray[np.float32]]
@@ -23,7 +23,7 @@ def convert(blocks: Iterable[Block], name: str, width: int, sha256: str, folder:
     Raises:
         WeightsError: no words, or numbers that are not finite; nothing is written.
     """
-    with new_dir(folder) as temporary:
+    with new_prepared_dir(folder) as temporary:
         write_table(blocks, name, width, sha256, temporary)
 
 

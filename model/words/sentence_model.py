@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import WeightsError
 from model.system.packages import PackageFile
+from model.system.prepared import cannot_read
 
 Vectors = NDArray[np.float32]
 
@@ -62,7 +62,7 @@ class SentenceModel:
         try:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many unrelated types
-            raise WeightsError(f"cannot load {path}: remove its folder, it is made again when needed") from error
+            raise cannot_read(path, error) from error
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -72,7 +72,7 @@ class SentenceModel:
         try:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare exceptions
-            raise WeightsError(f"cannot load {path}: remove its folder, it is made again when needed") from error
+            raise cannot_read(path, error) from error
         tokenizer.no_padding()  # the file pads every text to 128 tokens
         tokenizer.enable_truncation(MOST_TOKENS)
         return tokenizer

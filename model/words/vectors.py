@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import WeightsError, WordsError
+from model.system.prepared import cannot_read
 from model.words.base import NearWord, Phrase, TextSpace
 
 FORMAT = 1
@@ -74,7 +75,7 @@ class Words(TextSpace):
             self._order = self._map(ORDER_FILE, np.int32, (self.count,))
             self._text = self._map(TEXT_FILE, np.uint8, (int(self._offsets[-1]),))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WeightsError(f"the word vectors in {folder} are incomplete: remove that folder") from error
+            raise cannot_read(folder, error) from error
 
     def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
         path = self.folder / name

@@ -22,6 +22,7 @@ from model.encoders.onnx import CLASSIFIER_FILE, ONNX_FILE
 from model.encoders.torch import Framed, export_onnx
 from model.encoders.torchvision import imagenet_class_names
 from model.system.packages import PackageFile
+from model.system.prepared import seal
 from model.words import words_dir, words_spec
 from model.words.conversion import convert
 from model.words.glove import PACKAGE_INDEX
@@ -63,6 +64,7 @@ def put_encoder() -> None:
         folder / CLASSIFIER_FILE,
         {"classes": json.dumps(imagenet_class_names()), "encoder": spec.name, "sha256": spec.sha256},
     )
+    seal(folder)
 
 
 def put_words() -> None:

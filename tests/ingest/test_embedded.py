@@ -204,8 +204,15 @@ class PanicException(BaseException):
         (Exception("read: Stale file handle (os error 116)"), StoreError, "Stale file handle: try again"),
         (PanicException("called unwrap on: Input/output error (os error 5)"), StoreError, "see the system's log"),
         (OSError(5, "Input/output error"), StoreError, "the disk does not read or write"),
+        (OSError(24, "Too many open files"), StoreError, "raise `ulimit -n`"),
+        (OSError(12, "Cannot allocate memory"), StoreError, "close other programs"),
+        (PermissionError(13, "Permission denied"), StoreError, "copy the store to a disk"),
         (FileNotFoundError(2, "No such file or directory"), StoreError, "No such file or directory: try again"),
-        (Exception("open: No such file or directory (os error 2)"), StoreDamaged, "run `ingest run` again"),
+        (
+            Exception("open: No such file or directory (os error 2)"),
+            StoreDamaged,
+            "`ingest check --repair -c a` mends it",
+        ),
         (Exception("long " * 100 + "end"), StoreDamaged, "long end)"),
         (Exception("Can't init WAL: Kind(WouldBlock)"), StoreInUse, "in use by another program"),
         (Exception("something\n  else"), StoreDamaged, "(something else)"),
@@ -219,7 +226,8 @@ def test_errors_of_the_engine_are_translated(tmp_path: Path, error: BaseExceptio
     assert type(raised.value) is kind
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert ("remove" in str(raised.value)) == (kind is StoreDamaged)
+    assert ("`ingest check --repair -c a` mends it" in str(raised.value)) == (kind is StoreDamaged)
+    assert "remove" not in str(raised.value)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(2), MemoryError(), BaseException("unknown")])
@@ -365,6 +373,9 @@ def test_a_drop_that_was_killed_shows_nothing_and_is_swept_by_the_next(
     left.rename(left.with_name(f".a.{scope}-{dead.pid}-{token}.tmp"))
     store.create("b", METADATA).close()
     assert [path.name for path in folder.parent.iterdir()] == ["b"]
+    (folder.parent / f".a.{scope}-{dead.pid}-{token}.tmp").mkdir()
+    store.drop("b")
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_dropping_leaves_nothing(store: EmbeddedStore, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 
 from ingest.cli import app
@@ -61,11 +64,23 @@ def flipped(pattern: str, place: int) -> Damage:
     return damage
 
 
+def not_finite(pattern: str) -> Damage:
+    def damage(folder: Path) -> None:
+        path = next(folder.glob(pattern))
+        status = path.stat()
+        with path.open("rb+") as file:
+            file.write(b"\x00\x00\xc0\x7f" * 1280)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return damage
+
+
 SEGMENT = "shard/segments/*"
 DAMAGES = {
     "semantic vectors cut": (cut(f"{SEGMENT}/vector_storage-semantic/vectors/chunk_0.mmap"), 0),
     "count of vectors zeroed": (zeroed(f"{SEGMENT}/vector_storage-visual/vectors/status.dat"), 0),
     "list of payloads zeroed": (zeroed(f"{SEGMENT}/payload_storage/tracker.dat"), 15),
+    "visual vectors not finite": (not_finite(f"{SEGMENT}/vector_storage-visual/vectors/chunk_0.mmap"), 13),
     "an id flipped": (flipped(f"{SEGMENT}/mutable_id_tracker.mappings", 5), 1),
     "index of labels zeroed": (zeroed(f"{SEGMENT}/payload_index/*label-map/tracker.dat"), 0),
     "projection flipped": (flipped("projection.safetensors", -9), 0),
@@ -92,6 +107,16 @@ def test_repair_gives_back_what_there_was(made: Path, store: EmbeddedStore, fold
             np.testing.assert_allclose(point.vectors[vector], right[path].vectors[vector], atol=1e-5)
     assert asked(app, "check", "--store", store.root).status == 0
     assert not (folder / DAMAGED).exists()
+
+
+def test_it_is_recorded_what_a_collection_was_made_with(made: Path, store: EmbeddedStore, folder: Path) -> None:
+    row = asked(app, "status", "--json", "--store", store.root).json[0]
+    sha256 = hashlib.sha256((folder / "projection.safetensors").read_bytes()).hexdigest()
+    assert (row["projection_sha256"], row["engine"]) == (sha256, "qdrant-edge 0.9.0")
+    assert row["decoder"].startswith(f"Pillow {PIL.__version__}, libjpeg ")
+    shown = asked(app, "status", "--store", store.root).out
+    assert f"  projection  conse {sha256[:8]}\n" in shown
+    assert f"  made with   {row['decoder']}, qdrant-edge 0.9.0\n" in shown
 
 
 def test_only_pictures_in_a_damaged_page_are_embedded_again(made: Path, store: EmbeddedStore, folder: Path) -> None:

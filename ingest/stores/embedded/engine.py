@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +19,7 @@ import qdrant_edge as edge
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CollectionMetadata
 from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph, search_width
+from ingest.stores.embedded.checking import remedy
 from model.errors import DiskFull
 from model.system.atomic import remove
 
@@ -38,6 +41,12 @@ def _os_error(message: str) -> int | None:
     return int(found[1]) if found else None
 
 
+@cache
+def engine_version() -> str:
+    """The engine by its name, with its version."""
+    return f"qdrant-edge {version('qdrant-edge-py')}"
+
+
 @contextmanager
 def edge_errors(folder: Path, name: str) -> Iterator[None]:
     """Translate what the engine raises. Only what no passing failure of the system explains is damage.
@@ -51,18 +60,19 @@ def edge_errors(folder: Path, name: str) -> Iterator[None]:
     except (StoreError, DiskFull, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
         raise
     except BaseException as error:
-        translated = _translated(error, f"collection {name!r} in {folder}", folder)
+        translated = _translated(error, name, folder)
         if translated is None:
             raise
         raise translated from error
 
 
-def _translated(error: BaseException, which: str, folder: Path) -> StoreError | DiskFull | None:
+def _translated(error: BaseException, name: str, folder: Path) -> StoreError | DiskFull | None:
     """Ours for an error of the engine, None where it is not the engine's."""
     if type(error) is not Exception and type(error).__name__ != "PanicException" and not isinstance(error, OSError):
         return None
     cause = " ".join(str(error).split())
     number = error.errno if isinstance(error, OSError) else _os_error(cause)
+    which = f"collection {name!r} in {folder}"
     if "WouldBlock" in cause:
         return StoreInUse(f"{which} is in use by another program")
     if number in _FULL:
@@ -78,10 +88,7 @@ def _translated(error: BaseException, which: str, folder: Path) -> StoreError | 
         return StoreError(f"{which} has lost a point while it was changed: run again")
     if isinstance(error, OSError) or (number is not None and number not in _MISSING):
         return StoreError(f"cannot open {which}: {os.strerror(number or 0)}: try again ({cause})")
-    return StoreDamaged(
-        f"{which} is damaged ({cause}): remove that folder and run `ingest run` again; the pictures themselves are "
-        "not touched"
-    )
+    return StoreDamaged(f"{which} is damaged ({cause}): {remedy(name)}")
 
 
 def shard_config(metadata: CollectionMetadata) -> edge.EdgeConfig:

@@ -30,7 +30,8 @@ class Record:
     ``points``: how many there were when the last writer ended. ``clean``: whether it ended well, so that ``points``
     is true. ``written``, ``deleted``: points since the graph was built, or since the shard was compacted. ``graph``:
     points the graph was built over, 0 for none. ``quantized``: whether int8 codes are kept. ``seal``: checksum of
-    the seal of the shard's files (`ingest.stores.embedded.seal`), None where it has none. ``kept``: name to the
+    the seal of the shard's files (`ingest.stores.embedded.seal`), None where it has none. ``engine``: what wrote
+    the shard last, with its version. ``kept``: name to the
     SHA-256 of a file kept with it, two while it is being replaced. ``other``: keys of a version that keeps more, which
     stay.
     """
@@ -43,6 +44,7 @@ class Record:
     graph: int = 0
     quantized: bool = False
     seal: int | None = None
+    engine: str = ""
     kept: dict[str, Sequence[str]] = field(default_factory=dict)
     other: Mapping[str, Any] = field(default_factory=dict)
 
@@ -62,10 +64,11 @@ class Record:
                 f"`ingest drop {name}` and run `ingest run` again"
             ) from error
         clean, quantized = bool(record.get("clean", False)), bool(record.get("quantized", False))
-        return cls(metadata, points, clean, written, deleted, graph, quantized, seal, kept, record)
+        engine = str(record.get("engine", ""))
+        return cls(metadata, points, clean, written, deleted, graph, quantized, seal, engine, kept, record)
 
     def to_json(self) -> dict[str, Any]:
-        own = {key: getattr(self, key) for key in (*COUNTS, "clean", "quantized", "seal", "kept")}
+        own = {key: getattr(self, key) for key in (*COUNTS, "clean", "quantized", "seal", "engine", "kept")}
         record = {**self.other, **self.metadata.to_json(), **own}
         return {**record, CHECK: _check(record)}
 

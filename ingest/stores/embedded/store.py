@@ -63,7 +63,7 @@ class EmbeddedStore(Store):
     def summary(self, name: str) -> Summary:
         record = Record.from_json(self._record(name), name)
         size = folder_bytes(self._folder(name))
-        return Summary(name, record.metadata, record.points, size, record.graph, record.quantized)
+        return Summary(name, record.metadata, record.points, size, record.graph, record.quantized, record.engine)
 
     def open(self, name: str, *, write: bool = False) -> Collection:
         folder, record = self._folder(name), self._record(name)
@@ -121,3 +121,4 @@ class EmbeddedStore(Store):
                 return
             (folder / COPY_FILE).unlink(missing_ok=True)
             remove_at_once(folder, METADATA_FILE)
+        sweep(folder.parent)

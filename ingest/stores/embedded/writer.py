@@ -20,7 +20,14 @@ from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point, SparseVector, Vector, wants_codes, wants_graph
 from ingest.stores.embedded.checking import DAMAGED, check_shard
 from ingest.stores.embedded.collection import EmbeddedCollection
-from ingest.stores.embedded.engine import count_points, make_indexes, shard_config, to_sparse, to_vectors
+from ingest.stores.embedded.engine import (
+    count_points,
+    engine_version,
+    make_indexes,
+    shard_config,
+    to_sparse,
+    to_vectors,
+)
 from ingest.stores.embedded.files import KeptFiles, checksum
 from ingest.stores.embedded.graph import build_graph
 from ingest.stores.embedded.record import COPY_FILE, METADATA_FILE
@@ -74,7 +81,7 @@ class EmbeddedWriter(EmbeddedCollection):
                 lost = 0 if self._mending else self._record.missing(count_points(shard))
                 make_indexes(shard)
                 if not self._mending:
-                    self._save_record(clean=False, points=count_points(shard), seal=None)
+                    self._save_record(clean=False, points=count_points(shard), seal=None, engine=engine_version())
         except BaseException:
             self._shard.close()
             raise

@@ -17,8 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import StoreDamaged
+from ingest.errors import StoreDamaged, StoreError
 from ingest.stores import run_in_child_process
+from ingest.stores.snapshot.checksums import unreadable
 
 METRIC: Literal["angular"] = "angular"
 NODE_HEAD_BYTES = 12
@@ -92,20 +93,25 @@ class AnnoyIndexFile:
 
         self.info = info
         self._path = path
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise StoreDamaged(f"cannot read {path}: {error.strerror}; export the snapshot again") from error
-        if info.metric != METRIC or size % info.node_bytes or size < info.items * info.node_bytes:
-            raise StoreDamaged(f"{path} is no {METRIC} index {info.width} wide: export the snapshot again")
+        self.check_size(path, info)
         self._index = AnnoyIndex(info.width, METRIC)
         try:
             self._index.load(str(path))
-        except OSError as error:
-            raise StoreDamaged(f"cannot open {path}: {error}; export the snapshot again") from error
+        except OSError as error:  # its size is right, so that it is the system
+            raise StoreError(f"cannot open {path}: {error}; try again") from error
         # Of trees that are one leaf each, Annoy counts some twice (its load takes their copies for roots too).
         if self._index.get_n_items() != info.items or self._index.get_n_trees() < info.trees:
             raise StoreDamaged(f"{path} holds other items than its manifest says: export the snapshot again")
+
+    @staticmethod
+    def check_size(path: Path, info: IndexInfo) -> None:
+        """Raises StoreDamaged where a file cannot be an index of that width with so many items."""
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if info.metric != METRIC or size % info.node_bytes or size <= info.items * info.node_bytes:
+            raise StoreDamaged(f"{path} is no {METRIC} index {info.width} wide: export the snapshot again")
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[list[int], list[float]]:
         """Rows and cosines of up to ``count`` items, the nearest first; all items where ``count`` is that many."""

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.errors import StoreDamaged
 from ingest.records import CollectionMetadata
 from ingest.stores import (
     SCROLL_PAGE,
@@ -27,8 +26,10 @@ from ingest.stores import (
     words_of,
 )
 from ingest.stores.snapshot.annoy import AnnoyIndexFile
+from ingest.stores.snapshot.checksums import unreadable
 from ingest.stores.snapshot.manifest import PICTURES_FILE, TAGS_FILE, Manifest, sparse_file
 from ingest.stores.snapshot.sparse import SparseFile
+from ingest.stores.snapshot.tables import read_table
 
 READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 
@@ -57,17 +58,14 @@ class SnapshotCollection(ReadOnlyCollection):
 
     @cached_property
     def _table(self) -> Any:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException
 
         name, vector = (TAGS_FILE, WORD) if self.metadata.kind == "words" else (PICTURES_FILE, VISUAL)
         path = self._checked(name)
         try:
-            table = parquet.read_table(path)
-        except (ArrowException, OSError) as error:
-            raise StoreDamaged(f"cannot read {path}: export the snapshot again") from error
-        if len(table) != self._manifest.indexes[vector].items:
-            raise StoreDamaged(f"{path} has other rows than its manifest says: export the snapshot again")
-        return table
+            return read_table(path, self._manifest.indexes[vector].items)
+        except (ArrowException, OSError, MemoryError) as error:
+            raise unreadable(path, error) from error
 
     def _index(self, using: str) -> AnnoyIndexFile:
         if using not in self._indexes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from model.system.formats import why_unreadable
 
 FORMAT = READABLE[-1]
 MANIFEST_FILE = "manifest.json"
+MOST_BYTES = 1 << 30
+"""Of a manifest: it has some 200 bytes for each picture that is carried."""
+
 PICTURES_FILE = "pictures.parquet"
 TAGS_FILE = "tags.parquet"
 WORDS_DIR = "words"
@@ -67,7 +71,7 @@ class Manifest:
         """Raises StoreError where the folder holds no snapshot, or one of a format that is not known."""
         path = folder / MANIFEST_FILE
         try:
-            record = json.loads(path.read_bytes())
+            record = json.loads(_read(path))
             problem = why_unreadable(
                 f"the snapshot {folder}",
                 record["format"],
@@ -124,6 +128,14 @@ class Manifest:
         )
         if not sound:
             raise ValueError("it contradicts itself")
+
+
+def _read(path: Path) -> bytes:
+    """Raises OSError where it cannot be read, ValueError where it is no file, or larger than any manifest."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:  # a pipe would be waited for
+        raise ValueError("no file of that size")
+    return path.read_bytes()
 
 
 def _digest(record: Mapping[str, Any]) -> str:

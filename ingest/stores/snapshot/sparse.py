@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import StoreDamaged
 from ingest.stores import SparseVector
+from ingest.stores.snapshot.checksums import unreadable
+from ingest.stores.snapshot.tables import read_table
 
 MOST_INDEX = 2**16 - 1
 
@@ -27,16 +29,16 @@ class SparseFile:
     """
 
     def __init__(self, path: Path, items: int) -> None:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException
 
         try:
-            table = parquet.read_table(path).combine_chunks()
+            table = read_table(path, items).combine_chunks()
             indices, values = (table.column(name).combine_chunks() for name in ("indices", "values"))
             self._starts = np.asarray(indices.offsets, np.int64)
             self._indices = np.asarray(indices.flatten(), np.uint16)
             self._values = np.asarray(values.flatten(), np.float32)
-        except (ArrowException, OSError, KeyError, AttributeError) as error:
-            raise StoreDamaged(f"cannot read {path}: export the snapshot again") from error
+        except (ArrowException, OSError, MemoryError, KeyError, AttributeError) as error:
+            raise unreadable(path, error) from error
         if len(table) != items or len(self._indices) != len(self._values):
             raise StoreDamaged(f"{path} has other rows than its manifest says: export the snapshot again")
 

@@ -18,6 +18,7 @@ crash the process. Files that were checked and have not been touched since are n
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from ingest.stores.snapshot.manifest import (
     WORDS_DIR,
     Manifest,
 )
+from ingest.stores.snapshot.nodes import check_nodes
 from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, OnnxEncoder, encoder_spec
 from model.words import TextSpace, open_carried_words
@@ -113,9 +115,18 @@ class SnapshotStore(Store):
         Raises:
             StoreDamaged: missing, or not the bytes that the manifest says.
         """
-        recorded = self.manifest.files.get(name)
-        if recorded is None:
+        if name not in self.manifest.files:
             raise StoreDamaged(f"the manifest of {self.folder} does not list {name}: export the snapshot again")
-        path = self.folder / name
-        check_file(path, int(recorded["bytes"]), str(recorded["sha256"]), again=self._check)
-        return path
+        self.check_listed(name, again=self._check)
+        return self.folder / name
+
+    def check_listed(self, name: str, *, again: bool) -> None:
+        """Check a file that the manifest lists; ``again`` also where it was checked before.
+
+        Raises:
+            StoreDamaged: missing, not the bytes that the manifest says, or an index that cannot be searched.
+        """
+        recorded = self.manifest.files[name]
+        index = next((index for index in self.manifest.indexes.values() if index.file == name), None)
+        look = None if index is None else partial(check_nodes, info=index)
+        check_file(self.folder / name, int(recorded["bytes"]), str(recorded["sha256"]), again=again, look=look)

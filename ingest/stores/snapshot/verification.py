@@ -9,7 +9,6 @@ from typing import Any
 from ingest.errors import CollectionMismatch, StoreDamaged
 from ingest.stores import SEMANTIC, VISUAL, Collection, Hit, Store
 from ingest.stores.snapshot.annoy import TIE, AnnoyIndexFile, IndexInfo, exact_neighbours, recall, sample_rows
-from ingest.stores.snapshot.checksums import check_file
 from ingest.stores.snapshot.manifest import MANIFEST_FILE
 from ingest.stores.snapshot.store import SnapshotStore
 from model.system.events import progress
@@ -55,10 +54,10 @@ def verify(store: SnapshotStore, live: Store | None = None, live_name: str = "")
 def _check_files(store: SnapshotStore) -> None:
     recorded = store.manifest.files
     with progress("taking checksums", len(recorded), unit="files") as shown:
-        for name, file in recorded.items():
-            check_file(store.folder / name, file["bytes"], file["sha256"], again=True)
+        for name in recorded:
+            store.check_listed(name, again=True)
             shown.advance()
-    there = {path.relative_to(store.folder).as_posix() for path in store.folder.rglob("*") if path.is_file()}
+    there = {path.relative_to(store.folder).as_posix() for path in store.folder.rglob("*") if not path.is_dir()}
     if extra := sorted(there - recorded.keys() - {MANIFEST_FILE}):
         raise StoreDamaged(
             f"{store.folder} holds files its manifest does not list, such as {extra[0]}: export it again"
