@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -225,7 +224,8 @@ def test_more_pictures_come_while_one_scrolls_and_back_finds_the_place(desktop: 
     desktop.driver.back()
     desktop.until("q=animal")
     desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place")
-    time.sleep(0.5)  # it is kept when the scrolling has come to rest
+    # It is kept when the scrolling has come to rest.
+    desktop.wait(lambda: abs((desktop.run("return history.state?.top") or 0) - place) < 200, "the place is kept")
     desktop.driver.refresh()
     desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place after a reload")
     desktop.driver.forward()
