@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.collection import Options, read_label_classes
+from ingest.collection import Options, read_collection_projection, read_label_classes, switch_projection
+from ingest.errors import StoreInUse
 from ingest.pipeline import ExportOptions, export_collection, reproject, run_folder
 from ingest.stores import CLASSES
 from ingest.stores.embedded import EmbeddedStore
@@ -100,6 +101,25 @@ def test_without_training_nothing_of_the_labels_is_left(archive: tuple[Path, Pat
         assert classes(store) == set()
     with open_collection(tmp_path / "store") as collection:
         assert "coffee" in collection.text("coffee", limit=1).hits[0].picture.path
+
+
+def test_labels_of_the_projection_before_answer_nothing(archive: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(archive[0], tmp_path / "store")
+    with EmbeddedStore(tmp_path / "store") as store:
+        with store.open("archive", write=True) as collection:  # killed before the labels were brought up to date
+            projection = read_collection_projection(collection)
+            projection.tensors["directions"] = projection.tensors["directions"][::-1].copy()
+            switch_projection(collection, projection, lambda _: None)
+        assert (store.metadata("archive").pending, store.metadata("archive").stale) == ("relabelling", True)
+        with (
+            open_collection(tmp_path / "store") as photos,
+            pytest.raises(StoreInUse, match="the projection of 'archive' is being changed"),
+        ):
+            photos.text("coffee", names=False)
+        run_folder(store, archive[1], "archive", Options(words="minilm", offline=True))
+        assert (store.metadata("archive").pending, store.metadata("archive").stale) == ("", False)
+    with open_collection(tmp_path / "store") as photos:
+        assert "coffee" in photos.text("coffee", limit=1).hits[0].picture.path
 
 
 def test_labels_that_are_damaged_are_made_anew(archive: tuple[Path, Path], tmp_path: Path) -> None:

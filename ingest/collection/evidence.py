@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.collection.projection import PAGE, features_of, read_collection_projection
+from ingest.records import Pending
 from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, Point, SparseVector
 from model.class_space import (
     LABEL_NEIGHBOUR_SHARE,
@@ -136,7 +137,9 @@ def smooth(
         _smooth_all(collection, evidence, count, advance)
     elif changed:
         _smooth_some(collection, evidence, changed, advance)
-    collection.save(replace(collection.metadata, stale=False))
+    pending = collection.metadata.pending
+    left = Pending.NOTHING if pending == Pending.RELABELLING else pending
+    collection.save(replace(collection.metadata, stale=False, pending=left))
 
 
 def _smooth_some(

@@ -125,7 +125,9 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
         collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
         on_progress(len(points))
     keep_projection(collection, projection)
-    collection.save(replace(recorded_with(collection.metadata, projection), pending=Pending.NOTHING))
+    before, after = collection.metadata, recorded_with(collection.metadata, projection)
+    has_labels = bool(before.sparse) and bool(before.trained or after.trained)
+    collection.save(replace(after, pending=Pending.RELABELLING if has_labels else Pending.NOTHING))
     forget_switch(collection)
 
 

@@ -54,7 +54,7 @@ THUMBNAIL_BYTES = 1 << 14
 TREE_BYTES = 16
 """For each item and tree, of any width: a leaf as large as a vector holds some 0.7 * width ids."""
 
-UNFINISHED = (Pending.CREATING, Pending.SWITCHING, Pending.RE_EMBEDDING)
+UNFINISHED = (Pending.CREATING, Pending.SWITCHING, Pending.RELABELLING, Pending.RE_EMBEDDING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Pending(StrEnum):
     """What a run that ended early left to be done; kept as text with the collection.
 
     ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
-    ``SWITCHING``: its semantic vectors are being projected anew. ``RE_EMBEDDING``: its pictures are being framed by
+    ``SWITCHING``: its semantic vectors are being projected anew. ``RELABELLING``: they were, but what its pictures show
+    is still of the labels learnt before. ``RE_EMBEDDING``: its pictures are being framed by
     another rule, and some have vectors of the one before. ``INCOMPLETE``: words of a vocabulary are missing.
     """
 
@@ -28,6 +29,7 @@ class Pending(StrEnum):
     CREATING = "creating"
     UNDECIDED = "auto"
     SWITCHING = "switching"
+    RELABELLING = "relabelling"
     RE_EMBEDDING = "re-embedding"
     INCOMPLETE = "filling"
 

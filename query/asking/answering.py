@@ -10,7 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from ingest.records import Picture
-from ingest.stores import SEMANTIC, Collection, Filter, Hit
+from ingest.stores import CLASSES, SEMANTIC, Collection, Filter, Hit
 from model.errors import WordsError
 from model.system.names import first_of
 from query.asking.answer import Answer, PictureHit
@@ -45,7 +45,7 @@ def ask(context: CollectionContext, question: Question) -> Answer:
         if not find_named(context.collection, question, question.filter).all:
             raise
     order = order_of(context, question, asked)
-    if SEMANTIC in asked.queries:
+    if asked.queries.keys() & {SEMANTIC, CLASSES}:
         need_one_projection(context)
     shown = order.hits[question.offset : question.end]
     total = context.collection.count(question.filter)

@@ -1,7 +1,8 @@
-"""A question that compares semantic vectors is answered by one projection, whole, or not at all.
+"""A question that compares semantic vectors, or learnt labels, is answered by one projection, whole, or not at all.
 
 While a collection changes to another projection some of its vectors are of the one and some of the other, and their
-cosines with a question are not to be compared. It must not know how a projection is changed.
+cosines with a question are not to be compared; the same is true of the probabilities of the labels that it learnt. It
+must not know how a projection is changed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def need_one_projection(context: CollectionContext) -> None:
         StoreInUse: the vectors compared may be of two projections, or of another than the question.
     """
     now = context.store.metadata(context.name)
-    if now.pending == Pending.SWITCHING:
+    if now.pending in (Pending.SWITCHING, Pending.RELABELLING):
         raise StoreInUse(
             f"the projection of {context.name!r} is being changed: ask again when `ingest` has ended; if it was "
             "stopped, `ingest run` finishes the change"
