@@ -11,10 +11,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ingest.collection import Ledger, Options
+from ingest.collection import Ledger, Options, RemovedVectors
 from ingest.pipeline.changes import Indexed, find_changes, read_indexed
 from ingest.pipeline.report import Report
-from ingest.pipeline.vanished import remove_vanished
+from ingest.pipeline.vanished import settle_vanished
 from ingest.pipeline.writer import BatchWriter
 from ingest.records import CollectionMetadata, Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
@@ -188,8 +188,13 @@ def test_what_a_scan_could_not_see_is_not_gone(collection: Collection, keep: boo
     report = Report("made")
     report.left_out.unreadable["cat"] = "Permission denied"
     report.left_out.links.append("linked")
-    remove_vanished(collection, ledger, paths, {"catalogue/4.jpg"}, report, keep=keep)
+    options = Options(keep_missing=keep, remove_missing=not keep)
+    removed = RemovedVectors.read(collection)
+    settle_vanished(
+        collection, ledger, dict.fromkeys(paths, THERE), {"catalogue/4.jpg"}, set(), report, options, removed
+    )
     there = sorted(point.payload["path"] for page in collection.scroll() for point in page)
     assert there == (sorted(paths) if keep else ["cat/1.jpg", "catalogue/4.jpg", "linked/2.jpg"])
     assert (report.removed, report.missing) == ((0, 2) if keep else (2, 0))
-    assert ledger.paths == ["cat/bad.jpg", "linked/bad.jpg"]
+    kept = ["cat/bad.jpg", *(["catalogue/bad.jpg"] if keep else []), "linked/bad.jpg"]
+    assert ledger.paths == kept

@@ -51,8 +51,8 @@ def test_how_probable_a_word_is(named: float, means: float, rank: int, expected:
 
 
 def test_half_the_strongest_weight_is_meant_wholly() -> None:
-    weights = np.array([[0.8, 0.4, 0.2, 0.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
-    assert meant(weights).tolist() == [[1.0, 1.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    weights = np.array([[0.8, 0.4, 0.2, 0.0, -0.5], [0.0, 0.0, 0.0, 0.0, 0.0]], np.float32)
+    assert meant(weights).tolist() == [[1.0, 1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]
 
 
 def test_the_word_that_names_the_class_comes_first_then_what_means_it() -> None:

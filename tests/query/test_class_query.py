@@ -18,7 +18,7 @@ from ingest.stores import CLASSES, VISUAL, Collection, Filter, Point, SparseVect
 from ingest.stores.embedded import EmbeddedStore
 from query.asking import QueryVector
 from query.asking.background import Backgrounds
-from query.asking.class_query import class_query, meant
+from query.asking.class_query import class_query
 from query.asking.cutoff import Cutoff, evidence_floor
 from query.asking.expression import Term
 from query.asking.ranking import Ranking
@@ -44,11 +44,6 @@ def collection(tmp_path: Path) -> Iterator[Collection]:
 
 def found(ranking: Ranking, query: QueryVector, limit: int = 9) -> list[tuple[int, float]]:
     return [(hit.id.int, hit.score) for hit in ranking.best({CLASSES: query}, limit)]
-
-
-def test_a_class_of_half_the_strongest_weight_is_meant_wholly() -> None:
-    assert meant(weights(0.5, 0.25, 0.1, 0.0, -0.5)).tolist() == pytest.approx([1, 1, 0.4, 0, 0])
-    assert meant(weights(0, 0)).tolist() == [0, 0]
 
 
 def test_terms_are_added_by_their_weights_and_what_is_subtracted_counts_against() -> None:
