@@ -49,11 +49,12 @@ def main(folder: Path, space: str = BUNDLED.words) -> None:
     header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
     projection = ConseProjection.build(encoder.classifier, header, words)
     pictures = TaggedPictures(data.features, words, Vocabulary(words, class_names(encoder)), prepared_questions(words))
+    tags_of = pictures.tagger(projection)
     scores, right, found = [], [], []
     for row, label in enumerate(data.labels):
         if not (senses := right_senses(label)):
             continue
-        tags = pictures.tags(projection, row)[:TAGS]
+        tags = tags_of(row)[:TAGS]
         scores += [tag.score for tag in tags]
         right += [is_right(tag.word, label, senses) for tag in tags]
         found.append(any(tag.word in forms(spaced(label)) for tag in tags))

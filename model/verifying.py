@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from model.encoders import EncoderSpec, encoder_specs, export_dir, installed_sha256, need_export, weights_file
@@ -77,20 +78,12 @@ def _prepared(kind: Path) -> Iterator[Path]:
 
 def _encoder_makers() -> Mapping[Path, Callable[[], object]]:
     installed = [(spec, installed_sha256(spec)) for spec in encoder_specs()]
-    return {export_dir(spec, sum_): _encoder_maker(spec, sum_) for spec, sum_ in installed if sum_}
-
-
-def _encoder_maker(spec: EncoderSpec, sha256: str) -> Callable[[], object]:
-    return lambda: need_export(spec, sha256)
+    return {export_dir(spec, sum_): partial(need_export, spec, sum_) for spec, sum_ in installed if sum_}
 
 
 def _words_makers() -> Mapping[Path, Callable[[], object]]:
     installed = [(spec, installed_words(spec)) for spec in words_specs() if isinstance(spec.weights, PackageFile)]
-    return {words_dir(spec.name, sum_): _words_maker(spec, sum_) for spec, sum_ in installed if sum_}
-
-
-def _words_maker(spec: TextSpaceSpec, sha256: str) -> Callable[[], object]:
-    return lambda: open_words(spec.name, sha256)
+    return {words_dir(spec.name, sum_): partial(open_words, spec.name, sum_) for spec, sum_ in installed if sum_}
 
 
 def _verify_prepared(folder: Path, makers: Mapping[Path, Callable[[], object]]) -> Verified:

@@ -21,11 +21,10 @@ from ingest.collection.projection import PAGE, features_of, read_collection_proj
 from ingest.records import Pending
 from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, Point, SparseVector
 from model.class_space import (
-    LABEL_NEIGHBOUR_SHARE,
-    NEIGHBOUR_SHARE,
     NEIGHBOURS,
     believed,
     has_class_space,
+    neighbour_shares,
     smoothed,
     sparse,
 )
@@ -86,9 +85,8 @@ class Evidence:
     @property
     def neighbour_shares(self) -> Matrix:
         """(width,): how much a picture's neighbours count for each class."""
-        shares = np.full(self.width, LABEL_NEIGHBOUR_SHARE, np.float32)
-        shares[: len(self.classifier.names)] = NEIGHBOUR_SHARE
-        return shares
+        classes = len(self.classifier.names)
+        return neighbour_shares(classes, self.width - classes)
 
     def of(self, points: Sequence[Point]) -> Matrix:
         """(n, width), each picture's own."""

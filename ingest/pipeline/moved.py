@@ -45,12 +45,10 @@ def name_for(root: Path, store: Store) -> str:
 def find_moved(store: Store, root: Path, files: Sequence[PictureFile], options: Options) -> str | None:
     """The collection whose folder this one was before it was moved, None where there is none.
 
-    What else there is to say of a folder that no collection was made from is noted: that a collection holds the same
-    pictures and has its folder still, or a folder around this one.
+    No collection was made from ``root`` as it is. What else there is to say of it is noted: that a collection holds the
+    same pictures and has its folder still, or a folder around this one.
     """
     there = store.collections()
-    if any(metadata.root == str(root) for metadata in there.values()):
-        return None
     around = [name for name, metadata in there.items() if root.is_relative_to(metadata.root)]
     if around:
         name = max(around, key=lambda found: len(there[found].root))

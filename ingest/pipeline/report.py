@@ -13,14 +13,12 @@ class Report:
 
     ``collection``: its name. ``added``, ``updated``: new and changed files that were indexed; of these ``copied``
     had content that was indexed already, so nothing was encoded, and ``damaged`` are shown as far as they can be
-    decoded. ``unchanged``: not opened. ``removed``: their files are gone. ``missing``: gone too, but kept:
-    as asked, or because it looks like a disk that is not there; then ``gone`` says how many in which folders (``""``:
-    here and there), and ``gone_before`` whether an earlier run found the same.
-    ``vanished``: there when
-    the folder was looked through, and not when they were to be read.
-    ``failed``: could not be read; ``failed_before``: nor earlier, and they were not tried again. ``total``: in the
-    collection after the run. ``to_do``: files that the run set out to read. ``interrupted``: Ctrl-C ended it early;
-    what was done is kept. ``left_out``: what the scan passed over.
+    decoded. ``unchanged``: not opened. ``removed``: their files are gone. ``missing``: gone too, but kept: as asked, or
+    because it looks like a disk that is not there; then ``gone`` says how many in which folders (``""``: here and
+    there), and ``gone_before`` whether an earlier run found the same. ``vanished``: there when the folder was looked
+    through, and not when they were to be read. ``failed``: could not be read; ``failed_before``: nor earlier, and they
+    were not tried again. ``total``: in the collection after the run. ``to_do``: files that the run set out to read.
+    ``interrupted``: Ctrl-C ended it early; what was done is kept. ``left_out``: what the scan passed over.
     """
 
     collection: str

@@ -55,7 +55,7 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
     files = list(scan(root, report.left_out, follow_links=options.follow_links))
     if not files:
         raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    moved = None if name else find_moved(store, root, files, options)
+    moved = None if report.collection else find_moved(store, root, files, options)
     report.collection = moved or report.collection or collection_name(root.name)
     encoder = _create_or_check(store, report.collection, root, files, options, may_move=bool(name or moved))
     with open_run(store, root, options, report, encoder) as run:

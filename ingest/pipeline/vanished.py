@@ -7,7 +7,7 @@ pictures are kept until somebody says that they were deleted. What lies under an
 from __future__ import annotations
 
 from collections.abc import Collection as Group
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ingest.collection import Ledger, Options, RemovedVectors, record_missing
 from ingest.pipeline.changes import Indexed
@@ -72,8 +72,10 @@ def settle_vanished(
     ledger.keep_only(set(seen), (*unseen, *away))
 
 
-def _by_folder(paths: Iterable[str], seen: Iterable[str]) -> dict[str, list[str]]:
+def _by_folder(paths: Sequence[str], seen: Iterable[str]) -> dict[str, list[str]]:
     """Paths by the uppermost folder above them of which nothing is left."""
+    if not paths:  # mostly; a run over 200,000 unchanged files need not look at their folders
+        return {}
     left = {HERE_AND_THERE}
     for path in seen:
         left.update(_folders_above(path))

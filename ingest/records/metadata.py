@@ -21,8 +21,8 @@ class Pending(StrEnum):
 
     ``CREATING``: it has no projection yet. ``UNDECIDED``: whether to train is settled when its pictures are known.
     ``SWITCHING``: its semantic vectors are being projected anew. ``RELABELLING``: they were, but what its pictures show
-    is still of the labels learnt before. ``RE_EMBEDDING``: its pictures are being framed by
-    another rule, and some have vectors of the one before. ``INCOMPLETE``: words of a vocabulary are missing.
+    is still of the labels learnt before. ``RE_EMBEDDING``: its pictures are being framed by another rule, and some have
+    vectors of the one before. ``INCOMPLETE``: words of a vocabulary are missing.
     """
 
     NOTHING = ""

@@ -3,14 +3,7 @@
 It must not know stores, nor how a text space embeds.
 """
 
-from model.class_space.evidence import (
-    LABEL_NEIGHBOUR_SHARE,
-    NEIGHBOUR_SHARE,
-    NEIGHBOURS,
-    believed,
-    smoothed,
-    sparse,
-)
+from model.class_space.evidence import NEIGHBOURS, believed, neighbour_shares, smoothed, sparse
 from model.class_space.labels import LabelClasses, spaced
 from model.class_space.nouns import NounTree
 from model.class_space.prepared import (
@@ -24,9 +17,7 @@ from model.class_space.question import QuestionWeights, strongest
 from model.class_space.tags import USUAL_RANK, TagTable, meant, probability
 
 __all__ = [
-    "LABEL_NEIGHBOUR_SHARE",
     "NEIGHBOURS",
-    "NEIGHBOUR_SHARE",
     "USUAL_RANK",
     "LabelClasses",
     "NounTree",
@@ -36,6 +27,7 @@ __all__ = [
     "class_space_dir",
     "has_class_space",
     "meant",
+    "neighbour_shares",
     "open_class_space",
     "prepare_class_space",
     "probability",

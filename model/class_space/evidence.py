@@ -33,6 +33,11 @@ LEAST_PROBABILITY = 0.001
 """Less probable classes are not stored: no answer changes, and 63 numbers of 1,000 remain."""
 
 
+def neighbour_shares(classes: int, labels: int) -> Floats:
+    """(classes + labels,): how much a picture's neighbours count for each."""
+    return np.array([NEIGHBOUR_SHARE] * classes + [LABEL_NEIGHBOUR_SHARE] * labels, np.float32)
+
+
 def smoothed(own: Floats, neighbours: Floats, cosines: Floats, share: float | Floats = NEIGHBOUR_SHARE) -> Floats:
     """Probabilities (classes,) of one picture and its nearest neighbours'.
 

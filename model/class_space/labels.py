@@ -91,8 +91,7 @@ class LabelClasses:
         senses = tuple(noun.senses[:FIRST_SENSES]) if noun else ()
         if self.senses[row] in senses or (noun is None and f" {self.bases[row]} " in f" {asked} "):
             return NAMED
-        above = self.above[self.above_starts[row] : self.above_starts[row + 1]]
-        return BROADER if np.isin(senses, above).any() else 0.0
+        return BROADER if np.isin(senses, self.senses_above(row)).any() else 0.0
 
     def senses_above(self, row: int) -> NDArray[np.uint32]:
         """The first sense of a label and every sense above it; none where it has no sense."""

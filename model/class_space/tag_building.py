@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.class_space.labels import FIRST_SENSES
-from model.class_space.nouns import Arrays, Noun
+from model.class_space.nouns import Arrays
 from model.class_space.question import QuestionWeights
 from model.class_space.space import Embed, Floats
 from model.class_space.tags import NO_SENSE, meant
@@ -30,20 +30,17 @@ BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A word of the table. ``means``: (1000,), how far it means each class."""
+    """A word of the table. ``classes`` (32,): those that it means most; ``weights`` (32,): how far, in 255ths."""
 
     tag: TagWord
     senses: Sequence[int]
-    means: Floats
-
-    @property
-    def classes(self) -> NDArray[np.intp]:
-        return np.argpartition(-self.means, CLASSES_OF_A_WORD)[:CLASSES_OF_A_WORD]
+    classes: NDArray[np.intp]
+    weights: Floats
 
 
 def build_tags(tags: Sequence[TagWord], weights: QuestionWeights, embed: Embed) -> Arrays:
     """The arrays of a `model.class_space.TagTable`: of the words that are nouns, and not too general."""
-    rows = [row for row in _rows(tags, weights, embed) if row.means.mean() <= MOST_GENERAL]
+    rows = list(_rows(tags, weights, embed))
     senses = np.full((len(rows), FIRST_SENSES), NO_SENSE, np.uint32)
     for place, row in enumerate(rows):
         first = row.senses[:FIRST_SENSES]
@@ -53,7 +50,7 @@ def build_tags(tags: Sequence[TagWord], weights: QuestionWeights, embed: Embed) 
         "tag_ranks": np.array([row.tag.rank for row in rows], np.uint32),
         "tag_senses": senses,
         "tag_classes": np.array([row.classes for row in rows], np.uint16),
-        "tag_weights": np.array([np.round(255 * row.means[row.classes]) for row in rows], np.uint8),
+        "tag_weights": np.array([row.weights for row in rows], np.uint8),
     }
 
 
@@ -63,13 +60,12 @@ def _rows(tags: Sequence[TagWord], weights: QuestionWeights, embed: Embed) -> It
         batch = found[start : start + BATCH]
         sentences = weights.of_sentences(weights.framed(embed([tag.word for tag, _ in batch])))
         for (tag, noun), sentence in zip(batch, sentences, strict=True):
-            yield _row(tag, noun, weights.of_noun(noun, sentence))
+            means = meant(weights.of_noun(noun, sentence))
+            if means.mean() <= MOST_GENERAL:
+                classes = np.argpartition(-means, CLASSES_OF_A_WORD)[:CLASSES_OF_A_WORD]
+                yield _Row(tag, noun.senses, classes, np.round(255 * means[classes]))
 
 
 def _is_thing(tag: TagWord) -> bool:
     is_concrete = tag.concreteness is None or tag.concreteness >= LEAST_CONCRETE
     return is_concrete and tag.word not in CRUDE_WORDS
-
-
-def _row(tag: TagWord, noun: Noun, weights: Floats) -> _Row:
-    return _Row(tag, noun.senses, meant(weights))

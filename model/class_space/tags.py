@@ -81,8 +81,9 @@ class TagTable:
         return lines(self.text)
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {word: row for row, word in enumerate(self.words)}
+    def _senses(self) -> dict[str, int]:
+        """The first of each word."""
+        return dict(zip(self.words, self.senses[:, 0].tolist(), strict=True))
 
     def rank(
         self, shown: Floats, named: Mapping[str, float], nouns: Nouns, labels: LabelClasses | None = None
@@ -94,25 +95,37 @@ class TagTable:
             named: words to the probability of the classes and labels that they name.
             labels: trained ones, whose probabilities are in ``named``.
         """
-        by_name = np.zeros(len(self.ranks), np.float32)
         means = (shown[self.classes] * self.weights).sum(axis=1) / 255
-        others = {}
-        for word, share in named.items():
-            row = self._rows.get(word)
-            if row is None:
-                others[word] = float(probability(share, share, RARE_RANK))
-            else:
-                by_name[row] = share
         if labels:
             means = np.maximum(means, self._through_labels(named, labels))
-        scores = probability(by_name, means, self.ranks.astype(np.float32))
-        best = np.argsort(-scores, kind="stable")[: len(others) + 256].tolist()
-        found = {**{self.words[row]: float(scores[row]) for row in best}, **others}
+        by_name = np.array([named.get(word, 0.0) for word in self.words], np.float32)
+        scores = probability(by_name, means, self.ranks.astype(np.float32)).tolist()
+        found = dict(zip(self.words, scores, strict=True))
+        for word in named.keys() - found.keys():
+            found[word] = float(probability(named[word], named[word], RARE_RANK))
         learnt = labels.names if labels else ()
         for name in learnt:
             found[name] = max(found.get(name, 0.0), named.get(name, 0.0))
         best_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return dict(_one_a_sense(best_first, nouns, learnt))
+        return dict(self._one_a_sense(best_first, nouns, learnt))
+
+    def _one_a_sense(
+        self, ranked: Iterable[tuple[str, float]], nouns: Nouns, learnt: Container[str]
+    ) -> Iterator[tuple[str, float]]:
+        """Without the words whose first sense a better one has; what a collection calls things itself stays."""
+        taken = set()
+        for word, score in ranked:
+            sense = self._first_sense(word, nouns)
+            if word in learnt or sense not in taken:
+                taken.add(sense)
+                yield word, score
+
+    def _first_sense(self, word: str, nouns: Nouns) -> int | str:
+        """The word itself where it is no noun."""
+        if (known := self._senses.get(word)) is not None:
+            return known
+        noun = nouns.find(word)
+        return noun.senses[0] if noun else word
 
     def _through_labels(self, named: Mapping[str, float], labels: LabelClasses) -> Floats:
         """(n,): the probability of the trained labels that each word is, or stands above."""
@@ -123,16 +136,3 @@ class TagTable:
             if share > LEAST_MEANT and len(senses):
                 means[np.isin(self.senses, senses).any(axis=1)] += share
         return np.minimum(means, 1)
-
-
-def _one_a_sense(
-    ranked: Iterable[tuple[str, float]], nouns: Nouns, learnt: Container[str]
-) -> Iterator[tuple[str, float]]:
-    """Without the words whose first sense a better one has; what a collection calls things itself stays."""
-    taken = set()
-    for word, score in ranked:
-        noun = nouns.find(word)
-        sense: int | str = noun.senses[0] if noun else word
-        if word in learnt or sense not in taken:
-            taken.add(sense)
-            yield word, score

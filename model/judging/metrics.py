@@ -165,12 +165,13 @@ class _Scores:
         """Of the test and the unseen pictures."""
         accepted = {label: self._as_tags(label) for label in self.all_labels}
         nearest = self.scores.argmax(axis=1)
+        tags_of = self.tagged.tagger(self.projection)
         predictions = []
         for row, sample in enumerate(self.samples):
             self.on_progress(1)
             if sample.part == TRAIN:
                 continue
-            tags = tuple(self.tagged.tags(self.projection, row)[:TAGS])
+            tags = tuple(tags_of(row)[:TAGS])
             predictions.append(Prediction(sample, self.all_labels[nearest[row]], tags, accepted[sample.label]))
         return predictions
 

@@ -4,6 +4,7 @@ It must not know labels or figures: pictures are features here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -48,23 +49,32 @@ class TaggedPictures:
     vocabulary: TagWords
     space: QuestionWeights | None = None
 
-    def tags(self, projection: Projection, row: int) -> list[Tag]:
-        """Of one picture, the best first."""
-        table = self.space.tags if self.space else None
-        if self.space and table and isinstance(projection, ConseProjection):
-            return self._by_classes(projection, row, self.space, table)
+    def tagger(self, projection: Projection) -> Callable[[int], list[Tag]]:
+        """What gives the tags of the picture in a row, the best first."""
+        if self.space and self.space.tags and isinstance(projection, ConseProjection):
+            return self._by_classes(projection, self.space, self.space.tags)
         trained = known_vectors(projection.header.labels, self.words)
-        evidence = projection.tag_evidence(self.features[row])
-        near = self.vocabulary.nearest(evidence.vector, TAG_DEPTH)
-        return ranked(evidence, {**known_vectors(evidence.named, self.words), **trained}, near, trained)
 
-    def _by_classes(self, projection: ConseProjection, row: int, space: QuestionWeights, table: TagTable) -> list[Tag]:
-        rows, cosines = self._neighbours
-        probable = softmax(projection.logits(self.features[[row, *rows[row].tolist()]]))
-        named = without_crude(projection.tag_evidence(self.features[row]).named)
-        shown = smoothed(probable[0], probable[1:], cosines[row])
-        trained = set(projection.header.label_phrases)
-        return best_first(table.rank(shown, named, space.nouns, label_classes_of(projection)), trained)
+        def tags(row: int) -> list[Tag]:
+            evidence = projection.tag_evidence(self.features[row])
+            near = self.vocabulary.nearest(evidence.vector, TAG_DEPTH)
+            return ranked(evidence, {**known_vectors(evidence.named, self.words), **trained}, near, trained)
+
+        return tags
+
+    def _by_classes(
+        self, projection: ConseProjection, space: QuestionWeights, table: TagTable
+    ) -> Callable[[int], list[Tag]]:
+        trained, labels = set(projection.header.label_phrases), label_classes_of(projection)
+
+        def tags(row: int) -> list[Tag]:
+            rows, cosines = self._neighbours
+            probable = softmax(projection.logits(self.features[[row, *rows[row].tolist()]]))
+            named = without_crude(projection.tag_evidence(self.features[row]).named)
+            shown = smoothed(probable[0], probable[1:], cosines[row])
+            return best_first(table.rank(shown, named, space.nouns, labels), trained)
+
+        return tags
 
     @cached_property
     def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -40,8 +40,9 @@ ENDINGS = HEIC_ENDINGS | frozenset(
 """File name endings, in lower case, of what is taken for a picture in a folder."""
 
 MAX_FILE_BYTES = 1 << 30
-NO_MEMORY = "not enough memory to decode it"
 """A file is read whole, so that what is hashed is what is decoded; no picture needs more than this."""
+
+NO_MEMORY = "not enough memory to decode it"
 
 DEFAULT_MAX_MEGAPIXELS = 200
 """Above the largest phone sensors (200 MP is 199.8 million pixels), below what fills a machine's memory."""

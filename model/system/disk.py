@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 from model.errors import DiskFull
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Of an `OSError`: there is no room, or none for this user."""
 
 SPARE_BYTES = 64 * 1024 * 1024
 """Space always left on a disk: what a memory-mapped store needs beside its data (its log grows by 32 MB)."""

@@ -5,7 +5,6 @@ Python ends a program with 1 then, which here means that nothing was found.
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from model.entry import INTERNAL_FAULT
 from model.system.cache import cache_dir
 from model.system.clock import now
+from model.system.disk import FULL
 from model.system.terminal import note
 
 FAILURE = 2
@@ -24,7 +24,6 @@ FAILURE = 2
 LOG_FILE = "fault.log"
 """In the cache folder; the last fault alone."""
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_SAID = 200
 """Letters of what the exception says."""
 

@@ -209,15 +209,19 @@ class _Judge:
         return found
 
     def _read(self, picture: Picture) -> Looks | None:
-        """None where the file is not there, or is not the one that was indexed."""
-        try:
-            with open(self._root / picture.path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES)
-            if hashlib.sha256(data).hexdigest() != picture.sha256:
-                return None
-            return Looks.read(data, name=picture.path)
-        except (OSError, PictureError, MemoryError):
+        return read_looks(self._root / picture.path, picture)
+
+
+def read_looks(file: Path, picture: Picture) -> Looks | None:
+    """None where the file is not there, or is not the one that was indexed."""
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES)
+        if hashlib.sha256(data).hexdigest() != picture.sha256:
             return None
+        return Looks.read(data, name=picture.path)
+    except (OSError, PictureError, MemoryError):
+        return None
 
 
 MOST_UNLIKE_SHAPES = 1.3

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.stores import CLASSES, VISUAL, SparseVector
-from model.class_space import LABEL_NEIGHBOUR_SHARE, NEIGHBOUR_SHARE, NEIGHBOURS, smoothed
+from model.class_space import NEIGHBOURS, neighbour_shares, smoothed
 from model.encoders import CLASSES as CLASS_COUNT
 from model.projections import ConseProjection, softmax
 from query.asking.context import CollectionContext
@@ -53,7 +53,6 @@ def _smoothed(context: CollectionContext, image: ImageQuery) -> Probabilities:
     near = [(_dense(points[hit.id].sparse[CLASSES], width), hit.score) for hit in hits if hit.id in points]
     if not near:
         return own
-    shares = np.full(width, LABEL_NEIGHBOUR_SHARE, np.float32)
-    shares[:CLASS_COUNT] = NEIGHBOUR_SHARE
     rows, cosines = zip(*near, strict=True)
+    shares = neighbour_shares(CLASS_COUNT, width - CLASS_COUNT)
     return smoothed(own, np.stack(rows), np.array(cosines, np.float32), shares)

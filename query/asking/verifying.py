@@ -8,7 +8,6 @@ shown.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections import Counter
@@ -19,13 +18,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingest.stores import SCORE_DIGITS, VISUAL, Collection, Filter
-from model.errors import PictureError
-from model.pictures import MAX_FILE_BYTES, Looks, is_same
+from model.pictures import Looks, is_same
+from model.system.atomic import sha256_file
 from model.system.events import note, progress
-from query.asking.duplicates import Group, Kind, Member
+from query.asking.duplicates import Group, Kind, Member, read_looks
 
 THREADS = 8
-CHUNK = 1 << 20
 
 Rank = Callable[[Member], int | bool]
 
@@ -43,7 +41,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is left of a group: the one to keep, with the number of its file, and the others."""
+    """What is left of a group: the one to keep, and the others."""
 
     first: Member
     others: tuple[Member, ...]
@@ -137,14 +135,10 @@ def _identity(member: Member) -> tuple[int, int]:
 
 def _sha256(file: str) -> str | None:
     """Of a file's content, in hex; None where it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with open(file, "rb") as opened:
-            while chunk := opened.read(CHUNK):
-                digest.update(chunk)
+        return sha256_file(Path(file))
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _passes(member: Member, filter: Filter) -> bool:
@@ -186,20 +180,12 @@ def _kind(first: Member, other: Member, score: float, threshold: float, seen: di
         return Kind.COPY
     for member in (first, other):
         if member.picture.sha256 not in seen:
-            seen[member.picture.sha256] = _looks(member)
+            seen[member.picture.sha256] = read_looks(Path(member.file), member.picture)
     one, two = seen[first.picture.sha256], seen[other.picture.sha256]
     if one is not None and two is not None and is_same(one, two):
         return Kind.SAME
     is_alike = Kind.ALIKE in (first.kind, other.kind) and score >= threshold
     return Kind.ALIKE if is_alike else None
-
-
-def _looks(member: Member) -> Looks | None:
-    try:
-        with open(member.file, "rb") as file:
-            return Looks.read(file.read(MAX_FILE_BYTES), name=member.picture.path)
-    except (OSError, PictureError, MemoryError):
-        return None
 
 
 def rank_of(prefer: str, folder: Callable[[str], Filter]) -> Rank:

@@ -22,8 +22,8 @@ from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph
 from ingest.stores.embedded.checking import remedy
 from model.errors import DiskFull
 from model.system.atomic import remove
+from model.system.disk import FULL
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _REMEDIES = {
@@ -75,7 +75,7 @@ def _translated(error: BaseException, name: str, folder: Path) -> StoreError | D
     which = f"collection {name!r} in {folder}"
     if "WouldBlock" in cause:
         return StoreInUse(f"{which} is in use by another program")
-    if number in _FULL:
+    if number in FULL:
         return DiskFull(f"no space left on the disk of {folder}: make room and run again")
     if number in _REMEDIES:
         return StoreError(f"cannot open {which}: {_REMEDIES[number]} ({cause})")

@@ -39,7 +39,7 @@ class SparseFile:
             self._values = np.asarray(values.flatten(), np.float32)
         except (ArrowException, OSError, MemoryError, KeyError, AttributeError) as error:
             raise unreadable(path, error) from error
-        if len(table) != items or len(self._indices) != len(self._values):
+        if len(self._indices) != len(self._values):
             raise StoreDamaged(f"{path} has other rows than its manifest says: export the snapshot again")
 
     def vector(self, row: int) -> SparseVector:

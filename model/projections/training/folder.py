@@ -4,7 +4,6 @@ It must not know how a projection is fitted (`trainer`), nor where vectors may b
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -21,6 +20,7 @@ from model.projections.training.learnable import need_learnable
 from model.projections.training.recipes import BestRecipe, Recipe
 from model.projections.training.splitting import Labelled
 from model.projections.training.trainer import train
+from model.system.disk import FULL
 from model.system.events import note, progress
 from model.system.names import first_of
 from model.words import open_words
@@ -92,7 +92,7 @@ def _save(trained: Projection, out: Path) -> None:
     try:
         trained.save(out)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise DiskFull(f"no space left on the disk of {out}: make room and train again") from error
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
 
