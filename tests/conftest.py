@@ -21,12 +21,14 @@ from model.system import events
 from model.system.terminal import Terminal
 from model.words import Words, open_words
 from tests.commands import command
+from tests.copies import copy_store
 from tests.photographs import sample
 
 WORDS = "glove-6b-50d"
 """The text space of a test that names none: it is ready in a tenth of the bundled one's time."""
 
 os.environ[WORDS_VARIABLE] = WORDS  # for fixtures that several tests share
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a thousand commands would compile every module it imports
 
 # A job of the background ignores Ctrl-C, and so would every command it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,7 +98,7 @@ def made(originals: Path, shared_cache: Path, tags_store: Path, tmp_path_factory
     """A folder with ``photos`` (the sample) and ``store`` (its collection), made by the command."""
     place = tmp_path_factory.mktemp("made")
     shutil.copytree(originals, place / "photos")
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     env = {**os.environ, "WORDSIGHT_STORE": str(place / "store"), "WORDSIGHT_CACHE": str(shared_cache)}
     ran = command("ingest", "run", "photos", "--offline", cwd=place, env=env)
     assert (ran.status, ran.out) == (0, ""), ran.err

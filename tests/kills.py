@@ -14,6 +14,7 @@ from ingest.records import Picture
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
+from tests.copies import copy_store
 
 Vectors = dict[str, dict[str, np.ndarray]]
 """The vectors of a collection by path and name."""
@@ -98,6 +99,6 @@ def begin_with(store: Path, original: Path | None) -> Callable[[], None]:
     def begin() -> None:
         shutil.rmtree(store, ignore_errors=True)
         if original:
-            shutil.copytree(original, store)
+            copy_store(original, store)
 
     return begin

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.commands import SCRIPTS, command, refused
+from tests.copies import copy_store
 from tests.photographs import labelled_folder
 
 
@@ -41,7 +42,7 @@ def test_paths_from_elsewhere_are_absolute(place: Path, tmp_path: Path) -> None:
 
 
 def test_a_path_that_would_be_an_option_is_none_for_who_gets_it(place: Path, tmp_path: Path, tags_store: Path) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     store = ("--store", tmp_path / "store")
     (tmp_path / "few").mkdir()
     shutil.copy("photos/cat/chelsea.png", tmp_path / "few" / "-rf.png")
@@ -123,7 +124,7 @@ def test_without_network_the_bundled_pair_is_used_and_that_is_said_once(
 
 
 def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(made / "store", tmp_path / "copy")
+    copy_store(made / "store", tmp_path / "copy")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "copy"))
     refused(command("ingest", "drop", "photos", stdin=b"n\n"), "15 pictures", "--yes")
     assert command("ingest", "status").status == 0
@@ -161,7 +162,7 @@ def test_no_torch_is_imported(place: Path, line: tuple[str, ...]) -> None:
 
 
 def test_a_head_is_trained_by_model_train_and_used_by_ingest(originals: Path, tmp_path: Path, tags_store: Path) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     folder = labelled_folder(tmp_path / "two", originals, ("cat", "rocket"), 12)
     head = tmp_path / "head.safetensors"
     trained = command("model", "train", folder, "--out", head, "--offline")

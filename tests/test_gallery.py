@@ -20,6 +20,7 @@ from PIL import Image
 
 from query.cli import app as query_app
 from tests.commands import asked, command, refused
+from tests.copies import copy_store
 from tests.photographs import sample
 from tests.terminal import PLAIN, SIXEL, in_terminal
 
@@ -50,7 +51,7 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
         folder = os.path.join(photos, HOSTILE[0].replace(b"/", b""))
         os.makedirs(folder, exist_ok=True)
         Image.open(original).convert("RGB").resize((320, 240)).save(os.fsdecode(os.path.join(folder, name)))
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     env = {**os.environ, "WORDSIGHT_STORE": str(place / "store"), "WORDSIGHT_CACHE": str(shared_cache)}
     for words in (["run", "photos", "--offline"], ["export", "snapshot", "--with-thumbnails"]):
         ran = command("ingest", *words, cwd=place, env=env)

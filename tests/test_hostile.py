@@ -23,6 +23,7 @@ from model.pictures import open_picture
 from model.pictures.framing import frame
 from tests import hostile
 from tests.commands import Ran, command
+from tests.copies import copy_store
 from tests.hostile import Hostile
 
 MAX_SECONDS = 8
@@ -104,7 +105,7 @@ def run(folder: Path, place: Path, *options: str) -> Ran:
 def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hostile, Path, Ran]:
     """The folder, the place with its store, and what the first run said while some files changed under it."""
     place = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     (place / "slow").mkdir()
     (place / "slow/sitecustomize.py").write_text(SLOW_DISK)
     made = hostile.make(place / "photos", seed=4, count=990)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import command, refused
+from tests.copies import copy_store
 from tests.photographs import labelled_folder
 from tests.staged import PATIENCE_SECONDS, UPSERT, Held, Moment, killed
 
@@ -22,7 +22,7 @@ FIRST_BATCH = Moment(UPSERT, "after")
 @pytest.fixture
 def large(originals: Path, tmp_path: Path, tags_store: Path) -> Path:
     """Pictures for three batches."""
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     labels = ("cat", "coffee", "rocket", "moon", "flower", "temple", "coins", "astronaut")
     return labelled_folder(tmp_path / "large", originals, labels, 20)
 

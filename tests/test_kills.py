@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from model.projections import load_projection
 from model.projections.training import recipe_of, train_folder
 from model.words import Words
 from query import open_collection
+from tests.copies import copy_store
 from tests.kills import (
     LEARNT,
     Vectors,
@@ -65,13 +65,13 @@ class Right:
             (self.folder / name).write_bytes(b"no picture")
         self.cache = cache
         self.store = place / "store"
-        shutil.copytree(tags, self.store)
+        copy_store(tags, self.store)
         self.finish(self.store)
         self.conse: Vectors = vectors_in(self.store, "photos")
         self.learnt = labelled_folder(place / "learnt", originals, LEARNT, 10)
         self.head = place / "head.safetensors"
         self.train(self.head)
-        shutil.copytree(self.store, place / "trained")
+        copy_store(self.store, place / "trained")
         reproject(EmbeddedStore(place / "trained"), "photos", str(self.head))
         self.best: Vectors = vectors_in(place / "trained", "photos")
 
@@ -120,7 +120,7 @@ RUN_MOMENTS = {
 
 def test_an_ingest_killed_at_twelve_moments(right: Right, tags_store: Path, tmp_path: Path) -> None:
     store, acknowledged = tmp_path / "store", tmp_path / "acknowledged"
-    shutil.copytree(tags_store, store)
+    copy_store(tags_store, store)
     for moment, expected in RUN_MOMENTS.items():
         killed(right.run, moment, right.env(store), acknowledged=acknowledged)
         there = opens_with_right_vectors(store, right.conse)
@@ -163,7 +163,7 @@ def test_a_killed_change_of_projection_is_finished_or_forgotten(
     moment: Moment, kind: str, right: Right, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    shutil.copytree(right.store, store)
+    copy_store(right.store, store)
     killed(["ingest", "reproject", "--projection", right.head], moment, right.env(store))
     there = opens_with_right_vectors(store, right.conse)
     assert len(there) == PICTURES

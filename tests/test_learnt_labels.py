@@ -15,6 +15,7 @@ from ingest.stores import CLASSES
 from ingest.stores.embedded import EmbeddedStore
 from query import open_collection
 from tests.commands import command
+from tests.copies import copy_store
 from tests.photographs import labelled_folder
 
 LABELS = ("cat", "rocket", "coffee")
@@ -94,7 +95,7 @@ def test_a_snapshot_takes_the_labels_along(archive: tuple[Path, Path], tmp_path:
 
 
 def test_without_training_nothing_of_the_labels_is_left(archive: tuple[Path, Path], tmp_path: Path) -> None:
-    shutil.copytree(archive[0], tmp_path / "store")
+    copy_store(archive[0], tmp_path / "store")
     with EmbeddedStore(tmp_path / "store") as store:
         reproject(store, "archive", "conse")
         assert (store.metadata("archive").trained, store.metadata("archive").stale) == ((), False)
@@ -104,7 +105,7 @@ def test_without_training_nothing_of_the_labels_is_left(archive: tuple[Path, Pat
 
 
 def test_labels_of_the_projection_before_answer_nothing(archive: tuple[Path, Path], tmp_path: Path) -> None:
-    shutil.copytree(archive[0], tmp_path / "store")
+    copy_store(archive[0], tmp_path / "store")
     with EmbeddedStore(tmp_path / "store") as store:
         with store.open("archive", write=True) as collection:  # killed before the labels were brought up to date
             projection = read_collection_projection(collection)
@@ -123,7 +124,7 @@ def test_labels_of_the_projection_before_answer_nothing(archive: tuple[Path, Pat
 
 
 def test_labels_that_are_damaged_are_made_anew(archive: tuple[Path, Path], tmp_path: Path) -> None:
-    shutil.copytree(archive[0], tmp_path / "store")
+    copy_store(archive[0], tmp_path / "store")
     (kept,) = (tmp_path / "store").rglob("label-classes.npz")
     sound = kept.read_bytes()
     kept.write_bytes(sound[:-100] + bytes(100))

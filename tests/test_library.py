@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -18,6 +17,7 @@ from ingest.errors import CollectionMismatch, StoreUnreachable
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import DatasetError, WordsightError
 from tests import hostile
+from tests.copies import copy_store
 from tests.photographs import labelled_folder
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tags_store: Path, tmp_path: Path) -> Path:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     return tmp_path / "store"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests import hostile
 from tests.commands import SCRIPTS, command
+from tests.copies import copy_store
 from tests.terminal import PLAIN, in_terminal
 
 LONG = "a/rather/deep/folder/of/pictures/that/somebody/sorted/by/year/and/by/month/and/by/place/2019/07/cat"
@@ -22,7 +23,7 @@ STEERING = "\x1b[2J\x1b]0;gone\x07.png"
 def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of three pictures: one far down, one whose name would steer a terminal, and one at the top."""
     place = tmp_path_factory.mktemp("lines")
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     for seed, path in enumerate((f"{LONG}/far.png", STEERING, "near.png")):
         (place / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
         (place / "photos" / path).write_bytes(hostile.picture(seed))
@@ -62,7 +63,7 @@ def test_a_name_steers_no_terminal_and_is_exact_in_a_pipe() -> None:
 
 
 def test_status_tells_why_a_collection_cannot_be_opened(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made / "store", tmp_path / "store")
+    copy_store(made / "store", tmp_path / "store")
     shard = next((tmp_path / "store/collections/photos").glob("*/segments")).parent
     shutil.rmtree(shard)
     shard.write_bytes(b"")
@@ -83,7 +84,7 @@ def test_a_locale_without_the_letters_of_a_name_spells_them_out(
     folder = tmp_path / "photos" / "日本"
     folder.mkdir(parents=True)
     shutil.copyfile(next((originals / "cat").iterdir()), folder / "猫.png")
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "store"))
     assert command("ingest", "run", tmp_path / "photos", "--offline").status == 0
     monkeypatch.setenv("LOCPATH", str(tmp_path))

@@ -26,6 +26,7 @@ import ingest.cli
 import model.cli
 import query.cli
 from tests.commands import SCRIPTS, Ran, asked, command
+from tests.copies import copy_store
 from tests.photographs import labelled_folder
 from tests.serving import serve
 
@@ -156,7 +157,7 @@ def test_every_curl_command_shown_is_answered(newcomer: Path) -> None:
 def labelled(originals: Path, tags_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with ``photos`` and ``more``, ten pictures a label."""
     monkeypatch.setenv("WORDSIGHT_OFFLINE", "1")
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     labelled_folder(tmp_path / "photos", originals, ("cat", "rocket", "coffee"), 10)
     (tmp_path / "photos/coffee").rename(tmp_path / "photos/dog")
     return labelled_folder(tmp_path / "more", originals, ("moon", "clock"), 10).parent

@@ -23,6 +23,7 @@ from model.words import minilm_export, open_words, tag_vocabulary, words_spec
 from model.words.minilm import MiniLm
 from query import open_collection
 from tests.commands import command
+from tests.copies import copy_store
 from tests.photographs import sample
 
 NAMES = tuple(named.name for named in imagenet_classes())
@@ -207,7 +208,7 @@ def evidence(store: EmbeddedStore) -> dict[str, dict[int, float]]:
 
 
 def test_evidence_is_smoothed_once_and_a_killed_run_is_made_up_for(photos: tuple[Path, Path], tmp_path: Path) -> None:
-    shutil.copytree(photos[0], tmp_path / "store")  # with the vocabulary, which takes seconds to make
+    copy_store(photos[0], tmp_path / "store")  # with the vocabulary, which takes seconds to make
     with EmbeddedStore(tmp_path / "store") as store:
         store.drop("photos")
         run_folder(store, photos[1], "photos", OPTIONS)

@@ -14,6 +14,7 @@ import pytest
 
 from model.encoders import Encoder
 from tests.commands import SCRIPTS, command, refused
+from tests.copies import copy_store
 from tests.photographs import labelled_folder, sample
 from tests.serving import serve
 
@@ -24,7 +25,7 @@ def photos(tmp_path: Path, tags_store: Path, encoder: Encoder) -> Path:
     pytest.importorskip("skimage")
     pytest.importorskip("sklearn")
     folder = sample(tmp_path / "photos")
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     assert command("ingest", "run", folder, "--offline").status == 0
     return folder
 

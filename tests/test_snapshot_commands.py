@@ -15,6 +15,7 @@ from PIL import Image
 from ingest.cli import app as ingest_app
 from query.cli import app as query_app
 from tests.commands import Ran, asked, command, refused
+from tests.copies import copy_store
 from tests.photographs import sample
 from tests.snapshots import signed
 
@@ -32,7 +33,7 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
     for name in ("a.png", "b.png", "deep/c.png"):  # equal scores
         shutil.copy(place / "photos/cat/chelsea.png", place / "photos/copies" / name)
     Image.open(place / "photos/cat/chelsea.png").convert("RGB").rotate(8).save(place / "new.jpg", quality=80)
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     env = {**os.environ, "WORDSIGHT_STORE": str(place / "store"), "WORDSIGHT_CACHE": str(shared_cache)}
     for words in (["run", "photos", "--offline"], ["export", "snapshot", "--with-encoder"]):
         ran = command("ingest", *words, cwd=place, env=env)

@@ -12,6 +12,7 @@ import pytest
 from ingest.stores.embedded import EmbeddedStore
 from tests import hostile
 from tests.commands import command, refused
+from tests.copies import copy_store
 from tests.kills import small_pictures
 from tests.staged import UPSERT, Held, Moment
 
@@ -22,7 +23,7 @@ CREATE = "ingest.stores.embedded:EmbeddedStore.create"
 @pytest.fixture(scope="module")
 def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("together")
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     small_pictures(place / "photos", PICTURES)
     env = {**os.environ, "WORDSIGHT_STORE": str(place / "store"), "WORDSIGHT_CACHE": str(shared_cache)}
     ran = command("ingest", "run", place / "photos", "--offline", "--projection", "conse", env=env)
@@ -33,7 +34,7 @@ def made(shared_cache: Path, tags_store: Path, tmp_path_factory: pytest.TempPath
 def test_two_first_ingests_at_once_one_is_refused_and_the_other_completes(
     made: Path, tags_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     words: list[str | Path] = ["ingest", "run", made / "photos", "--offline", "--projection", "conse"]
     with (
         Held(words, Moment(CREATE, "before"), tmp_path) as first,
@@ -51,7 +52,7 @@ def test_two_first_ingests_at_once_one_is_refused_and_the_other_completes(
 def test_a_store_that_was_moved_goes_on_where_it_is(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(made / "store", tmp_path / "store")
+    copy_store(made / "store", tmp_path / "store")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "store").rename(tmp_path / "elsewhere/store")
     monkeypatch.chdir(made)
@@ -65,7 +66,7 @@ def test_a_store_that_was_moved_goes_on_where_it_is(
 def test_pictures_that_were_moved_keep_their_vectors(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(made / "store", tmp_path / "store")
+    copy_store(made / "store", tmp_path / "store")
     aside = made / "photos.aside"
     (made / "photos").rename(aside)
     try:
@@ -94,7 +95,7 @@ def test_a_read_only_store_is_not_asked_and_the_way_out_is_told(made: Path, tmp_
 
 
 def test_a_store_moved_away_under_a_running_ingest_ends_it_with_a_sentence(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made / "store", tmp_path / "store")
+    copy_store(made / "store", tmp_path / "store")
     more = small_pictures(tmp_path / "more", 130)
     with Held(["ingest", "run", more, "--offline", "--projection", "conse"], Moment(UPSERT, "after"), tmp_path) as run:
         (tmp_path / "store").rename(tmp_path / "moved")
@@ -109,7 +110,7 @@ def test_a_store_moved_away_under_a_running_ingest_ends_it_with_a_sentence(made:
 
 
 def test_bad_files_are_tried_again_when_asked_for(made: Path, tags_store: Path, tmp_path: Path) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     folder = small_pictures(tmp_path / "few", 2, bad=2)
     assert command("ingest", "run", folder, "--offline").status == 0
     picture = hostile.picture(9, "jpg")

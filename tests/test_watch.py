@@ -19,6 +19,7 @@ from ingest.stores.embedded import EmbeddedStore
 from ingest.watch import Changes
 from tests import hostile
 from tests.commands import SCRIPTS, command
+from tests.copies import copy_store
 from tests.staged import PATIENCE_SECONDS, UPSERT, Held, Moment
 
 
@@ -64,7 +65,7 @@ class Watching:
 
 @pytest.fixture
 def folder(tmp_path: Path, tags_store: Path) -> Path:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     folder = tmp_path / "photos"
     (folder / "a").mkdir(parents=True)
     for number in range(3):

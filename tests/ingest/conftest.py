@@ -11,6 +11,7 @@ import pytest
 from ingest.pipeline import embedding as embedding_module
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore, annoy
+from tests.copies import copy_store
 from tests.ingest.batches import BATCH, METADATA, points
 from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
 from tests.ingest.pictures import PICTURES, WIDTHS, make_points
@@ -49,7 +50,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> SnapshotStore:
 
 @pytest.fixture
 def source(snapshot: SnapshotStore, tmp_path: Path) -> SmallStore:
-    shutil.copytree(snapshot.folder.parent / "store", tmp_path / "store")
+    copy_store(snapshot.folder.parent / "store", tmp_path / "store")
     return SmallStore(tmp_path / "store")
 
 

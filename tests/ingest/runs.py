@@ -15,6 +15,7 @@ from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, encode_views
 from model.pictures import open_framed
+from tests.copies import copy_store
 
 OFFLINE = Options(offline=True)
 
@@ -29,7 +30,7 @@ def four_photographs(originals: Path, target: Path) -> Path:
 
 def store_with_tags(tags_store: Path, root: Path) -> EmbeddedStore:
     """A store with nothing but the tag vocabulary."""
-    shutil.copytree(tags_store, root)
+    copy_store(tags_store, root)
     return EmbeddedStore(root)
 
 

@@ -21,6 +21,7 @@ from ingest.stores import SEMANTIC, VISUAL, Collection
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.embedded.checking import DAMAGED
 from tests.commands import asked
+from tests.copies import copy_store
 from tests.ingest.runs import ingest, points
 
 Damage = Callable[[Path], None]
@@ -28,7 +29,7 @@ Damage = Callable[[Path], None]
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made / "store", tmp_path / "store")
+    copy_store(made / "store", tmp_path / "store")
     return tmp_path / "store/collections/photos"
 
 

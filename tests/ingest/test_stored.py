@@ -18,6 +18,7 @@ from model.encoders import Encoder
 from model.pictures import LeftOut, dataset_root, scan
 from model.projections.training import Labelled, encode
 from tests import hostile
+from tests.copies import copy_store
 
 PICTURES = 6
 
@@ -25,7 +26,7 @@ PICTURES = 6
 @pytest.fixture
 def place(tags_store: Path, tmp_path: Path) -> Path:
     """``photos`` and ``store`` with a collection of them."""
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     for number in range(PICTURES):
         path = tmp_path / f"photos/{'ab'[number % 2]}/{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -127,6 +127,24 @@ def test_onnx_gives_what_torch_gives(exported: Exported) -> None:
     assert np.abs(ours - theirs).max() < 1e-4
 
 
+def test_on_cuda_batches_are_of_two_sizes(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_encoder = TorchEncoder(exported.onnx.spec, exported.weights, exported.onnx.sha256, device="cpu")
+    monkeypatch.setattr(torch_encoder, "batch_size", 16)
+    forward, sizes = torch_encoder._framed.forward, []
+
+    def noted(pictures: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(pictures))
+        return forward(pictures)
+
+    monkeypatch.setattr(torch_encoder._framed, "forward", noted)
+    three = some_pictures()
+    alone = exported.onnx.encode(three)
+    for pictures in (three[:1], three[:2], three):
+        found = torch_encoder.encode(pictures)
+        assert np.abs(found - alone[: len(pictures)]).max() < 1e-4
+    assert sizes == [2, 2, 16]
+
+
 def test_logits_are_the_whole_networks_own(exported: Exported) -> None:
     pictures = some_pictures()
     theirs = torchs_own(exported, pictures)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder
 from model.words import Words
 from tests.commands import command
+from tests.copies import copy_store
 from tests.photographs import sample
 from tests.serving import serving
 
@@ -37,7 +37,7 @@ def photos(
     place = tmp_path_factory.mktemp("served")
     folder = sample(place / "photos")
     _tell_place(folder / "coffee" / "coffee.png", folder / "coffee" / "turned.jpg")
-    shutil.copytree(tags_store, place / "store")
+    copy_store(tags_store, place / "store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
         patch.setenv("WORDSIGHT_STORE", str(place / "store"))

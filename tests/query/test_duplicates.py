@@ -18,6 +18,7 @@ from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from query.asking import duplicates, find_duplicates
 from tests.commands import command, refused
+from tests.copies import copy_store
 from tests.photographs import sample
 
 METADATA = CollectionMetadata(
@@ -161,8 +162,9 @@ def test_only_the_nearest_are_proposed_and_all_that_are_alike(
     assert [(path, kind) for group in files.groups(threshold) for path, kind, _ in group] == found
 
 
-def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tmp_path: Path) -> None:
+def test_the_command_groups_copies_tells_exact_ones_and_changes_nothing(tags_store: Path, tmp_path: Path) -> None:
     photos = sample(tmp_path / "photos")
+    copy_store(tags_store, tmp_path / "store")
     cat, rocket = photos / "cat/chelsea.png", photos / "rocket/rocket.jpg"
     shutil.copyfile(cat, photos / "again.png")
     os.utime(photos / "again.png", ns=(2_000_000_000 * 10**9,) * 2)

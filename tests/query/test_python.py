@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from ingest.errors import CollectionNotFound, StoreUnreachable
 from model.errors import PictureError, PictureGone, UsageError, WordsError
 from query import Answer, PictureCollection, WordsightError, open_collection
 from tests.commands import command
+from tests.copies import copy_store
 
 CAT = "photos/cat/chelsea.png"
 
@@ -213,7 +213,7 @@ def test_after_its_end_it_refuses_and_others_have_the_collection(place: Path) ->
 
 
 def test_others_are_answered_while_it_is_open_and_threads_share_it(place: Path, tmp_path: Path) -> None:
-    shutil.copytree(place / "store", tmp_path / "own")
+    copy_store(place / "store", tmp_path / "own")
     with open_collection(tmp_path / "own") as photos:
         expected = photos.text("animal").hits
         assert command("query", "text", "animal", "--store", tmp_path / "own").status == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import time
 from contextlib import suppress
@@ -20,6 +19,7 @@ from model.errors import UsageError
 from query.asking import ranking
 from query.web import api, questions, server
 from query.web.security import Access
+from tests.copies import copy_store
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
 from tests.query.test_web_security import TOKEN, access, holding
@@ -216,7 +216,7 @@ def test_what_does_not_stand_out_is_told_also_where_the_pictures_asked_about_do_
 
 
 def test_a_collection_that_was_dropped_is_told_without_the_others(photos: Photos, tmp_path: Path) -> None:
-    shutil.copytree(photos.store.root, tmp_path / "store")
+    copy_store(photos.store.root, tmp_path / "store")
     store = EmbeddedStore(tmp_path / "store")
     with serving(store, "photos", only=True) as client:
         assert client.get("/api/text", params={"q": "cat"}).status_code == 200

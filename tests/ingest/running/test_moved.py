@@ -13,6 +13,7 @@ from ingest.records import Pending
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
 from tests.commands import command, refused
+from tests.copies import copy_store
 from tests.ingest.runs import ingest, points
 
 Captured = pytest.CaptureFixture[str]
@@ -78,7 +79,7 @@ def test_of_several_collections_of_one_folder_one_must_be_chosen(store: Embedded
 def test_the_collection_of_the_environment_counts_for_a_run_and_questions_say_which_they_ask(
     tags_store: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     monkeypatch.setenv("WORDSIGHT_COLLECTION", "chosen")
     assert "chosen: 4 pictures" in command("ingest", "run", folder, "--offline").err
     monkeypatch.delenv("WORDSIGHT_COLLECTION")

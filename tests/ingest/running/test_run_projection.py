@@ -25,6 +25,7 @@ from model.encoders import Encoder
 from model.errors import DatasetError, ProjectionError, UsageError
 from model.projections import ConseProjection
 from model.words import Words
+from tests.copies import copy_store
 from tests.ingest.runs import ingest, points
 from tests.photographs import labelled_folder
 
@@ -139,7 +140,7 @@ def test_a_head_that_a_killed_run_did_not_come_to_is_trained_by_the_next(
         patch.setattr(run_module, "settle_projection", killed)
         ingest(store, folder)
     assert store.metadata("undecided").pending == Pending.UNDECIDED
-    shutil.copytree(store.root, tmp_path / "copy")
+    copy_store(store.root, tmp_path / "copy")
     ingest(store, folder)
     assert (store.metadata("undecided").projection, store.metadata("undecided").pending) == ("best", "")
     copy = EmbeddedStore(tmp_path / "copy")

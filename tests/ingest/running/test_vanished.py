@@ -15,6 +15,7 @@ from ingest.report import status_rows
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from tests.commands import command, refused
+from tests.copies import copy_store
 from tests.ingest.runs import ingest, points
 
 YES = Options(offline=True, remove_missing=True)
@@ -148,7 +149,7 @@ def test_vectors_of_removed_pictures_are_forgotten_in_time_and_are_bounded(
 
 
 def test_the_command_says_which_folder_is_gone_and_what_to_do(tags_store: Path, folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(tags_store, tmp_path / "store")
+    copy_store(tags_store, tmp_path / "store")
     plain(folder / "usb", 4)
     assert command("ingest", "run", folder, "--offline").status == 0
     shutil.rmtree(folder / "usb")
