@@ -250,7 +250,8 @@ def test_what_was_never_trained_is_left_to_the_classes(words: Words) -> None:
         for features, label in zip(data.features, data.labels, strict=True)
     ]
     unsure = [max(best.tag_evidence(row).named.get(label, 0.0) for label in ANIMALS) for row in data.features[piano]]
-    assert np.median(np.array(sure)[~piano]) > 0.25 > np.median(unsure) + 0.1  # half: no class says what the labels say
+    assert np.median(np.array(sure)[~piano]) > 0.2  # .25 to .28 by processor, half: no class says what the labels say
+    assert np.median(unsure) < 0.15  # .07 to .12; with the gate open .33
 
 
 def noise(each: int, labels: int, width: int = 300, seed: int = 3) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
