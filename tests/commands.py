@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from model.errors import WordsightError
 from model.system.terminal import NothingFoundError
+from tests.preloaded import SECONDS, run_preloaded
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -44,20 +45,19 @@ def command(
     env: dict[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> Ran:
-    """Run ``ingest``, ``query`` or ``model`` from the environment's scripts folder; no traceback is ever right.
+    """Run ``ingest``, ``query`` or ``model`` as they are installed; no traceback is ever right.
 
-    ``prefix``: a program, with its arguments, that runs the command.
+    ``env``: what an interpreter reads as it starts is in force only here, not in ``os.environ``.
+    ``prefix``: a program, with its arguments, that runs the command. With one of them the script itself is started.
     """
-    done = subprocess.run(
-        [*prefix, SCRIPTS / str(args[0]), *map(str, args[1:])],
-        input=stdin,
-        capture_output=True,
-        cwd=cwd,
-        env=env,
-        timeout=240,
-        check=False,
-    )
-    ran = Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    name, rest = str(args[0]), [str(arg) for arg in args[1:]]
+    if env is None and not prefix:
+        status, out, err = run_preloaded(name, rest, stdin, cwd or Path.cwd())
+    else:
+        started = [*prefix, SCRIPTS / name, *rest]
+        done = subprocess.run(started, input=stdin, capture_output=True, cwd=cwd, env=env, timeout=SECONDS, check=False)
+        status, out, err = done.returncode, done.stdout, done.stderr
+    ran = Ran(status, out.decode(errors="replace"), err.decode(errors="replace"))
     assert "Traceback" not in ran.err, ran.err
     return ran
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ingest.collection import Options, ensure_tags, read_failures
+from ingest.collection import Options, ensure_tags, ledger, read_failures
 from ingest.errors import StoreError, StoreUnreachable
 from ingest.pipeline import run_folder
 from ingest.stores import SEMANTIC, VISUAL
@@ -125,6 +125,7 @@ def test_faults_that_stay_end_the_run_and_the_next_goes_on(
     if fault.seconds:
         monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 2)
         monkeypatch.setattr(requests, "ATTEMPTS", 2)
+    monkeypatch.setattr(ledger, "SAVE_SECONDS", float("inf"))  # so that no write but the pictures' comes between
     halting = connect(qdrant.url, None)
     fault.meets = lambda _: qdrant.pictures("photos") > 0  # from the second upsert on
     qdrant.fault = fault
@@ -154,15 +155,14 @@ def test_the_installed_command_says_so_and_completes_when_the_server_is_back(
     photos: Path,
     right: dict[str, dict[str, np.ndarray]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_PAUSES)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     words = ["ingest", "run", photos, "--offline", "--projection", "conse", "--url", qdrant.url]
     qdrant.fault = Fault(lambda _: qdrant.pictures("photos") > 0, status=503)
-    refused(command(*words), qdrant.url, "what it acknowledged stays, run the same command again")
+    refused(command(*words, env=environment), qdrant.url, "what it acknowledged stays, run the same command again")
     qdrant.fault = Fault(lambda number: number % 5 == 0, drop="middle")
-    ran = command(*words)
+    ran = command(*words, env=environment)
     assert ran.status == 0, ran.err
     qdrant.fault = None
     assert_right(store, right)
