@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from model.errors import UsageError
@@ -47,6 +48,28 @@ def absolute(path: Path) -> Path:
         return Path(os.path.abspath(path))
     except OSError as error:
         raise UsageError(f"{path}: the folder you are in was removed; name the file from the root on") from error
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a device, which may never come to an end.
+
+    Raises:
+        OSError: nothing is there, or it may not be looked at.
+    """
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_folder(path: Path) -> bool:
+    """`Path.is_dir`, but what may not be looked at is not taken for none, as that does from Python 3.14 on.
+
+    Raises:
+        OSError: this user may not look at it, or the disk does not read.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def is_there(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -173,13 +174,31 @@ def test_a_writer_that_may_not_write(store: EmbeddedStore, folder: Path) -> None
             store.open("a", write=write)
 
 
+def test_a_shard_that_may_not_be_read_is_not_damaged(
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything: what the system says to others stands for it."""
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path.parent == folder / "shard":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for write in (False, True):
+        with pytest.raises(StoreError, match=r"needs to read and write there .* Permission denied.*segments") as raised:
+            store.open("a", write=write)
+        assert type(raised.value) is StoreError
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder(store: EmbeddedStore, folder: Path) -> None:
     everything = [folder, *folder.rglob("*")]
     for path in everything:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        with pytest.raises(StoreError, match=r"cannot write in|needs to write there"):
+        with pytest.raises(StoreError, match=r"cannot write in|needs to read and write there"):
             store.open("a")
     finally:
         for path in everything:
