@@ -6,14 +6,17 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from model.system import terminal
 from tests.commands import SCRIPTS, command, refused
 from tests.copies import copy_store
 from tests.photographs import labelled_folder
+from tests.terminal import in_terminal
 
 
 def test_an_unseen_copy_is_found_by_file_and_by_standard_input(place: Path, tmp_path: Path) -> None:
@@ -127,10 +130,32 @@ def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.Mon
     copy_store(made / "store", tmp_path / "copy")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "copy"))
     refused(command("ingest", "drop", "photos", stdin=b"n\n"), "15 pictures", "--yes")
+    status, _, told = in_terminal("ingest", "drop", "photos", answers={b" ": b"n\n"})
+    assert status == 1
+    assert told.startswith("Remove collection 'photos' with 15 pictures? [y/N]:")
+    assert told.endswith("'photos' was not removed\n")
     assert command("ingest", "status").status == 0
     assert command("ingest", "drop", "photos", "--yes").status == 0
     assert command("ingest", "status").status == 1
     refused(command("ingest", "drop", "photos", "--yes"), "no collection 'photos'")
+
+
+def test_an_interrupted_question_is_no_answer_and_the_end_of_the_input_is_a_no(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pressed(key: type[BaseException]) -> Callable[..., str]:
+        def read(*_: object) -> str:
+            raise key
+
+        return read
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", pressed(EOFError))
+    assert not terminal.confirm("Remove it?")
+    monkeypatch.setattr("click.termui.visible_prompt_func", pressed(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        terminal.confirm("Remove it?")
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda *_: "y")
+    assert terminal.confirm("Remove it?")
 
 
 @pytest.mark.parametrize(
