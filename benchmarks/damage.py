@@ -2,6 +2,9 @@
 
     python benchmarks/damage.py PHOTOS [--every N] [--keep-time] [--work FOLDER]
 
+PHOTOS holds a folder a label, two at least. ``--every N`` takes an N-th of all damages, chosen by chance and the same
+ones each time; the whole store, made once, stays in the work folder.
+
 A damage ends well where the answers are right all the same, or a question ends with one clear error; it is silent where
 an answer is wrong, and a crash where the process is killed, hangs, or shows a traceback. Each damage that was not
 passed over is then mended by `ingest check --repair`, and the questions asked again. With ``--keep-time`` the files get
@@ -18,12 +21,13 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+COLUMNS = ("tried", "right", "clear error", "silent", "crash", "mended", "not mended")
 PAGE = 4096
 SECONDS = 120
 
@@ -58,14 +62,15 @@ def ask(store: str, photos: Path) -> dict[str, Any]:
     from model.errors import WordsightError
     from query import open_collection
 
-    picture = str(sorted(photos.rglob("*.png"))[0])
+    pictures = sorted(path for path in photos.rglob("*") if path.suffix in (".jpg", ".png"))
+    picture, label, under = str(pictures[0]), pictures[0].parent.name, pictures[-1].parent.name
     try:
         with open_collection(store, "photos") as collection:
             return {
                 "text": _hits(collection.text("a cat", limit=50)),
                 "similar": _hits(collection.similar(picture, limit=50)),
-                "label": _hits(collection.text("grass", limit=50, labels=["cat"])),
-                "under": _hits(collection.text("grass", limit=50, under="coins")),
+                "label": _hits(collection.text("grass", limit=50, labels=[label])),
+                "under": _hits(collection.text("grass", limit=50, under=under)),
                 "tags": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture)],
                 "own": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture, own_labels=True)],
             }
@@ -104,7 +109,9 @@ def trials(store: Path, every: int) -> Iterator[tuple[Path, str, int]]:
     locks = ("shard.lock", "queue.lock", "writer.lock")
     files = sorted(path for path in store.rglob("*") if path.is_file() and path.name not in locks)
     pairs = [(path, how) for path in files for how in DAMAGES]
-    yield from ((path, how, number) for number, (path, how) in enumerate(pairs) if number % every == 0)
+    chosen = [(path, how, number) for number, (path, how) in enumerate(pairs)]
+    random.Random(0).shuffle(chosen)
+    yield from chosen[::every]
 
 
 def damage(path: Path, how: str, seed: int, *, keep_time: bool) -> None:
@@ -128,11 +135,24 @@ def copied(source: Path, target: Path) -> None:
 
 
 def run(*command: str, store: Path) -> int:
-    """A command on a store; its exit status."""
+    """A command on a store; its exit status, or that of `timeout` where it did not end."""
     env = {**os.environ, "WORDSIGHT_STORE": str(store)}
     module = "import sys; from ingest.__main__ import main; sys.argv[0] = 'ingest'; main()"
-    done = subprocess.run([sys.executable, "-c", module, *command], env=env, capture_output=True, check=False)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", module, *command], env=env, capture_output=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 124
     return done.returncode
+
+
+def table(outcomes: Mapping[str, Counter[str]]) -> str:
+    """A row a kind of damage, in Markdown."""
+    rows = [f"| {how} | " + " | ".join(str(found[one]) for one in COLUMNS) + " |" for how, found in outcomes.items()]
+    total: Counter[str] = sum(outcomes.values(), Counter())
+    rows.append("| all | " + " | ".join(str(total[one]) for one in COLUMNS) + " |")
+    return "\n".join(["| damage | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS), *rows])
 
 
 def main() -> None:
@@ -151,19 +171,19 @@ def main() -> None:
     if not whole.exists() and run("run", str(given.photos), "--offline", "-c", "photos", store=whole):
         sys.exit("the store could not be made")
     right = asked(whole, given.photos)
-    outcomes: Counter[str] = Counter()
-    mended: Counter[str] = Counter()
+    if "text" not in right:
+        sys.exit(f"the store does not answer: {right}")
+    outcomes: dict[str, Counter[str]] = {how: Counter() for how in DAMAGES}
     for path, how, seed in trials(whole, given.every):
         copied(whole, store)
         damage(store / path.relative_to(whole), how, seed, keep_time=given.keep_time)
         result = outcome(asked(store, given.photos), right)
         status = run("check", "--repair", store=store)
-        after = "right" if status == 0 and asked(store, given.photos) == right else "not mended"
-        outcomes[result] += 1
-        mended[after] += 1
-        if result in ("silent", "crash") or after != "right":
+        after = "mended" if status == 0 and asked(store, given.photos) == right else "not mended"
+        outcomes[how].update(("tried", result, after))
+        if result in ("silent", "crash") or after != "mended":
             print(f"{result}; {after}: {path.relative_to(whole)} {how}", flush=True)
-    print(f"{outcomes.total()} damages: {dict(outcomes)}; then `ingest check --repair`: {dict(mended)}")
+    print(table(outcomes))
 
 
 if __name__ == "__main__":
