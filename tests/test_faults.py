@@ -70,15 +70,27 @@ def test_a_question_is_answered_in_a_folder_that_was_removed(place: Path, tmp_pa
         done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
         assert done.returncode == (1 if line == "duplicates" else 0), done.stderr
         assert told in done.stdout
-    for picture, told in (
-        ("moon.png", "error: moon.png: the folder you are in was removed; name the file from the root on\n"),
+    for line, told in (
         (
-            tmp_path / "gone.png",
+            "query similar moon.png",
+            "error: moon.png: the folder you are in was removed; name the file from the root on\n",
+        ),
+        (
+            "query text moon --html x.html",
+            "error: x.html: the folder you are in was removed; name the file from the root on\n",
+        ),
+        ("ingest export out", "error: out: the folder you are in was removed; name the file from the root on\n"),
+        (
+            f"model train {place}/photos --out head.safetensors",
+            "error: head.safetensors: the folder you are in was removed; name the file from the root on\n",
+        ),
+        (
+            f"query similar {tmp_path}/gone.png",
             f"error: no file {str(tmp_path / 'gone.png')!r}, and no picture of that name in the collection\n",
         ),
     ):
         (tmp_path / "here").mkdir()
-        run = f"cd {tmp_path}/here && rmdir {tmp_path}/here && {SCRIPTS}/query similar {picture}"
+        run = f"cd {tmp_path}/here && rmdir {tmp_path}/here && {SCRIPTS}/{line}"
         done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (2, told)
 

@@ -13,8 +13,11 @@ def real_path(path: Path, *, strict: bool = False) -> Path:
     """`Path.resolve`, but a loop of links is no RuntimeError, which that raises before Python 3.13.
 
     Raises:
+        UsageError: as `absolute`.
         OSError: with ``strict``, a loop of links, or nothing there.
     """
+    if not path.is_absolute():
+        need_working_folder(str(path))
     return Path(os.path.realpath(path, strict=strict))
 
 
@@ -44,10 +47,15 @@ def absolute(path: Path) -> Path:
     Raises:
         UsageError: it is relative, and the working folder was removed.
     """
-    try:
-        return Path(os.path.abspath(path))
-    except OSError as error:
-        raise UsageError(f"{path}: the folder you are in was removed; name the file from the root on") from error
+    if not path.is_absolute():
+        need_working_folder(str(path))
+    return Path(os.path.abspath(path))
+
+
+def need_working_folder(path: str) -> None:
+    """Raises UsageError where ``path``, which begins at the working folder, leads nowhere: that was removed."""
+    if working_folder() is None:
+        raise UsageError(f"{path}: the folder you are in was removed; name the file from the root on")
 
 
 def is_special(path: Path) -> bool:

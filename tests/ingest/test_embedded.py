@@ -378,12 +378,13 @@ def test_a_store_moved_away_under_its_writer(store: EmbeddedStore, root: Path, f
 
 
 def test_a_drop_that_was_killed_shows_nothing_and_is_swept_by_the_next(
-    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("model.system.atomic.shutil.rmtree", lambda *_, **__: None)  # killed before a file went
     store.drop("a")
     monkeypatch.undo()
     (left,) = folder.parent.iterdir()
+    assert f"files of 'a' could not be removed, and still take room: remove {left}" in capsys.readouterr().err
     assert (left / METADATA_FILE).exists()
     assert store.names() == []
     scope, _, token = left.name.split(".")[-2].split("-")
