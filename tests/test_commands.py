@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,7 +130,7 @@ def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.Mon
     copy_store(made / "store", tmp_path / "copy")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "copy"))
     refused(command("ingest", "drop", "photos", stdin=b"n\n"), "15 pictures", "--yes")
-    status, _, told = in_terminal("ingest", "drop", "photos", answers={b" ": b"n\n"})
+    status, _, told = in_terminal("ingest", "drop", "photos", answers={}, typed=b"n\n")
     assert status == 1
     assert told.startswith("Remove collection 'photos' with 15 pictures? [y/N]:")
     assert told.endswith("'photos' was not removed\n")
@@ -140,21 +140,20 @@ def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.Mon
     refused(command("ingest", "drop", "photos", "--yes"), "no collection 'photos'")
 
 
-def test_an_interrupted_question_is_no_answer_and_the_end_of_the_input_is_a_no(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def pressed(key: type[BaseException]) -> Callable[..., str]:
-        def read(*_: object) -> str:
-            raise key
+class Interrupted(io.StringIO):
+    """Where somebody presses Ctrl-C."""
 
-        return read
+    def readline(self, *_: object) -> str:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("click.termui.visible_prompt_func", pressed(EOFError))
-    assert not terminal.confirm("Remove it?")
-    monkeypatch.setattr("click.termui.visible_prompt_func", pressed(KeyboardInterrupt))
+
+def test_an_interrupted_question_is_no_answer_and_the_end_of_the_input_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Interrupted())
     with pytest.raises(KeyboardInterrupt):
         terminal.confirm("Remove it?")
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda *_: "y")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert not terminal.confirm("Remove it?")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert terminal.confirm("Remove it?")
 
 
