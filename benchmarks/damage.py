@@ -2,6 +2,9 @@
 
     python benchmarks/damage.py PHOTOS [--every N] [--keep-time] [--work FOLDER]
 
+PHOTOS holds a folder a label, two at least. ``--every N`` takes an N-th of all damages, chosen by chance and the same
+ones each time; the whole store, made once, stays in the work folder.
+
 A damage ends well where the answers are right all the same, or a question ends with one clear error; it is silent where
 an answer is wrong, and a crash where the process is killed, hangs, or shows a traceback. Each damage that was not
 passed over is then mended by `ingest check --repair`, and the questions asked again. With ``--keep-time`` the files get
@@ -12,20 +15,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+COLUMNS = ("tried", "right", "clear error", "silent", "crash", "mended", "not mended")
 PAGE = 4096
-SECONDS = 120
+SECONDS = 300
+SAID_EVERY = 20
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["query", "query.asking", "ingest.cli", "ingest.pipeline", "qdrant_edge", "onnxruntime"])
 
 
 def _page(data: bytearray, place: int, fill: bytes) -> bytearray:
@@ -58,14 +67,15 @@ def ask(store: str, photos: Path) -> dict[str, Any]:
     from model.errors import WordsightError
     from query import open_collection
 
-    picture = str(sorted(photos.rglob("*.png"))[0])
+    pictures = sorted(path for path in photos.rglob("*") if path.suffix in (".jpg", ".png"))
+    picture, label, under = str(pictures[0]), pictures[0].parent.name, pictures[-1].parent.name
     try:
         with open_collection(store, "photos") as collection:
             return {
                 "text": _hits(collection.text("a cat", limit=50)),
                 "similar": _hits(collection.similar(picture, limit=50)),
-                "label": _hits(collection.text("grass", limit=50, labels=["cat"])),
-                "under": _hits(collection.text("grass", limit=50, under="coins")),
+                "label": _hits(collection.text("grass", limit=50, labels=[label])),
+                "under": _hits(collection.text("grass", limit=50, under=under)),
                 "tags": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture)],
                 "own": [[tag.word, round(tag.score, 4)] for tag in collection.tags(picture, own_labels=True)],
             }
@@ -77,17 +87,39 @@ def _hits(answer: Any) -> list[list[Any]]:
     return [[hit.picture.path, hit.picture.width, hit.picture.sha256, round(hit.score, 4)] for hit in answer]
 
 
-def asked(store: Path, photos: Path) -> dict[str, Any]:
+def asked(store: Path, photos: Path, place: Path) -> dict[str, Any]:
     """`ask` in a process of its own, which damage may kill."""
-    command = [sys.executable, str(Path(__file__).resolve()), str(photos), "--ask", str(store)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return {"crash": f"nothing after {SECONDS} s"}
-    if done.returncode:
-        return {"crash": done.stderr.strip().splitlines()[-1:] or done.returncode}
-    found: dict[str, Any] = json.loads(done.stdout)
+    status, said = apart(place, _ask_into, str(store), photos, place / "answers.json")
+    if status:
+        return {"crash": said[-1:] or status}
+    found: dict[str, Any] = json.loads((place / "answers.json").read_text())
     return found
+
+
+def _ask_into(store: str, photos: Path, file: Path) -> None:
+    file.write_text(json.dumps(ask(store, photos)))
+
+
+def apart(place: Path, function: Callable[..., None], *args: Any) -> tuple[int, list[str]]:
+    """Call a function in a process that has imported everything; its exit status and what it wrote to stderr.
+
+    The status is that of `timeout` where it did not end.
+    """
+    process = FORKS.Process(target=_quietly, args=(place / "said", function, *args))
+    process.start()
+    process.join(SECONDS)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return 124, [f"nothing after {SECONDS} s"]
+    return process.exitcode, (place / "said").read_text(errors="replace").strip().splitlines()
+
+
+def _quietly(said: Path, function: Callable[..., None], *args: Any) -> None:
+    with said.open("wb") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    function(*args)
 
 
 def outcome(found: dict[str, Any], right: dict[str, Any]) -> str:
@@ -104,7 +136,9 @@ def trials(store: Path, every: int) -> Iterator[tuple[Path, str, int]]:
     locks = ("shard.lock", "queue.lock", "writer.lock")
     files = sorted(path for path in store.rglob("*") if path.is_file() and path.name not in locks)
     pairs = [(path, how) for path in files for how in DAMAGES]
-    yield from ((path, how, number) for number, (path, how) in enumerate(pairs) if number % every == 0)
+    chosen = [(path, how, number) for number, (path, how) in enumerate(pairs)]
+    random.Random(0).shuffle(chosen)
+    yield from chosen[::every]
 
 
 def damage(path: Path, how: str, seed: int, *, keep_time: bool) -> None:
@@ -127,12 +161,24 @@ def copied(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", "--sparse=always", str(source), str(target)], check=True)
 
 
-def run(*command: str, store: Path) -> int:
+def run(*command: str, store: Path, place: Path) -> int:
     """A command on a store; its exit status."""
-    env = {**os.environ, "WORDSIGHT_STORE": str(store)}
-    module = "import sys; from ingest.__main__ import main; sys.argv[0] = 'ingest'; main()"
-    done = subprocess.run([sys.executable, "-c", module, *command], env=env, capture_output=True, check=False)
-    return done.returncode
+    return apart(place, _command, ["ingest", *command, "--store", str(store)])[0]
+
+
+def _command(words: list[str]) -> None:
+    from ingest.__main__ import main as command
+
+    sys.argv = words
+    command()
+
+
+def table(outcomes: Mapping[str, Counter[str]]) -> str:
+    """A row a kind of damage, in Markdown."""
+    rows = [f"| {how} | " + " | ".join(str(found[one]) for one in COLUMNS) + " |" for how, found in outcomes.items()]
+    total: Counter[str] = sum(outcomes.values(), Counter())
+    rows.append("| all | " + " | ".join(str(total[one]) for one in COLUMNS) + " |")
+    return "\n".join(["| damage | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS), *rows])
 
 
 def main() -> None:
@@ -141,29 +187,28 @@ def main() -> None:
     arguments.add_argument("--every", type=int, default=1)
     arguments.add_argument("--keep-time", action="store_true")
     arguments.add_argument("--work", type=Path)
-    arguments.add_argument("--ask")
     given = arguments.parse_args()
-    if given.ask:
-        print(json.dumps(ask(given.ask, given.photos)))
-        return
     work = given.work or Path(tempfile.mkdtemp(prefix="damage-"))
     whole, store = work / "whole", work / "store"
-    if not whole.exists() and run("run", str(given.photos), "--offline", "-c", "photos", store=whole):
+    work.mkdir(exist_ok=True)
+    if not whole.exists() and run("run", str(given.photos), "--offline", "-c", "photos", store=whole, place=work):
         sys.exit("the store could not be made")
-    right = asked(whole, given.photos)
-    outcomes: Counter[str] = Counter()
-    mended: Counter[str] = Counter()
-    for path, how, seed in trials(whole, given.every):
+    right = asked(whole, given.photos, work)
+    if "text" not in right:
+        sys.exit(f"the store does not answer: {right}")
+    outcomes: dict[str, Counter[str]] = {how: Counter() for how in DAMAGES}
+    for number, (path, how, seed) in enumerate(trials(whole, given.every), start=1):
         copied(whole, store)
         damage(store / path.relative_to(whole), how, seed, keep_time=given.keep_time)
-        result = outcome(asked(store, given.photos), right)
-        status = run("check", "--repair", store=store)
-        after = "right" if status == 0 and asked(store, given.photos) == right else "not mended"
-        outcomes[result] += 1
-        mended[after] += 1
-        if result in ("silent", "crash") or after != "right":
+        result = outcome(asked(store, given.photos, work), right)
+        status = run("check", "--repair", store=store, place=work)
+        after = "mended" if status == 0 and asked(store, given.photos, work) == right else "not mended"
+        outcomes[how].update(("tried", result, after))
+        if number % SAID_EVERY == 0:
+            print(f"{number} damages tried", file=sys.stderr, flush=True)
+        if result in ("silent", "crash") or after != "mended":
             print(f"{result}; {after}: {path.relative_to(whole)} {how}", flush=True)
-    print(f"{outcomes.total()} damages: {dict(outcomes)}; then `ingest check --repair`: {dict(mended)}")
+    print(table(outcomes))
 
 
 if __name__ == "__main__":

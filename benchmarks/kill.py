@@ -3,7 +3,8 @@
     python benchmarks/kill.py [--kills 50] [--pictures 1000] [--others 20] [--seed 1]
 
 Runs against a cache and stores of its own in a temporary folder; the first chain of kills begins with an empty
-cache, so that making the encoder and the word vectors is met too. Prints a row a command.
+cache, so that making the encoder and the word vectors is met too. After each kill of `ingest run` every picture that it
+had acknowledged must be there with its vector. Prints a row a command.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tests.kills import (
     small_pictures,
     vectors_in,
 )
+from tests.staged import acknowledged_in, acknowledging
 
 COLD_KILLS = 8
 """Kills while the cache is being made, which each time begins anew; then a run comes to its end."""
@@ -54,9 +56,19 @@ def _of(words: Sequence[str | Path]) -> list[str]:
     return [str(SCRIPTS / words[0]), *map(str, words[1:])]
 
 
-def killed_after(words: Sequence[str | Path], env: dict[str, str], seconds: float) -> bool:
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+def starting(words: Sequence[str | Path], env: dict[str, str], acknowledged: Path | None = None) -> Start:
+    """What starts a command; with ``acknowledged`` as `tests.staged.acknowledging`."""
+    if acknowledged:
+        return lambda: acknowledging(words, env, acknowledged)
+    return lambda: subprocess.Popen(_of(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def killed_after(start: Start, seconds: float) -> bool:
     """Start a command and kill it; whether it was still running then."""
-    process = subprocess.Popen(_of(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+    process = start()
     try:
         said = process.communicate(timeout=seconds)[1]
     except subprocess.TimeoutExpired:
@@ -68,8 +80,7 @@ def killed_after(words: Sequence[str | Path], env: dict[str, str], seconds: floa
 
 
 def kill_repeatedly(
-    words: Sequence[str | Path],
-    env: dict[str, str],
+    start: Start,
     *,
     times: int,
     whole: float,
@@ -92,7 +103,7 @@ def kill_repeatedly(
     begin()
     while len(moments) < times:
         moment = rng.triangular(0, whole, 0)
-        if killed_after(words, env, moment):
+        if killed_after(start, moment):
             moments.append(moment)
             look()
         else:
@@ -119,22 +130,21 @@ class Bench:
     def kill(
         self,
         what: str,
-        words: Sequence[str | Path],
-        env: dict[str, str],
+        start: Start,
         times: int,
         whole: float,
         look: Callable[[], object],
         begin: Callable[[], object],
     ) -> None:
         started = time.monotonic()
-        moments = kill_repeatedly(words, env, times=times, whole=whole, seed=self.seed, look=look, begin=begin)
+        moments = kill_repeatedly(start, times=times, whole=whole, seed=self.seed, look=look, begin=begin)
         spread = f"{min(moments):.2f} .. {max(moments):.2f}"
         took = f"{time.monotonic() - started:.0f}"
         sys.stdout.write(ROW.format(what, len(moments), spread, f"{whole:.1f}", took, "nothing lost or left over"))
         sys.stdout.flush()
 
     def ingest(self, times: int) -> None:
-        store, cache = self.place / "store", self.place / "cold"
+        store, cache, acknowledged = self.place / "store", self.place / "cold", self.place / "acknowledged"
         env = self.env(store, cache)
         tags = self.place / "warming"
         shutil.rmtree(tags / "collections/photos")
@@ -146,15 +156,20 @@ class Bench:
                 assert_equal(vectors_in(store, "photos"), self.right)
                 assert len(bad_files(store, "photos")) == 3
                 assert leftovers(store, cache) == [], leftovers(store, cache)
+            acknowledged.unlink(missing_ok=True)
             begin_with(store, tags if states else None)()
 
         def look() -> None:
-            states.append(len(opens_with_right_vectors(store, self.right)))
+            there = opens_with_right_vectors(store, self.right)
+            promised = set(acknowledged_in(acknowledged, "photos"))
+            assert promised <= there.keys(), f"acknowledged and not there: {sorted(promised - there.keys())[:3]}"
+            states.append(len(promised))
             if len(states) == COLD_KILLS:
                 ran(self.run, env)
 
-        self.kill("ingest run", self.run, env, times, self.seconds, look, finish_and_begin)
+        self.kill("ingest run", starting(self.run, env, acknowledged), times, self.seconds, look, finish_and_begin)
         finish_and_begin()
+        sys.stdout.write(f"{sum(states)} acknowledged pictures looked for after {len(states)} kills: all were there\n")
 
     def projection(self, times: int) -> None:
         conse, store = self.place / "conse", self.place / "switched"
@@ -171,17 +186,19 @@ class Bench:
             assert leftovers(store) == []
             begin()
 
-        self.kill("ingest run --projection", change, self.env(store), times, whole, look, begin)
+        self.kill("ingest run --projection", starting(change, self.env(store)), times, whole, look, begin)
         anew = ["ingest", "reproject", "--projection", "conse"]
-        self.kill("ingest reproject", anew, self.env(store), times, whole, look, begin)
+        self.kill("ingest reproject", starting(anew, self.env(store)), times, whole, look, begin)
 
     def export(self, times: int) -> None:
         snapshot = self.place / "out/s"
         env, words = self.env(self.store), ["ingest", "export", snapshot]
         whole = ran(words, env)
-        self.kill(
-            "ingest export", words, env, times, whole, lambda: ran(["ingest", "verify", snapshot], env), lambda: None
-        )
+
+        def look() -> None:
+            ran(["ingest", "verify", snapshot], env)
+
+        self.kill("ingest export", starting(words, env), times, whole, look, lambda: None)
         ran(words, env)
         assert [path.name for path in snapshot.parent.iterdir()] == ["s"]
 
@@ -190,7 +207,7 @@ class Bench:
         head.parent.mkdir()
         env, words = self.env(self.store), ["model", "train", self.folder, "--out", head, "--offline"]
         whole = ran(words, env)
-        self.kill("model train", words, env, times, whole, lambda: load_projection(head), lambda: None)
+        self.kill("model train", starting(words, env), times, whole, lambda: load_projection(head), lambda: None)
         ran(words, env)
         assert [path.name for path in head.parent.iterdir()] == ["head.safetensors"]
 

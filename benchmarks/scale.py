@@ -4,8 +4,9 @@
 
 Pictures are made up, image-like: 300 clusters, low-rank variation within each, ReLU for the visual vector. For each
 size, in processes of their own: cost of writing (with building the graph, where there is one), size on disk, then
-opening and the first search, warm searches in both spaces, recall@10 against a full comparison, and memory.
-Ratios to the first size are told at the end. 100,000 pictures 4096 wide need 6 GB of disk for the while.
+the check before the engine loads (by the seal, and of a store without one), opening and the first search, warm searches
+in both spaces, recall@10 against a full comparison, and memory. Ratios
+to the first size are told at the end. 100,000 pictures 4096 wide need 6 GB of disk for the while.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ import numpy as np
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point, Vector
 from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.embedded.checking import check_shard
+from ingest.stores.embedded.record import Record, read_record
 from model.projections import unit
 
 CLUSTERS = 300
@@ -33,6 +37,7 @@ RANK = 64
 WORD_WIDTH = 300
 BATCH = 64
 QUERIES = 200
+CHECKS = 21
 RECALL_QUERIES = 60
 NAME = "made-up"
 TIE = 2e-6
@@ -106,7 +111,7 @@ def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float
 def ask(place: Path, width: int, size: int, _: bool) -> dict[str, float]:
     batches = made_up(width, min(2 * QUERIES, size), seed=1)  # near the same centres, other pictures
     visual, semantic = (np.concatenate(rows)[:QUERIES] for rows in zip(*batches, strict=True))
-    told: dict[str, float] = {}
+    told = checked(place / "collections" / NAME)
     started = time.perf_counter()
     with EmbeddedStore(place).open(NAME) as collection:
         told["open_ms"] = 1000 * (time.perf_counter() - started)
@@ -125,6 +130,20 @@ def ask(place: Path, width: int, size: int, _: bool) -> dict[str, float]:
     memory = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     told["resident_mb"], told["own_mb"] = (int(memory[name].split()[0]) >> 10 for name in ("VmHWM", "RssAnon"))
     return {name: round(value, 3) for name, value in told.items()}
+
+
+def checked(folder: Path) -> dict[str, float]:
+    """Of what is looked at before each load: the first time in a process, and the median of later ones."""
+    sealed = Record.from_json(read_record(folder), NAME)
+    told = {}
+    for name, record in (("check", sealed), ("check_without_seal", replace(sealed, seal=None))):
+        taken = []
+        for _ in range(CHECKS):
+            started = time.perf_counter()
+            check_shard(folder, NAME, record)
+            taken.append(1000 * (time.perf_counter() - started))
+        told[f"{name}_first_ms"], told[f"{name}_ms"] = taken[0], statistics.median(taken[1:])
+    return told
 
 
 def recall(collection: object, using: str, asked: Vector) -> float:

@@ -122,7 +122,7 @@ def _are_deleted(done: Report) -> bool:
     """Of pictures that an earlier run found missing already, ask whether they were deleted, if there is a terminal."""
     if not (done.gone and done.gone_before and sys.stdin.isatty()):
         return False
-    return typer.confirm(f"Were those {sum(done.gone.values())} pictures deleted? Remove them?", err=True)
+    return terminal.confirm(f"Were those {sum(done.gone.values())} pictures deleted? Remove them?")
 
 
 @app.command()
@@ -223,8 +223,8 @@ def drop(
         pictures = opened.summary(collection).points
         if not yes and not sys.stdin.isatty():
             raise UsageError(f"{collection!r} holds {pictures} pictures: --yes removes it without asking")
-        if not yes:
-            typer.confirm(f"Remove collection {collection!r} with {pictures} pictures?", abort=True, err=True)
+        if not yes and not terminal.confirm(f"Remove collection {collection!r} with {pictures} pictures?"):
+            raise NothingFoundError(f"{collection!r} was not removed")
         opened.drop(collection)
     terminal.note(f"removed collection {collection!r} with {pictures} pictures; the files themselves were not touched")
 

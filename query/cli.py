@@ -165,9 +165,9 @@ def duplicates(
     show = Show(style_of(shown.json, paths_only, null), shown.html, shown.open_page)
     check_threshold(threshold)
     with where.open() as store:
-        with where.asking(store) as context:
+        with where.comparing(store, wanted.others or ()) as pictures:
             groups = ask_duplicates(
-                context.collection,
+                pictures,
                 threshold,
                 alike=alike,
                 prefer=wanted.prefer,

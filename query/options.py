@@ -5,8 +5,8 @@ It must not know how a question is answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from ingest.options import StoreOptions
 from ingest.stores import Store, choose_collection, open_store
 from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
-from query.asking import AUTO, CollectionContext, check_min_score
+from query.asking import AUTO, CollectionContext, Compared, check_min_score, joined
 from query.output import Show, Style
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000_000, help="How many answers at most.")]
@@ -52,6 +52,14 @@ class CollectionOptions(StoreOptions):
         """The collection in ``store``, opened. ``near``: a file that may tell which one is meant."""
         with store.open(choose_collection(store, self.collection, near)) as collection:
             yield CollectionContext(store, collection, max_megapixels=max_megapixels)
+
+    @contextmanager
+    def comparing(self, store: Store, others: Sequence[str]) -> Iterator[Compared]:
+        """The collection in ``store`` and the others named, as one."""
+        names = {choose_collection(store, self.collection), *(choose_collection(store, name) for name in others)}
+        with ExitStack() as opened:  # in one order: two that compare must not wait for each other
+            collections = [opened.enter_context(store.open(name)) for name in sorted(names)]
+            yield joined(collections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,10 @@ class DuplicatesOptions:
     under: Annotated[str, typer.Option("--under", help="List only pictures below this folder of the dataset.")] = ""
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="So many groups at most.", show_default=False)
+    ] = None
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Compare with this collection too; repeatable.", metavar="COLLECTION"),
     ] = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ from query.asking import (
     ask,
     ask_duplicates,
     ask_tags,
+    joined,
     picture_filter,
     query_picture,
 )
@@ -213,6 +214,7 @@ class PictureCollection:
         labels: str | Sequence[str] = (),
         under: str = "",
         limit: int | None = None,
+        others: str | Sequence[str] = (),
     ) -> list[Group]:
         """Groups of pictures that are one picture, in each the best first; nothing is changed.
 
@@ -225,13 +227,16 @@ class PictureCollection:
             prefer: which is first: ``"oldest"``, ``"newest"`` or ``"largest"`` of the files, or those below a folder.
             labels, under: only pictures with one of these labels, or below this folder; the first may be another.
             limit: so many groups at most.
+            others: collections of the same store to compare with too; paths then begin at the folder that holds all.
 
         Raises:
-            UsageError: another threshold, or a folder that is not in the dataset.
+            UsageError: another threshold, or a folder that is not in the dataset; or another encoder's collection.
         """
-        with self._asking() as context:
+        with self._asking() as context, ExitStack() as opened:
+            names = sorted(set(_texts(others)) - {self.name})
+            more = [opened.enter_context(self._store.asking(name)) for name in names]
             return ask_duplicates(
-                context.collection,
+                joined([context.collection, *more]),
                 threshold,
                 alike=alike,
                 prefer=prefer,

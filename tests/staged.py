@@ -70,7 +70,8 @@ def counted(when):
 exec(plan["first"])
 if plan["acknowledged"]:
     wrap("ingest.stores:Collection.upsert", lambda: None, acknowledge)
-wrap(plan["call"], counted("before"), counted("after"))
+if plan["call"]:
+    wrap(plan["call"], counted("before"), counted("after"))
 module, _, function = plan["entry"].partition(":")
 getattr(importlib.import_module(module), function)()
 """
@@ -111,6 +112,11 @@ def _started(
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     env = {**os.environ, **(env or {}), "PYTHONPATH": paths}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def acknowledging(words: Sequence[str | Path], env: dict[str, str], acknowledged: Path) -> subprocess.Popen[str]:
+    """A command that was started, and writes a line into ``acknowledged`` for every point whose upsert returned."""
+    return _started(words, Moment("", ""), env, acknowledged=acknowledged)
 
 
 def killed(

@@ -23,9 +23,16 @@ KITTY_QUERY = re.compile(rb"\x1b_Gi=(\d+)[^;]*a=q[^;]*;[^\x1b]*\x1b\\")
 
 
 def in_terminal(
-    *args: str | Path, answers: dict[bytes, bytes], kitty: bool = False, term: str = "xterm-256color"
+    *args: str | Path,
+    answers: dict[bytes, bytes],
+    kitty: bool = False,
+    term: str = "xterm-256color",
+    typed: bytes = b"",
 ) -> tuple[int, bytes, str]:
-    """Run a command in a terminal of 100 columns; its exit status, what the terminal got, and its stderr."""
+    """Run a command in a terminal of 100 columns; its exit status, what the terminal got, and its stderr.
+
+    ``typed``: before the command began to read.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 1000, 800))
@@ -37,6 +44,7 @@ def in_terminal(
         env={**environment, "TERM": term},
     )
     os.close(theirs)
+    os.write(ours, typed)
     got, unanswered = b"", b""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from model.system import terminal
 from tests.commands import SCRIPTS, command, refused
 from tests.copies import copy_store
 from tests.photographs import labelled_folder
+from tests.terminal import in_terminal
 
 
 def test_an_unseen_copy_is_found_by_file_and_by_standard_input(place: Path, tmp_path: Path) -> None:
@@ -127,10 +130,31 @@ def test_dropping_asks_first(made: Path, tmp_path: Path, monkeypatch: pytest.Mon
     copy_store(made / "store", tmp_path / "copy")
     monkeypatch.setenv("WORDSIGHT_STORE", str(tmp_path / "copy"))
     refused(command("ingest", "drop", "photos", stdin=b"n\n"), "15 pictures", "--yes")
+    status, _, told = in_terminal("ingest", "drop", "photos", answers={}, typed=b"n\n")
+    assert status == 1
+    assert told.startswith("Remove collection 'photos' with 15 pictures? [y/N]:")
+    assert told.endswith("'photos' was not removed\n")
     assert command("ingest", "status").status == 0
     assert command("ingest", "drop", "photos", "--yes").status == 0
     assert command("ingest", "status").status == 1
     refused(command("ingest", "drop", "photos", "--yes"), "no collection 'photos'")
+
+
+class Interrupted(io.StringIO):
+    """Where somebody presses Ctrl-C."""
+
+    def readline(self, *_: object) -> str:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_question_is_no_answer_and_the_end_of_the_input_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        terminal.confirm("Remove it?")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert not terminal.confirm("Remove it?")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert terminal.confirm("Remove it?")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from ingest.stores.embedded import EmbeddedStore
-from model.errors import PictureNoMemory
+from model.errors import PictureNoMemory, ProjectionError, UsageError
 from model.pictures import dataset, decode
+from model.projections import is_projection_file, load_projection, read_vocabulary
+from model.words import Words
 from tests.commands import SCRIPTS, command, refused
 from tests.ingest.runs import four_photographs, ingest, store_with_tags
 
@@ -68,19 +70,46 @@ def test_a_question_is_answered_in_a_folder_that_was_removed(place: Path, tmp_pa
         done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
         assert done.returncode == (1 if line == "duplicates" else 0), done.stderr
         assert told in done.stdout
-    (tmp_path / "here").mkdir()
-    run = f"cd {tmp_path}/here && rmdir {tmp_path}/here && {SCRIPTS}/query similar moon.png"
-    done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "error: moon.png: the folder you are in was removed; name the file from the root on\n",
-    )
+    for line, told in (
+        (
+            "query similar moon.png",
+            "error: moon.png: the folder you are in was removed; name the file from the root on\n",
+        ),
+        (
+            "query text moon --html x.html",
+            "error: x.html: the folder you are in was removed; name the file from the root on\n",
+        ),
+        ("ingest export out", "error: out: the folder you are in was removed; name the file from the root on\n"),
+        (
+            f"model train {place}/photos --out head.safetensors",
+            "error: head.safetensors: the folder you are in was removed; name the file from the root on\n",
+        ),
+        (
+            f"query similar {tmp_path}/gone.png",
+            f"error: no file {str(tmp_path / 'gone.png')!r}, and no picture of that name in the collection\n",
+        ),
+    ):
+        (tmp_path / "here").mkdir()
+        run = f"cd {tmp_path}/here && rmdir {tmp_path}/here && {SCRIPTS}/{line}"
+        done = subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (2, told)
 
 
 def test_pipes_and_devices_are_refused_as_pictures(place: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     refused(command("query", "similar", tmp_path / "pipe.jpg"), "pipe.jpg is no file but a pipe or a device")
     refused(command("query", "tags", "/dev/zero"), "/dev/zero is no file")
+
+
+def test_pipes_and_devices_are_refused_as_words_and_as_projections(tmp_path: Path, words: Words) -> None:
+    """They are read while the collection is open, which others may wait for."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe is no file but a pipe or a device"):
+        read_vocabulary(tmp_path / "pipe", words)
+    assert not is_projection_file(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ProjectionError, match=f"{path} is no file but a pipe or a device"):
+            load_projection(path)
 
 
 def test_a_question_that_waits_for_its_picture_keeps_nobody_from_the_collection(

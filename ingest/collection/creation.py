@@ -56,6 +56,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
 
     Raises:
         WeightsError, ProjectionError, DatasetError: the models asked for are not here, or do not fit.
+        StoreInUse: another run makes it.
     """
     given = projection_file(options)
     pair = choose_pair(options.encoder, options.words, offline=options.offline)
@@ -82,7 +83,7 @@ def create(store: Store, name: str, root: Path, files: list[PictureFile], option
     check_projection(projection, metadata)
     if metadata.sparse:
         prepare_classes(words)
-    with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection:
+    with store.create(name, replace(metadata, pending=Pending.CREATING)) as collection, store.writing(name):
         keep_projection(collection, projection)
         collection.save(metadata)
     return encoder

@@ -26,15 +26,12 @@ from ingest.errors import StoreDamaged
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.run import run_folder
 from ingest.records import CollectionMetadata, Pending, Picture, is_sound, stable_id
-from ingest.stores import Collection, Point, Store
+from ingest.stores import Collection, Point, Store, is_unit
 from model.encoders import class_names, open_encoder
 from model.errors import ProjectionError, WordsightError
 from model.system.events import note, progress
 from model.system.paths import is_there
 from model.words import open_words
-
-UNIT_TOLERANCE = 1e-3
-"""How far the length of a stored vector may be from 1."""
 
 PAGE = 256
 
@@ -87,7 +84,7 @@ def _check_points(collection: Collection, metadata: CollectionMetadata, checked:
     folders: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     with progress(f"looking at {checked.name}", collection.count(), unit="points") as shown:
-        for points in collection.scroll([*metadata.vectors, *metadata.sparse], page=PAGE):
+        for points in collection.scroll_unchecked([*metadata.vectors, *metadata.sparse], page=PAGE):
             for point in points:
                 problem = _problem(point, metadata)
                 if problem:
@@ -121,7 +118,7 @@ def _problem(point: Point, metadata: CollectionMetadata) -> str:
         vector = point.vectors.get(name)
         if vector is None:
             return f"no {name} vector"
-        if not np.isfinite(vector).all() or abs(float(np.linalg.norm(vector)) - 1) > UNIT_TOLERANCE:
+        if not is_unit(vector):
             return f"the {name} vector is not one of length 1"
     for name in metadata.sparse:
         if name not in point.sparse:

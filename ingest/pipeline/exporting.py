@@ -36,9 +36,9 @@ from ingest.stores.snapshot import (
     sparse_schema,
 )
 from model import __version__
-from model.encoders import OnnxEncoder, open_encoder
+from model.encoders import OnnxEncoder, open_encoder, read_file
 from model.errors import PictureError, UsageError
-from model.pictures import thumbnail
+from model.pictures import PictureFile, thumbnail
 from model.projections import prepare_classes, unit
 from model.system.atomic import replace_dir, sha256_file
 from model.system.clock import now
@@ -299,7 +299,7 @@ def _read_indexed(root: Path, picture: Picture) -> bytes:
     if path.anchor or ".." in path.parts:  # a server may say anything: nothing is read or written outside
         raise PictureError("outside the dataset")
     try:
-        data = (root / path).read_bytes()
+        _, data = read_file(PictureFile(root, picture.path, picture.size, picture.mtime_ns))
     except OSError as error:
         raise PictureError(str(error.strerror)) from error
     if hashlib.sha256(data).hexdigest() != picture.sha256:

@@ -28,6 +28,7 @@ from ingest.stores.points import (
     Point,
     SparseVector,
     Vector,
+    is_unit,
     words_of,
 )
 from ingest.stores.pooled import PooledStore
@@ -59,6 +60,7 @@ __all__ = [
     "choose_collection",
     "collection_name",
     "is_for_graph",
+    "is_unit",
     "none_yet",
     "open_store",
     "run_in_child_process",

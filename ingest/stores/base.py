@@ -143,6 +143,12 @@ class Collection(ABC):
     ) -> Iterator[list[Point]]:
         """All points that pass, in pages, in the order of ids, with the vectors named."""
 
+    def scroll_unchecked(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        """As `scroll`, where that refuses points whose vectors a disk has changed."""
+        return self.scroll(vectors, page, filter)
+
     @abstractmethod
     def count(self, filter: Filter = Filter()) -> int:
         """How many points there are, exactly."""

@@ -22,6 +22,9 @@ CLASSES = "classes"
 SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
 
+UNIT_TOLERANCE = 1e-3
+"""How far the length of a stored vector may be from 1."""
+
 Vector = NDArray[np.float32]
 
 
@@ -100,6 +103,12 @@ def check_vector(name: str, vector: Vector, widths: Mapping[str, int]) -> None:
         raise ValueError(f"{name!r} holds numbers that are not finite")
     if not vector.any():
         raise ValueError(f"{name!r} is a zero vector, which has no direction: cosine needs one")
+
+
+def is_unit(vector: Vector) -> bool:
+    """Whether it is of length 1, as every stored dense vector is unless a disk has changed it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(abs(float(np.linalg.norm(vector)) - 1) <= UNIT_TOLERANCE)  # False of what is not finite
 
 
 def check_sparse(name: str, vector: SparseVector, names: Sequence[str]) -> None:

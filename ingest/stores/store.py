@@ -129,9 +129,14 @@ class Store(ABC):
         """Remove a collection with all in it."""
 
     def drop_unfinished(self, name: str) -> None:
-        """Remove a collection whose making was killed; one that is whole by now stays."""
-        if self.metadata(name).pending == Pending.CREATING:
-            self.drop(name)
+        """Remove a collection whose making was killed; one that is whole by now stays.
+
+        Raises:
+            StoreInUse: it is being made.
+        """
+        with self.writing(name):  # who was making it may have ended well since it was looked at
+            if self.metadata(name).pending == Pending.CREATING:
+                self.drop(name)
 
     def words(self, metadata: CollectionMetadata) -> TextSpace:
         """The word vectors a collection was made with.

@@ -19,6 +19,7 @@ from model.projections.document import DocumentProjection
 from model.projections.identity import IdentityProjection
 from model.projections.migration import READABLE, RENAMED_KINDS, migrate
 from model.system.formats import why_unreadable
+from model.system.paths import is_special
 
 MOST_HEADER = 1 << 26
 """Bytes of a header at most: a longer one is not read to find out what a file is."""
@@ -67,6 +68,8 @@ def _read_header(data: bytes, name: str) -> Header:
 def is_projection_file(path: Path) -> bool:
     """Whether a file is a projection of any format, and so may be replaced by one."""
     try:
+        if is_special(path):
+            return False
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             return length < MOST_HEADER and HEADER_KEY in json.loads(file.read(length))["__metadata__"]
@@ -78,9 +81,11 @@ def load_projection(path: Path) -> Projection:
     """Read a projection from a file.
 
     Raises:
-        ProjectionError: no such file, or broken.
+        ProjectionError: no such file, a pipe or a device, or broken.
     """
     try:
+        if is_special(path):
+            raise ProjectionError(f"{path} is no file but a pipe or a device: name a file, which can be read again")
         return read_projection(path.read_bytes(), str(path))
     except OSError as error:
         raise ProjectionError(f"cannot read the projection {path}: {error.strerror}") from error

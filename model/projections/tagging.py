@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.errors import UsageError
 from model.projections.base import TagEvidence
+from model.system.paths import is_special
 from model.words import CRUDE_WORDS, NearWord, TextSpace
 
 TAG_DEPTH = 50
@@ -106,9 +107,11 @@ def read_vocabulary(path: Path, words: TextSpace) -> tuple[list[str], list[str]]
     """The words of a text file, one a line: first those that have a vector, then those that have none.
 
     Raises:
-        UsageError: the file cannot be read, or has no word with a vector.
+        UsageError: the file cannot be read, is a pipe or a device, or has no word with a vector.
     """
     try:
+        if is_special(path):  # read while the collection is open, which others may wait for
+            raise UsageError(f"{path} is no file but a pipe or a device: write the words to a file")
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read words from {path}: {error}") from error

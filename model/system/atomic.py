@@ -75,11 +75,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_at_once(path: Path, marker: str = "") -> None:
+def remove_at_once(path: Path, marker: str = "") -> Path | None:
     """Delete a folder in one step, which a power cut does not undo: it is gone under its name before its files go.
 
     Args:
         marker: a file without which the folder is nothing. It goes first where the folder cannot be renamed.
+
+    Returns:
+        Where files of it still are, which could not be removed; None where there are none.
     """
     temporary = _temporary(path)
     try:
@@ -90,6 +93,7 @@ def remove_at_once(path: Path, marker: str = "") -> None:
     fsync_dir(path.parent)
     remove(temporary)
     fsync_dir(path.parent)
+    return temporary if temporary.exists() else None
 
 
 @contextmanager

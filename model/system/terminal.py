@@ -1,7 +1,7 @@
 """What all commands share: errors become exit statuses, notes and progress go to stderr.
 
-Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found; 2: wrong use or failure; 70: a fault of
-the program itself (`model.system.fault`); 130: interrupted.
+Results go to stdout, all else to stderr. Exit 0: answered; 1: nothing found, or nothing done because the answer to
+`confirm` was no; 2: wrong use or failure; 70: a fault of the program itself (`model.system.fault`); 130: interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PLAIN_LINE_SECONDS = 10.0
 
 
 class NothingFoundError(Exception):
-    """The question was fine and has no answer: exit status 1."""
+    """The question was fine and has no answer, or was withdrawn: exit status 1."""
 
 
 def note(text: str) -> None:
@@ -59,6 +59,20 @@ def path(text: str) -> Path:
     if not text:
         raise typer.BadParameter("an empty path: is a variable not set?")
     return Path(text)
+
+
+def confirm(question: str) -> bool:
+    """Ask on stderr, and read the answer from standard input, whose end is a no.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as aborted:  # which would end with the status of nothing found, and says "Aborted" of both
+        if isinstance(aborted.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False
 
 
 def tell_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from query.asking.expression import Term, parse
 from query.asking.filter import picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
+from query.asking.joined import Compared, joined
 from query.asking.nearby_words import ask_words, collection_words
 from query.asking.phrasing import Reading, read
 from query.asking.picture_like import PictureLike, query_picture
@@ -40,6 +41,7 @@ __all__ = [
     "STDIN",
     "Answer",
     "CollectionContext",
+    "Compared",
     "EncodedPicture",
     "Group",
     "ImageQuery",
@@ -73,6 +75,7 @@ __all__ = [
     "encode",
     "find_duplicates",
     "find_picture",
+    "joined",
     "own_labels",
     "parse",
     "parse_min_score",

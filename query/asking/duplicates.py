@@ -19,9 +19,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingest.records import Picture
-from ingest.stores import VISUAL, Collection, Point, batches
+from ingest.stores import VISUAL, Point, batches
+from model.encoders import read_file
 from model.errors import PictureError
-from model.pictures import MAX_FILE_BYTES, Looks, is_same
+from model.pictures import Looks, PictureFile, is_same
+from query.asking.joined import Compared
 from query.asking.small_copies import SmallPictures, is_small
 
 DEFAULT_THRESHOLD = 0.9
@@ -83,7 +85,7 @@ class Group:
 
 
 def find_duplicates(
-    collection: Collection,
+    collection: Compared,
     threshold: float = DEFAULT_THRESHOLD,
     advance: Callable[[int], None] = lambda _: None,
     *,
@@ -136,7 +138,7 @@ def find_duplicates(
 
 
 def _small_ones(
-    first: Picture, point: Point, small: SmallPictures, judge: _Judge, others: set[str], collection: Collection
+    first: Picture, point: Point, small: SmallPictures, judge: _Judge, others: set[str], collection: Compared
 ) -> Iterator[tuple[Picture, float]]:
     """Small pictures that are the same as ``first``, and their cosine with it; none of ``others``."""
     looks = judge.looks_of(first) if small else None
@@ -215,8 +217,7 @@ class _Judge:
 def read_looks(file: Path, picture: Picture) -> Looks | None:
     """None where the file is not there, or is not the one that was indexed."""
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_FILE_BYTES)
+        _, data = read_file(PictureFile(file.parent, file.name, picture.size, picture.mtime_ns))
         if hashlib.sha256(data).hexdigest() != picture.sha256:
             return None
         return Looks.read(data, name=picture.path)
@@ -237,14 +238,14 @@ def _rank(picture: Picture) -> tuple[int, int, int, str]:
     return (-picture.width * picture.height, -picture.size, picture.mtime_ns, picture.path)
 
 
-def _in_order(pictures: list[Picture], collection: Collection) -> Iterator[tuple[Picture, Point]]:
+def _in_order(pictures: list[Picture], collection: Compared) -> Iterator[tuple[Picture, Point]]:
     """Each with its point; one that an ingest has removed meanwhile is left out."""
     for page in batches(pictures, PAGE):
         points = collection.retrieve([picture.id for picture in page], [VISUAL])
         yield from ((picture, points[picture.id]) for picture in page if picture.id in points)
 
 
-def _near(point: Point, collection: Collection, threshold: float) -> Iterator[tuple[str, float]]:
+def _near(point: Point, collection: Compared, threshold: float) -> Iterator[tuple[str, float]]:
     """Content and cosine of every picture at or above the threshold, and some below it, the nearest first."""
     limit, lowest = NEIGHBOURS, min(threshold, PROPOSED)
     while True:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ingest.stores import Collection, Filter
+from ingest.stores import Filter
 from model.errors import UsageError
 from model.system.events import progress
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, find_duplicates
 from query.asking.filter import picture_filter
+from query.asking.joined import Compared
 from query.asking.verifying import rank_of, verify
 
 
@@ -23,7 +24,7 @@ def check_threshold(threshold: float) -> None:
 
 
 def ask_duplicates(
-    collection: Collection,
+    collection: Compared,
     threshold: float = DEFAULT_THRESHOLD,
     *,
     alike: bool = False,
@@ -35,6 +36,7 @@ def ask_duplicates(
     """Groups of pictures that are one picture, the best first, as their files are now (`query.asking.verifying`).
 
     Args:
+        collection: one, or several as one (`query.asking.joined`).
         threshold: cosine with the first of the group from which pictures are alike.
         alike: also those that are alike and not the same.
         prefer: which is the first of its group: ``oldest``, ``newest`` or ``largest`` of the files, or those below a

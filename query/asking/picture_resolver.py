@@ -20,7 +20,7 @@ from model.encoders import encode_views
 from model.errors import PictureError, PictureGone
 from model.pictures import Pixels, open_framed
 from model.system.events import note
-from model.system.paths import real_path
+from model.system.paths import real_path, working_folder
 from query.asking.context import CollectionContext
 from query.asking.image_query import ImageQuery
 from query.asking.question import EncodedPicture, QueryPicture
@@ -86,8 +86,9 @@ def _from_source(context: CollectionContext, source: Source) -> ImageQuery:
 
 def _indexed(context: CollectionContext, path: Path) -> ImageQuery | None:
     id = _id_of(context, path)
-    if id is None and not path.exists():  # perhaps a path as answers show it, relative to the dataset
-        id = stable_id(os.path.relpath(path).replace(os.sep, "/"))
+    here = working_folder()
+    if id is None and here and not path.exists():  # perhaps a path as answers show it, relative to the dataset
+        id = stable_id(os.path.relpath(path, here).replace(os.sep, "/"))
     point = context.collection.retrieve([id], VECTORS).get(id) if id else None
     return None if point is None or _has_changed(path, Picture.from_payload(point.payload)) else _stored(point)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from model.errors import PictureError, UsageError
 from model.pictures import MAX_FILE_BYTES
 from model.system.disk import in_mb
-from model.system.paths import absolute, expanded
+from model.system.paths import absolute, expanded, is_special
 
 STDIN = "-"
 MAX_DOWNLOAD_BYTES = 50 << 20
@@ -86,7 +86,7 @@ def _file(path: Path) -> bytes:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path} is a folder: name a picture in it")
-        if not stat.S_ISREG(status.st_mode):
+        if is_special(path):
             raise UsageError(f"{path} is no file but a pipe or a device: pipe the picture in, with - in its place")
         if status.st_size > MAX_FILE_BYTES:
             raise PictureError(f"{path} has {in_mb(status.st_size)}, over the limit of {in_mb(MAX_FILE_BYTES)}")

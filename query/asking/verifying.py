@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from ingest.stores import SCORE_DIGITS, VISUAL, Collection, Filter
+from ingest.stores import SCORE_DIGITS, VISUAL, Filter
 from model.pictures import Looks, is_same
 from model.system.atomic import sha256_file
 from model.system.events import note, progress
 from query.asking.duplicates import Group, Kind, Member, read_looks
+from query.asking.joined import Compared
 
 THREADS = 8
 
@@ -49,7 +50,7 @@ class _Kept:
 
 def verify(
     groups: Sequence[Group],
-    collection: Collection,
+    collection: Compared,
     *,
     rank: Rank = lambda _: 0,
     filter: Filter = Filter(),
@@ -147,7 +148,7 @@ def _passes(member: Member, filter: Filter) -> bool:
 
 
 def _as_to(
-    first: Member, others: Iterable[Member], before: Member, collection: Collection, threshold: float
+    first: Member, others: Iterable[Member], before: Member, collection: Compared, threshold: float
 ) -> tuple[Member, ...]:
     """What the others are to the first of their group, where that was another one ``before``."""
     if first.picture.sha256 == before.picture.sha256:
@@ -162,7 +163,7 @@ def _as_to(
     return tuple(related)
 
 
-def _scores(first: Member, others: list[Member], collection: Collection) -> list[tuple[Member, float]]:
+def _scores(first: Member, others: list[Member], collection: Compared) -> list[tuple[Member, float]]:
     points = collection.retrieve([member.picture.id for member in (first, *others)], [VISUAL])
     if first.picture.id not in points:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -173,13 +174,31 @@ def test_a_writer_that_may_not_write(store: EmbeddedStore, folder: Path) -> None
             store.open("a", write=write)
 
 
+def test_a_shard_that_may_not_be_read_is_not_damaged(
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything: what the system says to others stands for it."""
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path.parent == folder / "shard":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for write in (False, True):
+        with pytest.raises(StoreError, match=r"needs to read and write there .* Permission denied.*segments") as raised:
+            store.open("a", write=write)
+        assert type(raised.value) is StoreError
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder(store: EmbeddedStore, folder: Path) -> None:
     everything = [folder, *folder.rglob("*")]
     for path in everything:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        with pytest.raises(StoreError, match=r"cannot write in|needs to write there"):
+        with pytest.raises(StoreError, match=r"cannot write in|needs to read and write there"):
             store.open("a")
     finally:
         for path in everything:
@@ -359,12 +378,13 @@ def test_a_store_moved_away_under_its_writer(store: EmbeddedStore, root: Path, f
 
 
 def test_a_drop_that_was_killed_shows_nothing_and_is_swept_by_the_next(
-    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("model.system.atomic.shutil.rmtree", lambda *_, **__: None)  # killed before a file went
     store.drop("a")
     monkeypatch.undo()
     (left,) = folder.parent.iterdir()
+    assert f"files of 'a' could not be removed, and still take room: remove {left}" in capsys.readouterr().err
     assert (left / METADATA_FILE).exists()
     assert store.names() == []
     scope, _, token = left.name.split(".")[-2].split("-")

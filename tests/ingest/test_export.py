@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,7 @@ def test_pictures_are_carried_as_they_were_indexed(
     points.append(picture_point(photos, "../outside.jpg"))  # which no run would write, but a server might say
     (photos / "changes.jpg").write_bytes((photos / "a.jpg").read_bytes())
     (photos / "goes.jpg").unlink()
+    os.mkfifo(photos / "goes.jpg")  # which is not waited for
     metadata = make_facts(*WIDTHS.values(), root=str(photos))
     store = make_snapshot(tmp_path, metadata, points, with_thumbnails=True, with_pictures=True)
     assert "3 pictures are gone or changed" in capsys.readouterr().err

@@ -9,20 +9,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ingest.collection import Options
+from ingest.collection import Options, creation
 from ingest.errors import StoreInUse
 from ingest.pipeline import repair, reproject, retry_failures, run_folder
 from ingest.pipeline.checking import Checked
-from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL
+from ingest.records import CollectionMetadata, Pending
+from ingest.stores import VISUAL, Collection
 from ingest.stores.server.lease import lease
 from ingest.stores.server.store import WRITER_KEY, ServerStore
+from model.pictures import LeftOut, scan
+from model.projections import Projection
+from tests.ingest.runs import four_photographs
 from tests.local_qdrant import local_qdrant
 from tests.waiting import wait_until
 
@@ -65,6 +70,58 @@ def test_every_run_on_a_server_takes_the_lease(store: ServerStore, tmp_path: Pat
     with pytest.raises(StoreInUse, match="'photos' is being written by another process, 1 on elsewhere"):
         RUNS[run](store, photos)
     assert store.client.count("photos").count == 0
+
+
+def half_made(store: ServerStore) -> CollectionMetadata:
+    """The collection "b", as who makes it leaves it until it is whole; returns what it says then."""
+    whole = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
+    store.create("b", replace(whole, pending=Pending.CREATING))
+    return whole
+
+
+def test_a_collection_that_a_killed_run_left_half_made_is_dropped(store: ServerStore) -> None:
+    half_made(store)
+    store.drop_unfinished("b")
+    assert store.names() == ["a"]
+
+
+def test_a_collection_that_is_being_made_is_not_dropped(store: ServerStore) -> None:
+    half_made(store)
+    with store.writing("b"), pytest.raises(StoreInUse, match="'b' is being written by another process"):
+        store.drop_unfinished("b")
+    assert store.names() == ["a", "b"]
+
+
+def test_what_was_finished_while_the_lease_was_waited_for_is_not_dropped(
+    store: ServerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, real = half_made(store), store.writing
+
+    def writing(name: str) -> AbstractContextManager[None]:
+        store.open(name).save(whole)
+        return real(name)
+
+    monkeypatch.setattr(store, "writing", writing)
+    store.drop_unfinished("b")
+    assert store.names() == ["a", "b"]
+
+
+def test_who_makes_a_collection_has_its_lease(
+    store: ServerStore, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = four_photographs(originals, tmp_path / "photos")
+    keep, tried = creation.keep_projection, []
+
+    def look(collection: Collection, projection: Projection) -> None:
+        with pytest.raises(StoreInUse, match="'photos' is being written by another process"):
+            store.drop_unfinished("photos")
+        tried.append(collection.name)
+        keep(collection, projection)
+
+    monkeypatch.setattr(creation, "keep_projection", look)
+    creation.create(store, "photos", folder, list(scan(folder, LeftOut())), Options(offline=True))
+    assert tried == ["photos"]
+    assert store.metadata("photos").pending != Pending.CREATING
 
 
 def test_a_second_run_is_refused_and_comes_next(store: ServerStore) -> None:

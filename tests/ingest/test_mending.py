@@ -15,7 +15,7 @@ import pytest
 
 from ingest.cli import app
 from ingest.errors import StoreDamaged
-from ingest.pipeline import check_collection, mending
+from ingest.pipeline import ExportOptions, check_collection, export_collection, mending
 from ingest.records import Picture, is_sound, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Collection
 from ingest.stores.embedded import EmbeddedStore
@@ -65,12 +65,14 @@ def flipped(pattern: str, place: int) -> Damage:
     return damage
 
 
-def not_finite(pattern: str) -> Damage:
+def overwritten(pattern: str, data: bytes) -> Damage:
+    """As a disk does it: the file keeps its time."""
+
     def damage(folder: Path) -> None:
         path = next(folder.glob(pattern))
         status = path.stat()
         with path.open("rb+") as file:
-            file.write(b"\x00\x00\xc0\x7f" * 1280)
+            file.write(data)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     return damage
@@ -81,7 +83,10 @@ DAMAGES = {
     "semantic vectors cut": (cut(f"{SEGMENT}/vector_storage-semantic/vectors/chunk_0.mmap"), 0),
     "count of vectors zeroed": (zeroed(f"{SEGMENT}/vector_storage-visual/vectors/status.dat"), 0),
     "list of payloads zeroed": (zeroed(f"{SEGMENT}/payload_storage/tracker.dat"), 15),
-    "visual vectors not finite": (not_finite(f"{SEGMENT}/vector_storage-visual/vectors/chunk_0.mmap"), 13),
+    "visual vectors not finite": (
+        overwritten(f"{SEGMENT}/vector_storage-visual/vectors/chunk_0.mmap", b"\x00\x00\xc0\x7f" * 1280),
+        13,
+    ),
     "an id flipped": (flipped(f"{SEGMENT}/mutable_id_tracker.mappings", 5), 1),
     "index of labels zeroed": (zeroed(f"{SEGMENT}/payload_index/*label-map/tracker.dat"), 0),
     "projection flipped": (flipped("projection.safetensors", -9), 0),
@@ -118,6 +123,29 @@ def test_it_is_recorded_what_a_collection_was_made_with(made: Path, store: Embed
     shown = asked(app, "status", "--store", store.root).out
     assert f"  projection  conse {sha256[:8]}\n" in shown
     assert f"  made with   {row['decoder']}, qdrant-edge 0.9.0\n" in shown
+
+
+READS = {
+    "a stored vector": lambda collection: collection.retrieve([stable_id("cat/chelsea.png")], [VISUAL]),
+    "every vector": lambda collection: list(collection.scroll([VISUAL])),
+    "a search": lambda collection: collection.search(VISUAL, np.eye(1, 1280, dtype=np.float32)[0], 15),
+}
+
+
+@pytest.mark.parametrize("number", [b"\x00\x00\xc0\x7f", b"\x00\x00\x00\x00"], ids=["not finite", "zero"])
+def test_vectors_that_a_disk_changed_without_a_trace_are_not_answered_with(
+    store: EmbeddedStore, folder: Path, number: bytes
+) -> None:
+    """A search cannot tell zeros from what is unlike; what reads the vectors can."""
+    overwritten(f"{SEGMENT}/vector_storage-visual/vectors/chunk_0.mmap", number * 1280 * 15)(folder)
+    with store.open("photos") as collection:
+        for name, read in READS.items():
+            if name == "a search" and not any(number):
+                continue
+            with pytest.raises(StoreDamaged, match=r"were changed: `ingest check --repair -c photos` mends it"):
+                read(collection)
+    with pytest.raises(StoreDamaged):
+        export_collection(store, "photos", folder.parents[2] / "snapshot", ExportOptions())
 
 
 def test_only_pictures_in_a_damaged_page_are_embedded_again(made: Path, store: EmbeddedStore, folder: Path) -> None:

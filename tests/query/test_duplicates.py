@@ -143,6 +143,13 @@ def test_a_file_that_is_gone_is_no_proof_and_its_copies_are_told_all_the_same(fi
     assert files.groups() == [[("small again.png", "copy", 1.0), ("small.png", "copy", 1.0)]]
 
 
+def test_a_pipe_in_the_place_of_a_picture_is_no_proof_and_not_waited_for(files: Files) -> None:
+    files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 10)
+    (files.folder / "small.png").unlink()
+    os.mkfifo(files.folder / "small.png")
+    assert files.groups() == []
+
+
 @pytest.mark.parametrize(("height", "groups"), [(138, 1), (140, 0)])
 def test_pictures_of_other_shapes_are_not_opened(files: Files, height: int, groups: int) -> None:
     """300 x 200 beside 160 x 138, by which it is 1.29 times as wide, and beside 160 x 140, 1.31 times."""

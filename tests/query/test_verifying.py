@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
-from query.asking import ask_duplicates
+from query import open_collection
+from query.asking import ask_duplicates, joined
 from tests.commands import SCRIPTS, command, refused
 from tests.photographs import sample
 
@@ -154,6 +157,59 @@ def test_only_what_was_asked_for_is_listed_and_its_first_may_be_elsewhere(folder
     assert groups(store, under="a") == []
     assert sorted(groups(store, under="a", prefer="c")) == [["c/3.jpg", "a/1.jpg"], ["c/5.jpg", "a/4.jpg"]]
     assert len(groups(store, limit=1)) == 1
+
+
+@pytest.fixture
+def phone(folder: Path) -> EmbeddedStore:
+    """Beside ``photos`` a folder ``phone`` with one of its contents and one of its own, and a collection of each."""
+    store = indexed(folder)
+    phone = folder.with_name("phone")
+    for path, content in (("a/1.jpg", b"one"), ("new.jpg", b"new")):
+        (phone / path).parent.mkdir(parents=True, exist_ok=True)
+        (phone / path).write_bytes(content)
+        os.utime(phone / path, ns=(9 * 10**18,) * 2)
+    metadata = replace(store.metadata("photos"), root=str(phone))
+    with store.create("phone", metadata) as collection:
+        collection.upsert([point(phone, path) for path in ("a/1.jpg", "new.jpg")])
+    return store
+
+
+def across(store: EmbeddedStore, *names: str, **options: object) -> list[list[str]]:
+    with ExitStack() as opened:
+        pictures = joined([opened.enter_context(store.open(name)) for name in names])
+        found = ask_duplicates(pictures, **options)  # type: ignore[arg-type]
+    return sorted([member.picture.path for member in group.members] for group in found)
+
+
+def test_what_is_in_two_collections_is_found(folder: Path, phone: EmbeddedStore) -> None:
+    """Two files of the same path in their datasets are two pictures."""
+    of_both = [["photos/a/1.jpg", "photos/b/2.jpg", "photos/c/3.jpg", "phone/a/1.jpg"]]
+    assert across(phone, "photos", "phone")[:1] == of_both
+    assert across(phone, "photos", "phone", under="phone", prefer="photos") == [["photos/a/1.jpg", "phone/a/1.jpg"]]
+    assert across(phone, "phone", "photos", under="photos/a", prefer="phone")[0] == ["phone/a/1.jpg", "photos/a/1.jpg"]
+
+
+def test_a_file_that_two_collections_hold_is_there_once(folder: Path, phone: EmbeddedStore) -> None:
+    with phone.create("part", replace(phone.metadata("photos"), root=str(folder / "a"))) as collection:
+        collection.upsert([point(folder / "a", "1.jpg"), point(folder / "a", "4.jpg")])
+    assert across(phone, "part", "photos") == BOTH
+
+
+def test_collections_of_two_encoders_are_not_compared(phone: EmbeddedStore) -> None:
+    with phone.open("phone", write=True) as collection:
+        collection.save(replace(collection.metadata, encoder="vgg16", encoder_sha256="1" * 64))
+    with pytest.raises(UsageError, match="'photos' was made with encoder efficientnet-lite0 and 'phone' with vgg16"):
+        across(phone, "photos", "phone")
+
+
+def test_the_command_and_python_compare_collections(folder: Path, phone: EmbeddedStore) -> None:
+    ran = command("query", "duplicates", "-c", "phone", "--with", "photos", "-0", cwd=folder.parent)
+    files = ["photos/b/2.jpg", "photos/c/3.jpg", "phone/a/1.jpg", "photos/c/5.jpg"]
+    assert sorted(ran.out.split("\0")[:-1]) == sorted(files), ran.err
+    with open_collection(phone.root, "phone") as opened:
+        groups = opened.duplicates(others=["photos", "phone"])
+        assert sorted(os.path.relpath(m.file, folder.parent) for g in groups for m in g.members[1:]) == sorted(files)
+    refused(command("query", "duplicates", "-c", "phone", "--with", "nobody"), "no collection 'nobody'")
 
 
 def test_the_recipe_moves_what_is_there_twice_and_leaves_one_of_each(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ingest.stores.embedded.record import Record
 from ingest.stores.embedded.seal import SEAL_FILE, Sealed, damaged_files, read_seal
 from ingest.stores.embedded.structure import impossible_files
 from model.system.names import first_of
+from model.system.paths import is_folder
 
 SHARD = "shard"
 DAMAGED = "shard.damaged"
@@ -59,7 +60,7 @@ def find_damage(
     if (folder / DAMAGED).exists():
         return [DAMAGED]
     shard = folder / SHARD
-    if not (shard / "segments").is_dir():
+    if not is_folder(shard / "segments"):
         return ["segments"]
     try:
         sealed = seal_of(folder, record)

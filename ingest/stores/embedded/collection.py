@@ -6,7 +6,8 @@ changes a collection in `writer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged
-from ingest.stores import SCROLL_PAGE, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector
+from ingest.stores import SCROLL_PAGE, Filter, Hit, Point, ReadOnlyCollection, SparseVector, Vector, is_unit
 from ingest.stores.embedded.checking import check_shard, remedy
 from ingest.stores.embedded.engine import count_points, edge_filter, point_uuid, search_params, to_point, to_sparse
 from ingest.stores.embedded.files import KeptFiles
@@ -87,16 +88,38 @@ class EmbeddedCollection(ReadOnlyCollection):
             limit=limit, query=query, filter=edge_filter(filter), with_payload=True, params=params
         )
         with self._shard.opened() as shard:
-            return [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
+            found = [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
+        if not all(math.isfinite(hit.score) for hit in found):
+            raise self._changed()
+        return found
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         if not ids:
             return {}
         with self._shard.opened() as shard:
             found = shard.retrieve([str(id) for id in ids], True, list(vectors))
-        return {(point := to_point(record)).id: point for record in found}
+        return {point.id: point for point in self._sound(map(to_point, found))}
+
+    def _sound(self, points: Iterable[Point]) -> list[Point]:
+        """What the disk has made of a vector since it was written is not answered with.
+
+        Raises:
+            StoreDamaged: one has not its length any more. A change that keeps it is found by `ingest check` alone.
+        """
+        read = list(points)
+        if not all(is_unit(vector) for point in read for vector in point.vectors.values()):
+            raise self._changed()
+        return read
+
+    def _changed(self) -> StoreDamaged:
+        return StoreDamaged(f"vectors of collection {self.name!r} in {self.folder} were changed: {remedy(self.name)}")
 
     def scroll(
+        self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
+    ) -> Iterator[list[Point]]:
+        return map(self._sound, self.scroll_unchecked(vectors, page, filter))
+
+    def scroll_unchecked(
         self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
     ) -> Iterator[list[Point]]:
         offset: Any = None

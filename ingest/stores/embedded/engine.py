@@ -81,8 +81,8 @@ def _translated(error: BaseException, name: str, folder: Path) -> StoreError | D
         return StoreError(f"cannot open {which}: {_REMEDIES[number]} ({cause})")
     if number in _FORBIDDEN:
         return StoreError(
-            f"cannot open {which}: the engine needs to write there even to read: copy the store to a disk you may "
-            f"write to ({cause})"
+            f"cannot open {which}: the engine needs to read and write there even to answer: give this user the right "
+            f"to, or copy the store to a disk you may write to ({cause})"
         )
     if "No point with id" in cause:
         return StoreError(f"{which} has lost a point while it was changed: run again")

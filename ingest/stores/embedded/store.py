@@ -30,6 +30,7 @@ from ingest.stores.embedded.shard_lock import lock_shard, lock_writer
 from ingest.stores.embedded.writer import EmbeddedWriter
 from model.system.atomic import remove_at_once, sweep
 from model.system.disk import folder_bytes, need_space
+from model.system.events import note
 
 
 class EmbeddedStore(Store):
@@ -120,5 +121,7 @@ class EmbeddedStore(Store):
             if not is_to_go():
                 return
             (folder / COPY_FILE).unlink(missing_ok=True)
-            remove_at_once(folder, METADATA_FILE)
+            left = remove_at_once(folder, METADATA_FILE)
+        if left:
+            note(f"files of {name!r} could not be removed, and still take room: remove {left}")
         sweep(folder.parent)

@@ -23,6 +23,7 @@ from model.projections.training.trainer import train
 from model.system.disk import FULL
 from model.system.events import note, progress
 from model.system.names import first_of
+from model.system.paths import absolute
 from model.words import open_words
 
 StoredVectors = Callable[[Path, str, str, str], Mapping[PictureFile, Embedded]]
@@ -57,7 +58,7 @@ def train_folder(
         UsageError: ``out`` cannot be written, a label to hold out does not exist, or the recipe needs a classifier that
             the encoder does not have.
     """
-    root = dataset_root(folder)
+    root, out = dataset_root(folder), absolute(out)
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
         raise UsageError(f"cannot write {out}: name a file in a folder you may write to")
     if out.exists() and not is_projection_file(out):

@@ -9,12 +9,14 @@ from dataclasses import asdict, replace
 
 from model.class_space import QuestionWeights
 from model.encoders import Classifier, require_classes
+from model.errors import UsageError
 from model.projections import HASH_DIGITS, ConseProjection, DocumentProjection, Header, Projection
 from model.projections.training.hits import Project, hits
 from model.projections.training.learning import LabelLearning
 from model.projections.training.recipes import BestRecipe, DocumentRecipe, Recipe
 from model.projections.training.splitting import Labelled, Split
 from model.system.clock import now
+from model.system.paths import working_folder
 from model.words import TextSpace
 
 OnStep = Callable[[str], None]
@@ -41,8 +43,10 @@ def train(
     Raises:
         DatasetError: fewer than two labels with ten pictures and a word vector.
         NothingLearnt: by the best recipe, fewer than two that their pictures tell apart.
-        UsageError: no classifier, and a recipe that needs one.
+        UsageError: no classifier, and a recipe that needs one; or the working folder was removed.
     """
+    if working_folder() is None:  # there MKL ends the process by a message of its own
+        raise UsageError("nothing can be trained in a folder that was removed: go to another, and run this again there")
     split = Split.of(data, words, test_share=recipe.test_share, seed=recipe.seed)
     projection: Projection
     if isinstance(recipe, BestRecipe):
