@@ -27,6 +27,7 @@ from model.pictures.framing import Framed, Framing, frame
 from model.pictures.mending import LEAST_SHARE, Mended, mended
 from model.pictures.modes import as_seen, raw_mode
 from model.pictures.orientation import QUARTER_TURNS, turn_of
+from model.pictures.signature import signature_of
 from model.pictures.structure import missing, why_unknown
 from model.pictures.tiff import BIG_ENDIAN_BIGTIFF, Layout, layout
 
@@ -199,8 +200,8 @@ def open_framed(
     """
     side = DRAFT_MARGIN * framing.resize
     picture = _read(data, _Limits(name, max_megapixels, deadline, strict, side=side))
-    pixels = frame(picture.image, framing)
-    return Framed(pixels, picture.width, picture.height, picture.damaged, picture.frame)
+    pixels, signature = frame(picture.image, framing), signature_of(picture.image)
+    return Framed(pixels, picture.width, picture.height, picture.damaged, picture.frame, signature)
 
 
 def _read(data: bytes, limits: _Limits) -> _Picture:

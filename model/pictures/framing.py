@@ -51,7 +51,7 @@ class Framed:
 
     ``pixels``: its views, (views, crop, crop, 3), in sRGB. ``width``, ``height``: of the whole, upright. ``damaged``:
     what is wrong with a file that is shown all the same; empty for nearly all. ``frame``: number of the frame or page
-    that stands for it.
+    that stands for it. ``signature``: of `model.pictures.signature`.
     """
 
     pixels: Pixels
@@ -59,6 +59,7 @@ class Framed:
     height: int
     damaged: str = ""
     frame: int = 0
+    signature: bytes = b""
 
 
 def frame(image: Image.Image, framing: Framing) -> Pixels:

@@ -21,7 +21,8 @@ from ingest.stores import SCORE_DIGITS, VISUAL, Collection, Filter
 from model.pictures import Looks, is_same
 from model.system.atomic import sha256_file
 from model.system.events import note, progress
-from query.asking.duplicates import Group, Kind, Member, read_looks
+from query.asking.duplicates import Group, Kind, Member
+from query.asking.judging import read_looks
 
 THREADS = 8
 
