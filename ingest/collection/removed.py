@@ -10,6 +10,7 @@ import json
 from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ class RemovedVectors:
 
         rows = json.dumps([_without_signature(row) for row, _ in wanted])
         signatures = b"".join(row.signature or bytes(SIGNATURE_BYTES) for row, _ in wanted)
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             FEATURES: np.stack([vector for _, vector in wanted]),
             SIGNATURES: np.frombuffer(signatures, np.uint8).reshape(len(wanted), SIGNATURE_BYTES),
         }

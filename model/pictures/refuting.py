@@ -104,7 +104,7 @@ def _glances_of(greys: Greys) -> Glances:
 
 def mirrored(glances: Glances) -> Glances:
     """Of the mirrored pictures."""
-    return glances.reshape(-1, GLANCE, GLANCE)[:, :, ::-1].reshape(len(glances), -1)
+    return glances.reshape(-1, GLANCE, GLANCE)[:, :, ::-1].reshape(-1, GLANCE * GLANCE)
 
 
 @cache
@@ -118,7 +118,7 @@ def _averaging(cells: int, fewer: int) -> NDArray[np.float32]:
 
 
 def _dots(ones: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.einsum("nc,nc->n", ones, others)
+    return np.asarray(np.einsum("nc,nc->n", ones, others), np.float32)
 
 
 def _can_be_laid_on(ones: Cells, others: Cells) -> NDArray[np.bool_]:
@@ -150,7 +150,7 @@ def _coarser(cells: Cells, side: int) -> Cells:
     if cells.shape[1] == side:
         return cells
     mean = _averaging(cells.shape[1], side)
-    return mean @ cells @ mean.T
+    return np.asarray(mean @ cells @ mean.T, np.float32)
 
 
 def _moved(ones: Cells, others: Cells, places: Places) -> Places:
@@ -185,7 +185,8 @@ def _rises(cells: Cells, out: Cells) -> None:
 def _seen(others: Cells, places: Places) -> tuple[Cells, Cells]:
     """The others as the first ones have them, and which cells these have anything for, 1 or 0."""
     (across, in_columns), (down, in_rows) = (_weights(others.shape[1], places[:, :, axis]) for axis in (0, 1))
-    return down @ others @ across.transpose(0, 2, 1), in_rows[:, :, None] * in_columns[:, None, :]
+    seen = np.asarray(down @ others @ across.transpose(0, 2, 1), np.float32)
+    return seen, in_rows[:, :, None] * in_columns[:, None, :]
 
 
 def _weights(side: int, places: NDArray[np.float32]) -> tuple[Cells, NDArray[np.float32]]:
@@ -210,14 +211,15 @@ def _correlations(ones: Cells, others: Cells, inside: Cells) -> NDArray[np.float
         for cells in (ones, others)
     )
     lengths = np.sqrt(_dots(first, first) * _dots(second, second))
-    return _dots(first, second) / np.maximum(lengths, BLANK)
+    return np.asarray(_dots(first, second) / np.maximum(lengths, BLANK), np.float32)
 
 
 def _detail(cells: Cells) -> Cells:
     """Without the mean of the nine cells around."""
     around = np.pad(cells, ((0, 0), (1, 1), (1, 1)), "edge")
     across = around[:, :, :-2] + around[:, :, 1:-1] + around[:, :, 2:]
-    return cells - (across[:, :-2] + across[:, 1:-1] + across[:, 2:]) / 9
+    detail: Cells = cells - (across[:, :-2] + across[:, 1:-1] + across[:, 2:]) / 9
+    return detail
 
 
 def _edges(places: Places) -> NDArray[np.float32]:
@@ -232,4 +234,4 @@ def _one_holds_the_other(edges: NDArray[np.float32]) -> NDArray[np.bool_]:
     slack = 2 * ROUND_OFF + BEYOND
     within = (most <= slack) & (least >= -2 * MOST_CUT - BEYOND)
     around = (least >= -slack) & (most <= 2 * MOST_CUT / (1 - 2 * MOST_CUT) + BEYOND)
-    return within | around
+    return np.asarray(within | around, bool)

@@ -68,7 +68,7 @@ class Judge:
     def may_be_same(self, ones: Places, others: Places) -> NDArray[np.bool_]:
         """(n,): False where two are not one picture. A picture that cannot be read is the same as none."""
         ratios = self._ratios[ones] / np.maximum(self._ratios[others], 1e-9)
-        possible = (ratios > 1 / MOST_UNLIKE_SHAPES) & (ratios < MOST_UNLIKE_SHAPES)
+        possible = np.asarray((ratios > 1 / MOST_UNLIKE_SHAPES) & (ratios < MOST_UNLIKE_SHAPES), bool)
         left = np.flatnonzero(possible)
         self._read_unsigned(np.union1d(ones[left], others[left]))
         left = left[self._signed[ones[left]] & self._signed[others[left]]]

@@ -40,4 +40,4 @@ class SmallPictures:
         likeness = (self._glances[after:] @ np.stack([glance, mirrored(glance[None])[0]]).T).max(axis=1, initial=0)
         found = np.flatnonzero(likeness >= ALIKE)
         nearest = found[np.argsort(-likeness[found], kind="stable")[:MOST]]
-        return self._places[after + nearest]
+        return np.asarray(self._places[after + nearest], np.int64)

@@ -20,6 +20,7 @@ from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
+from model.pictures import signature_of
 from tests.ingest.runs import direct_vector, ingest, points
 from tests.photographs import labelled_folder
 
@@ -34,6 +35,7 @@ def test_every_picture_is_there_once_with_its_own_vector(store: EmbeddedStore, f
         picture = Picture.from_payload(point.payload)
         with Image.open(folder / path) as image:
             assert (picture.width, picture.height) == image.size
+            assert picture.signature == signature_of(image)
         status = (folder / path).stat()
         assert (picture.size, picture.mtime_ns) == (status.st_size, status.st_mtime_ns)
         assert point.id == stable_id(path)
