@@ -30,9 +30,14 @@ def test_each_picture_has_the_nearest_of_those_after_it() -> None:
     assert found(at(0, 30, 10, 20, 80), 2, 0.5, 1.0) == [[2, 3], [3, 2], [3], [4], []]
 
 
-def test_a_full_comparison_says_the_same() -> None:
+@pytest.mark.parametrize("numbers", [3, 12, 64])
+def test_a_full_comparison_says_the_same(numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first one is by fewer numbers than a vector has: enough are kept by their upper bounds."""
+    monkeypatch.setattr(nearest, "NUMBERS", numbers)
+    monkeypatch.setattr(nearest, "SAMPLE", 40)
+    monkeypatch.setattr(nearest, "SPARE", 12)
     rng = np.random.default_rng(3)
-    vectors = rng.standard_normal((60, 8)).astype(np.float32)
+    vectors = (rng.standard_normal((60, 16)) * np.linspace(2, 0.3, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     order = Order(vectors, np.arange(60))
     cosines = np.round((vectors @ vectors.T).astype(np.float64), 6)
@@ -42,6 +47,20 @@ def test_a_full_comparison_says_the_same() -> None:
         above = sum(cosines[place, other] >= 0.5 for other in after)
         assert near.places.tolist() == wanted[: max(5, above)]
         assert near.cosines.tolist() == pytest.approx([cosines[place, other] for other in near.places], abs=2e-6)
+
+
+@pytest.mark.parametrize("spare", [1, 2])
+def test_no_vector_above_the_threshold_is_missed_however_few_are_kept(
+    spare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "NUMBERS", 2)
+    monkeypatch.setattr(nearest, "SPARE", spare)
+    vectors = np.random.default_rng(5).standard_normal((50, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors @ vectors.T
+    for place, near in enumerate(Order(vectors, np.arange(50)).nearest_after(1, 0.1, 0.4)):
+        above = {other for other in range(place + 1, 50) if cosines[place, other] >= 0.4}
+        assert above <= set(near.places.tolist())
 
 
 def test_all_from_the_threshold_on_are_there_and_it_is_one_of_them() -> None:
