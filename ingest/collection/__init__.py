@@ -24,7 +24,7 @@ from ingest.collection.projection import (
     train_or_conse,
     trainable,
 )
-from ingest.collection.removed import REMOVED_FILE, RemovedVectors
+from ingest.collection.removed import REMOVED_FILE, Removed, RemovedVectors
 from ingest.collection.tags import ensure_tags, need_tags
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Ledger",
     "Missing",
     "Options",
+    "Removed",
     "RemovedVectors",
     "build_conse",
     "build_untrained",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from ingest.collection.projection import features_of
 from ingest.errors import StoreDamaged
 from ingest.records import Picture
 from ingest.stores import VISUAL, Collection, Point
+from model.pictures import SIGNATURE_BYTES
 from model.system.clock import now
 
 REMOVED_FILE = "removed.safetensors"
@@ -29,11 +31,13 @@ MOST_BYTES = 32 << 20
 
 PICTURES = "pictures"
 FEATURES = "features"
+SIGNATURES = "signatures"
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What is known of a content that is in the collection no more. ``removed``: when, ISO 8601, UTC."""
+    """What is known of a content that is in the collection no more. ``removed``: when, ISO 8601, UTC. ``signature``:
+    empty where there is none."""
 
     sha256: str
     width: int
@@ -41,6 +45,7 @@ class Removed:
     frame: int
     framing: str
     removed: str
+    signature: bytes = b""
 
 
 class RemovedVectors:
@@ -64,9 +69,12 @@ class RemovedVectors:
         try:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             rows = [Removed(**row) for row in json.loads(header["__metadata__"][PICTURES])]
-            features = load(data)[FEATURES]
+            tensors = load(data)
+            features = tensors[FEATURES]
             if features.shape != (len(rows), width) or not np.isfinite(features).all():
                 raise ValueError(f"vectors of shape {features.shape}")
+            if SIGNATURES in tensors:
+                rows = _signed(rows, tensors[SIGNATURES])
         except (ValueError, LookupError, TypeError, SafetensorError) as error:
             raise StoreDamaged(
                 f"the {REMOVED_FILE} of collection {collection.name!r} is broken: `ingest check --repair` removes it"
@@ -90,7 +98,8 @@ class RemovedVectors:
             picture = Picture.from_payload(point.payload)
             if picture.damaged:  # such a file is looked at again
                 continue
-            row = Removed(picture.sha256, picture.width, picture.height, picture.frame, picture.framing, at)
+            seen = (picture.width, picture.height, picture.frame, picture.framing)
+            row = Removed(picture.sha256, *seen, at, picture.signature)
             self._kept.pop(row.sha256, None)
             self._kept[row.sha256] = (row, features_of(point))
             self._changed = True
@@ -108,7 +117,24 @@ class RemovedVectors:
             return
         from safetensors.numpy import save
 
-        rows = json.dumps([asdict(row) for row, _ in wanted])
-        collection.write_file(
-            REMOVED_FILE, save({FEATURES: np.stack([vector for _, vector in wanted])}, {PICTURES: rows})
-        )
+        rows = json.dumps([_without_signature(row) for row, _ in wanted])
+        signatures = b"".join(row.signature or bytes(SIGNATURE_BYTES) for row, _ in wanted)
+        tensors: dict[str, NDArray[Any]] = {
+            FEATURES: np.stack([vector for _, vector in wanted]),
+            SIGNATURES: np.frombuffer(signatures, np.uint8).reshape(len(wanted), SIGNATURE_BYTES),
+        }
+        collection.write_file(REMOVED_FILE, save(tensors, {PICTURES: rows}))
+
+
+def _without_signature(row: Removed) -> dict[str, object]:
+    return {name: value for name, value in asdict(row).items() if name != "signature"}
+
+
+def _signed(rows: list[Removed], signatures: NDArray[np.uint8]) -> list[Removed]:
+    """With their signatures, (rows, SIGNATURE_BYTES); where there is none, its row is zeros.
+
+    Raises:
+        ValueError: another shape.
+    """
+    pairs = zip(rows, signatures, strict=True)
+    return [replace(row, signature=signature.tobytes() if signature.any() else b"") for row, signature in pairs]

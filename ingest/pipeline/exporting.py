@@ -238,6 +238,7 @@ def _schema(table: str) -> Any:
             ("framing", pa.string()),
             ("damaged", pa.string()),
             ("frame", pa.int32()),
+            ("signature", pa.string()),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from ingest.collection import RemovedVectors, features_of, own_evidence, semantic_of
+from ingest.collection import Removed, RemovedVectors, features_of, own_evidence, semantic_of
 from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
@@ -63,14 +64,14 @@ class BatchWriter:
         there = Picture.from_payload(point.payload)
         if there.framing != self._framing:
             return None
-        return replace(record, width=there.width, height=there.height, frame=there.frame, features=features_of(point))
+        return _copied(record, there, features_of(point))
 
     def _removed_copy(self, record: Embedded) -> Embedded | None:
         found = self._removed.find(record.sha256, self._framing) if self._removed else None
         if found is None:
             return None
         there, features = found
-        return replace(record, width=there.width, height=there.height, frame=there.frame, features=features)
+        return _copied(record, there, features)
 
     def write(self, batch: Sequence[Embedded]) -> None:
         """Project and upsert; when this returns the pictures are safe.
@@ -97,6 +98,12 @@ class BatchWriter:
                 self._path_of.setdefault(picture.sha256, picture.path)
 
 
+def _copied(record: Embedded, there: Picture | Removed, features: NDArray[np.float32]) -> Embedded:
+    """``record`` with all that follows from its content."""
+    seen = {name: getattr(there, name) for name in ("width", "height", "frame", "signature")}
+    return replace(record, **seen, features=features)
+
+
 def _picture(record: Embedded, framing: str, norm: float) -> Picture:
     return Picture(
         path=record.file.relative,
@@ -110,4 +117,5 @@ def _picture(record: Embedded, framing: str, norm: float) -> Picture:
         framing=framing,
         damaged=record.damaged,
         frame=record.frame,
+        signature=record.signature,
     )

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from model.pictures import PUBLISHED, label_of
+from model.pictures import PUBLISHED, SIGNATURE_BYTES, label_of
 from model.system.names import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
 """Of the version-5 UUIDs (RFC 9562) that are point ids: any fixed value of our own."""
+
+SIGNATURE = "signature"
+"""The key of a payload's signature, which is base64 there."""
 
 CHECK = "check"
 """The key of a payload's own checksum; an earlier version wrote none."""
@@ -43,7 +46,8 @@ class Picture:
     ``height``: pixels, upright. ``size``: bytes. ``visual_norm``: length of the feature vector, which the
     store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
     ``framing``: the rule it was framed by. ``damaged``: what is wrong with a file that is shown as far as it goes;
-    empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0.
+    empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0. ``signature``: of
+    `model.pictures.signature`; empty where an earlier version wrote it.
     """
 
     path: str
@@ -57,6 +61,7 @@ class Picture:
     framing: str = PUBLISHED
     damaged: str = ""
     frame: int = 0
+    signature: bytes = b""
 
     @property
     def id(self) -> UUID:
@@ -86,6 +91,8 @@ class Picture:
         }
         particulars = {"framing": self.framing, "damaged": self.damaged, "frame": self.frame}
         payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
+        if self.signature:
+            payload[SIGNATURE] = base64.b64encode(self.signature).decode()
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return {**payload, CHECK: _check(payload)}
@@ -102,8 +109,18 @@ class Picture:
             mtime_ns=payload["mtime_ns"],
             visual_norm=payload["visual_norm"],
             inode=payload.get("inode") or 0,
+            signature=_signature(payload.get(SIGNATURE)),
             **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
+
+
+def _signature(said: object) -> bytes:
+    """Nothing where it is no signature: the picture is then compared by its file."""
+    try:
+        read = base64.b64decode(said, validate=True) if isinstance(said, str) else b""
+    except ValueError:
+        return b""
+    return read if len(read) == SIGNATURE_BYTES else b""
 
 
 def is_sound(payload: Mapping[str, Any]) -> bool:

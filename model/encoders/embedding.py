@@ -46,7 +46,7 @@ class Embedded:
 
     ``file`` says what was read, which is newer than what the scan saw. ``sha256``: hex, of the file.
     ``width``, ``height``: pixels, upright. ``features``: (encoder's width,) float32, or None where the
-    caller knew this content already. ``damaged``, ``frame``: as of `model.pictures.Framed`.
+    caller knew this content already. ``damaged``, ``frame``, ``signature``: as of `model.pictures.Framed`.
     """
 
     file: PictureFile
@@ -56,6 +56,7 @@ class Embedded:
     features: NDArray[np.float32] | None
     damaged: str = ""
     frame: int = 0
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +255,8 @@ class _Loader:
                 deadline=deadline,
                 strict=self._strict,
             )
-            record = Embedded(file, sha256, framed.width, framed.height, None, framed.damaged, framed.frame)
-            return _Decoded(record, framed.pixels)
+            seen = (framed.damaged, framed.frame, framed.signature)
+            return _Decoded(Embedded(file, sha256, framed.width, framed.height, None, *seen), framed.pixels)
         except PictureTooSlow:
             return self.late(file)
         except PictureNoMemory as error:

@@ -15,7 +15,9 @@ from model.pictures.decode import (
 )
 from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels, framing_names
 from model.pictures.prefetch import in_order
+from model.pictures.refuting import Glances, Greys, Signatures, mirrored
 from model.pictures.sameness import Looks, is_same
+from model.pictures.signature import SIGNATURE_BYTES, SIGNATURE_SIDE, signature_of
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
@@ -24,14 +26,19 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
     "PUBLISHED",
+    "SIGNATURE_BYTES",
+    "SIGNATURE_SIDE",
     "SNAPSHOT_FILES",
     "WHOLE",
     "Framed",
     "Framing",
+    "Glances",
+    "Greys",
     "LeftOut",
     "Looks",
     "PictureFile",
     "Pixels",
+    "Signatures",
     "dataset_root",
     "decoder_version",
     "framing_names",
@@ -40,10 +47,12 @@ __all__ = [
     "is_picture_name",
     "is_same",
     "label_of",
+    "mirrored",
     "open_framed",
     "open_picture",
     "picture_file",
     "reader_version",
     "scan",
+    "signature_of",
     "thumbnail",
 ]

@@ -23,7 +23,7 @@ from model.errors import PictureError, PictureNoMemory, PictureTooLarge, Picture
 from model.pictures.c_messages import Heard, listening
 from model.pictures.colours import in_srgb, is_profiled
 from model.pictures.frames import FORMATS_OF_FRAMES, choose_frame
-from model.pictures.framing import Framed, Framing, frame
+from model.pictures.framing import Framed, Framing, frame_with_signature
 from model.pictures.mending import LEAST_SHARE, Mended, mended
 from model.pictures.modes import as_seen, raw_mode
 from model.pictures.orientation import QUARTER_TURNS, turn_of
@@ -199,8 +199,8 @@ def open_framed(
     """
     side = DRAFT_MARGIN * framing.resize
     picture = _read(data, _Limits(name, max_megapixels, deadline, strict, side=side))
-    pixels = frame(picture.image, framing)
-    return Framed(pixels, picture.width, picture.height, picture.damaged, picture.frame)
+    pixels, signature = frame_with_signature(picture.image, framing)
+    return Framed(pixels, picture.width, picture.height, picture.damaged, picture.frame, signature)
 
 
 def _read(data: bytes, limits: _Limits) -> _Picture:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from model.errors import UsageError
 from model.pictures.colours import in_srgb
+from model.pictures.signature import signature_of
 
 Pixels = NDArray[np.uint8]
 """Upright RGB squares of one picture, its views: (views, crop, crop, 3) uint8."""
@@ -51,7 +52,7 @@ class Framed:
 
     ``pixels``: its views, (views, crop, crop, 3), in sRGB. ``width``, ``height``: of the whole, upright. ``damaged``:
     what is wrong with a file that is shown all the same; empty for nearly all. ``frame``: number of the frame or page
-    that stands for it.
+    that stands for it. ``signature``: of `model.pictures.signature`.
     """
 
     pixels: Pixels
@@ -59,6 +60,7 @@ class Framed:
     height: int
     damaged: str = ""
     frame: int = 0
+    signature: bytes = b""
 
 
 def frame(image: Image.Image, framing: Framing) -> Pixels:
@@ -67,17 +69,32 @@ def frame(image: Image.Image, framing: Framing) -> Pixels:
     Returns:
         (views, crop, crop, 3) uint8; one view of nearly every picture.
     """
-    return np.stack([np.asarray(in_srgb(view)) for view in RULES[framing.rule](image, framing)])
+    return _views(RULES[framing.rule](image, framing), framing)
+
+
+def frame_with_signature(image: Image.Image, framing: Framing) -> tuple[Pixels, bytes]:
+    """`frame`, and the picture's signature.
+
+    Of an ordinary picture it is made of what was resized for the view before its ends are cut off: to go through all
+    pixels once more would cost some hundredths of the rate of an ingest.
+    """
+    resized = RULES[framing.rule](image, framing)
+    is_whole = len(resized) == 1 and max(image.size) <= MAX_ASPECT * min(image.size)
+    return _views(resized, framing), signature_of(resized[0] if is_whole else image)
+
+
+def _views(resized: list[Image.Image], framing: Framing) -> Pixels:
+    return np.stack([np.asarray(in_srgb(_middle(one, framing.crop))) for one in resized])
 
 
 def _published(image: Image.Image, framing: Framing) -> list[Image.Image]:
-    """The shorter side resized and the centre square cut, as torchvision's presets do."""
+    """The shorter side resized, as torchvision's presets do."""
     image = _without_far_ends(image)
     width, height = image.size
     short = min(width, height)
     # torchvision truncates the longer side (transforms.functional._compute_resized_output_size)
     size = (framing.resize * width // short, framing.resize * height // short)
-    return [_centre(image, size, framing)]
+    return [_resized(image, size, framing)]
 
 
 ORDINARY = 1.75
@@ -120,19 +137,21 @@ def _shortened(image: Image.Image, framing: Framing) -> Image.Image:
     width, height = image.size
     longer = round(framing.resize * math.sqrt(max(width, height) / min(width, height)))
     size = (longer, framing.resize) if width >= height else (framing.resize, longer)
-    return _centre(image, size, framing)
+    return _resized(image, size, framing)
 
 
-def _centre(image: Image.Image, size: tuple[int, int], framing: Framing) -> Image.Image:
-    """The square in the middle of the picture resized to ``size``."""
-    if size != image.size:
-        image = image.resize(size, framing.resample)
-    left = round((size[0] - framing.crop) / 2)
-    top = round((size[1] - framing.crop) / 2)
-    return image.crop((left, top, left + framing.crop, top + framing.crop))
+def _resized(image: Image.Image, size: tuple[int, int], framing: Framing) -> Image.Image:
+    return image if size == image.size else image.resize(size, framing.resample)
+
+
+def _middle(image: Image.Image, side: int) -> Image.Image:
+    """The square in the middle."""
+    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
+    return image.crop((left, top, left + side, top + side))
 
 
 RULES: dict[str, Callable[[Image.Image, Framing], list[Image.Image]]] = {PUBLISHED: _published, WHOLE: _whole}
+"""Each resizes a picture, or parts of it; the squares in the middle of these are its views."""
 
 
 def framing_names() -> list[str]:

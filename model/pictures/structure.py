@@ -31,6 +31,9 @@ PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 
 CODED_ITEMS = frozenset({b"hvc1", b"hev1", b"av01", b"avc1", b"jpeg", b"vvc1"})
+LEAST_ZEROS = {b"hvc1": 1, b"hev1": 1, b"avc1": 1, b"vvc1": 1, b"av01": 4}
+"""Where an item ends, fewer than `ZEROS` tell: the last byte of a NAL unit is never zero (ITU H.264, H.265 and H.266,
+7.4: ``nal_unit``); AV1 may be filled up with zeros, which encoders do not (0 on 72 pictures, flat ones among them)."""
 
 OUTER_BOXES = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free"})
 """What lies at the top of every file; of other names, it may be rubbish behind the last."""
@@ -120,12 +123,16 @@ def _missing_of_boxes(data: bytes) -> str:
     if b"iloc" not in inside:
         return ""
     types = _item_types(data, *inside[b"iinf"]) if b"iinf" in inside else {}
-    for item, begin, size in _extents(data, inside[b"iloc"][0]):
-        if begin + size > length:
-            return _ends_early(begin + size, length)
-        if types.get(item) in CODED_ITEMS and size > ZEROS:
-            zeros = _zeros_from(data, begin, begin + size)
-            if begin + size - zeros >= ZEROS:
+    extents = list(_extents(data, inside[b"iloc"][0]))
+    last = {item: begin for item, begin, _ in extents}
+    for item, begin, size in extents:
+        kind, stop = types.get(item, b""), begin + size
+        if stop > length:
+            return _ends_early(stop, length)
+        if kind in CODED_ITEMS and size > ZEROS:
+            least = LEAST_ZEROS.get(kind, ZEROS) if last[item] == begin else ZEROS
+            zeros = _zeros_from(data, begin, stop)
+            if stop - zeros >= least:
                 return _unfinished(zeros)
     return ""
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from ingest.records import CollectionMetadata, Picture
-from ingest.stores import Collection, Hit, Point, Vector
+from ingest.stores import SCROLL_PAGE, Collection, Point
 from model.errors import UsageError
 
 
@@ -25,11 +25,9 @@ class Compared(Protocol):
 
     def count(self) -> int: ...
 
-    def scroll(self) -> Iterator[list[Point]]: ...
+    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]: ...
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]: ...
-
-    def search(self, using: str, vector: Vector, limit: int, *, min_score: float = -1.0) -> list[Hit]: ...
 
     def yield_lock(self) -> None: ...
 
@@ -73,10 +71,10 @@ class _Joined:
     def count(self) -> int:
         return len(self._ids)
 
-    def scroll(self) -> Iterator[list[Point]]:
+    def scroll(self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE) -> Iterator[list[Point]]:
         for collection, folder in self._parts:
-            for page in collection.scroll():
-                points = [_under(point, folder) for point in page]
+            for there in collection.scroll(vectors, page):
+                points = [_under(point, folder) for point in there]
                 yield [point for point in points if self._ids.get(point.id, (None,))[0] is collection]
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
@@ -89,20 +87,12 @@ class _Joined:
                 found[there.id] = there
         return {id: found[id] for id in wanted if id in found}
 
-    def search(self, using: str, vector: Vector, limit: int, *, min_score: float = -1.0) -> list[Hit]:
-        found: dict[UUID, Hit] = {}
-        for collection, folder in self._parts:
-            for hit in collection.search(using, vector, limit, min_score=min_score):
-                picture = _picture(hit, folder)
-                found.setdefault(picture.id, Hit(picture.id, hit.score, picture.to_payload()))
-        return sorted(found.values(), key=lambda hit: (-hit.score, hit.id))[:limit]
-
     def yield_lock(self) -> None:
         for collection, _ in self._parts:
             collection.yield_lock()
 
 
-def _picture(found: Point | Hit, folder: str) -> Picture:
+def _picture(found: Point, folder: str) -> Picture:
     """With its path from the folder of all; ``folder``: that of its own dataset there, ``.`` where it is the same."""
     picture = Picture.from_payload(found.payload)
     return picture if folder == "." else replace(picture, path=f"{folder}/{picture.path}")

@@ -1,18 +1,16 @@
-"""Small pictures proposed by a glance at their pixels: of a copy 75 pixels wide an encoder sees mostly its blur, and
-its vector may be far from the original's. It proposes; whether they are one picture is decided elsewhere."""
+"""Small pictures proposed by a glance at their signatures: of a copy 75 pixels wide an encoder sees mostly its blur,
+and its vector may be far from the original's. It proposes; whether they are one picture is decided elsewhere."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.records import Picture
-from model.pictures import Looks
+from model.pictures import Glances, mirrored
 
 SMALL_SIDE = 160
-"""Pixels of the longer side up to which pictures are small: the files are read at once, in a millisecond each."""
+"""Pixels of the longer side up to which pictures are small."""
 
 ALIKE = 0.8
 """Correlation of two glances, below which nothing is proposed."""
@@ -26,27 +24,20 @@ def is_small(picture: Picture) -> bool:
 
 
 class SmallPictures:
-    """The small ones of a collection, and what each looks like at a glance."""
+    """The small ones of a collection.
 
-    def __init__(self, seen: Iterable[tuple[Picture, Looks | None]]) -> None:
-        known = [(picture, looks) for picture, looks in seen if looks is not None]
-        self._pictures = [picture for picture, _ in known]
-        self._glances = np.array([_unit(looks.glance) for _, looks in known], np.float32)
+    Args:
+        places: theirs in the order, rising. glances: (places, cells).
+    """
 
-    def __len__(self) -> int:
-        return len(self._pictures)
+    def __init__(self, places: NDArray[np.int64], glances: Glances) -> None:
+        self._places = places
+        self._glances = glances
 
-    def like(self, looks: Looks) -> list[Picture]:
-        """The nearest, as they are or mirrored, the nearest first."""
-        turned = np.stack([_unit(looks.glance), _unit(looks.glance[:, ::-1])])
-        likeness = (self._glances @ turned.T).max(axis=1)
-        nearest = np.argsort(-likeness, kind="stable")[:MOST]
-        return [self._pictures[place] for place in nearest if likeness[place] >= ALIKE]
-
-
-def _unit(glance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without its mean, of length 1; a blank picture's is nothing."""
-    bare = (glance - glance.mean()).reshape(-1)
-    length = float(np.linalg.norm(bare))
-    unit: NDArray[np.float32] = bare / length if length > 1e-3 else np.zeros_like(bare)
-    return unit
+    def like(self, place: int, glance: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Places of the nearest after ``place``, as they are or mirrored, the nearest first."""
+        after = np.searchsorted(self._places, place, side="right")
+        likeness = (self._glances[after:] @ np.stack([glance, mirrored(glance[None])[0]]).T).max(axis=1, initial=0)
+        found = np.flatnonzero(likeness >= ALIKE)
+        nearest = found[np.argsort(-likeness[found], kind="stable")[:MOST]]
+        return np.asarray(self._places[after + nearest], np.int64)

@@ -21,8 +21,9 @@ from ingest.stores import SCORE_DIGITS, VISUAL, Filter
 from model.pictures import Looks, is_same
 from model.system.atomic import sha256_file
 from model.system.events import note, progress
-from query.asking.duplicates import Group, Kind, Member, read_looks
+from query.asking.duplicates import Group, Kind, Member
 from query.asking.joined import Compared
+from query.asking.judging import read_looks
 
 THREADS = 8
 

@@ -141,11 +141,12 @@ def test_a_vector_is_copied_from_the_same_content_alone(
 
 
 def test_a_copied_vector_is_that_of_the_encoder(collection: Collection) -> None:
-    written(collection, "a.jpg", frame=2)
+    written(collection, "a.jpg", frame=2, signature=bytes(range(256)) * 4)
     record = Embedded(file("copy.jpg"), "aa", 0, 0, None)
     copy = writer(collection).copy_of(record)
     assert copy is not None
     assert (copy.file.relative, copy.width, copy.height, copy.frame) == ("copy.jpg", 40, 30, 2)
+    assert copy.signature == bytes(range(256)) * 4
     assert copy.features is not None
     assert copy.features.tolist() == pytest.approx([2.0] * 12, abs=1e-5)
 

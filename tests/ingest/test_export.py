@@ -69,6 +69,7 @@ def test_plain_annoy_reads_it(snapshot: SnapshotStore) -> None:
             vector = points[row["id"]].vectors[name]
             np.testing.assert_allclose(index.get_item_vector(item), vector / np.linalg.norm(vector), atol=1e-6)
             assert row["path"] == points[row["id"]].payload["path"]
+            assert row["signature"] is None
     tags = parquet.read_table(snapshot.folder / "tags.parquet").to_pylist()
     assert sorted(row["word"] for row in tags) == sorted(f"word{i}" for i in range(40))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from ingest.records import Picture, stable_id
+from ingest.records import Picture, is_sound, stable_id
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,16 @@ def test_a_name_that_is_no_utf8_comes_back_byte_for_byte() -> None:
         "cmF3/y94LmpwZw==",
     )
     assert Picture.from_payload(payload) == picture
+
+
+def test_a_payload_carries_the_signature_and_what_is_none_is_passed_over() -> None:
+    picture = Picture("a.jpg", "00ff", 640, 480, 12_345, 1, 2.5, signature=bytes(range(256)) * 4)
+    payload = picture.to_payload()
+    assert payload["signature"][:12] == "AAECAwQFBgcI"
+    assert len(payload["signature"]) == 1368
+    assert Picture.from_payload(payload) == picture
+    assert is_sound(payload)
+    assert not is_sound({**payload, "signature": "B" + payload["signature"][1:]})
+    for said in ("AAEC", "no base64!", 7, None, ""):
+        assert Picture.from_payload({**payload, "signature": said}).signature == b""
+    assert "signature" not in replace(picture, signature=b"").to_payload()

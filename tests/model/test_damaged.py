@@ -64,6 +64,15 @@ def test_a_file_that_is_not_all_there_is_refused_with_the_reason(kind: str, fill
             open_picture(begin + bytes(len(data) - len(begin)) * filled)
 
 
+@pytest.mark.parametrize(("kind", "zeros"), [("HEIF", 1), ("HEIF", 3), ("HEIF", 15), ("AVIF", 4), ("AVIF", 15)])
+def test_a_few_zeros_at_the_end_are_noticed(kind: str, zeros: int) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    data = FILES[kind]()
+    with pytest.raises(PictureError, match=r"not complete, zeros from byte"):
+        open_picture(data[:-zeros] + bytes(zeros))
+
+
 OF_ROWS = ("BMP", "TIFF", "PPM")
 
 

@@ -16,7 +16,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
-from query.asking import duplicates, find_duplicates
+from model.pictures import Looks, signature_of
+from query.asking import duplicates, find_duplicates, judging, nearest
+from query.asking.judging import read_looks
 from tests.commands import command, refused
 from tests.copies import copy_store
 from tests.photographs import sample
@@ -61,8 +63,9 @@ def test_the_first_has_the_most_pixels_then_bytes_then_age(tmp_path: Path) -> No
 
 
 def test_more_copies_than_are_asked_for_at_once_are_all_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "NEIGHBOURS", 4)
-    monkeypatch.setattr(duplicates, "PAGE", 5)
+    monkeypatch.setattr(duplicates, "MOST_PROPOSED", 4)
+    monkeypatch.setattr(nearest, "ROWS", 5)
+    monkeypatch.setattr(nearest, "COLUMNS", 7)
     near = [point(f"{i:02}.jpg", i / 10, side=200 - i) for i in range(40)]
     exact = [point(f"copy-{i}.jpg", 60, sha256="same", side=50, time=i) for i in range(9)]
     groups = groups_of(tmp_path, [*exact, *near], 0.99)
@@ -77,13 +80,15 @@ class Files:
         self.folder.mkdir()
         self._store = place / "store"
         self._points: list[Point] = []
+        self.signed = False
         self.photos = {path.stem: Image.open(path).convert("RGB") for path in originals.rglob("*.*g")}
 
     def add(self, path: str, image: Image.Image, degrees: float, *, side: tuple[int, int] | None = None) -> None:
         image.save(self.folder / path)
         data = (self.folder / path).read_bytes()
         width, height = side or image.size
-        picture = Picture(path, hashlib.sha256(data).hexdigest(), width, height, len(data), 1, 1.0)
+        signature = signature_of(image) if self.signed else b""
+        picture = Picture(path, hashlib.sha256(data).hexdigest(), width, height, len(data), 1, 1.0, signature=signature)
         direction = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], np.float32)
         self._points.append(Point(picture.id, {VISUAL: direction, SEMANTIC: direction}, picture.to_payload()))
 
@@ -99,6 +104,19 @@ class Files:
 
 
 @pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read."""
+    names: list[str] = []
+
+    def noted(file: Path, picture: Picture) -> Looks | None:
+        names.append(file.name)
+        return read_looks(file, picture)
+
+    monkeypatch.setattr(judging, "read_looks", noted)
+    return names
+
+
+@pytest.fixture
 def files(tmp_path: Path, originals: Path) -> Files:
     made = Files(tmp_path, originals)
     made.add("cat.png", made.photos["chelsea"], 0)
@@ -109,6 +127,35 @@ def test_a_copy_whose_vector_is_far_away_is_told_by_its_pixels(files: Files) -> 
     files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 60)
     files.add("coffee.png", files.photos["coffee"], 50)
     assert files.groups() == [[("cat.png", "copy", 1.0), ("small.png", "same", 0.5)]]
+
+
+def test_files_are_opened_only_of_pairs_that_signatures_do_not_refute(files: Files, opened: list[str]) -> None:
+    files.signed = True
+    files.add("mirrored.png", ImageOps.mirror(ImageOps.scale(files.photos["rocket"], 0.5)), 20)
+    files.add("rocket.png", files.photos["rocket"], 21)
+    files.add("coffee.png", files.photos["coffee"], 22)
+    files.add("small.png", files.photos["coffee"].resize((75, 50)), 80)
+    assert [[path for path, *_ in group] for group in files.groups()] == [
+        ["rocket.png", "mirrored.png"],
+        ["coffee.png", "small.png"],
+    ]
+    assert sorted(opened) == ["cat.png", "coffee.png", "mirrored.png", "rocket.png", "small.png"]
+
+
+def test_a_file_without_a_signature_is_opened_once(files: Files, opened: list[str]) -> None:
+    """The cat has none; it is compared with both others."""
+    files.signed = True
+    files.add("rocket.png", files.photos["rocket"].resize((451, 300)), 1)
+    files.add("coffee.png", files.photos["coffee"].resize((451, 300)), 2)
+    assert files.groups() == []
+    assert opened == ["cat.png"]
+
+
+def test_a_signature_proves_nothing_without_the_file(files: Files) -> None:
+    files.signed = True
+    files.add("small.png", ImageOps.scale(files.photos["chelsea"], 0.5), 10)
+    (files.folder / "small.png").unlink()
+    assert files.groups() == []
 
 
 def test_below_a_cosine_of_four_tenths_no_pixels_are_compared(files: Files) -> None:

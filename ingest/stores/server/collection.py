@@ -28,7 +28,7 @@ from ingest.stores.server.requests import MESSAGE_BYTES, Requests
 from model.system.events import note
 
 METADATA_KEY = "wordsight"
-POINT_BYTES = 1024
+POINT_BYTES = 3072
 """Of a point beside its numbers: id, punctuation and, in answers, the payload."""
 
 SPARSE_BYTES = 1 << 15

@@ -33,7 +33,7 @@ from ingest.stores.snapshot.tables import read_table
 
 READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 
-NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame")
+NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame", "signature")
 """Columns of which most rows have nothing: then a payload does not have them."""
 
 

@@ -20,6 +20,7 @@ from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder, Stopped
 from model.errors import DatasetError, DiskFull
+from model.pictures import signature_of
 from tests.ingest.runs import direct_vector, ingest, points
 from tests.photographs import labelled_folder
 
@@ -33,7 +34,10 @@ def test_every_picture_is_there_once_with_its_own_vector(store: EmbeddedStore, f
         np.testing.assert_allclose(point.vectors[VISUAL], direct_vector(encoder, folder / path), atol=1e-5)
         picture = Picture.from_payload(point.payload)
         with Image.open(folder / path) as image:
+            signatures = picture.signature, signature_of(image)
             assert (picture.width, picture.height) == image.size
+            difference = np.subtract(*(np.frombuffer(made, np.uint8).astype(int) for made in signatures))
+            assert np.abs(difference).mean() < 1
         status = (folder / path).stat()
         assert (picture.size, picture.mtime_ns) == (status.st_size, status.st_mtime_ns)
         assert point.id == stable_id(path)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save
 
 from ingest.collection import Missing, Options, RemovedVectors, read_missing, removed
 from ingest.pipeline import Report
 from ingest.report import status_rows
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
+from model.system.clock import now
 from tests.commands import command, refused
 from tests.copies import copy_store
 from tests.ingest.runs import ingest, points
@@ -125,8 +128,21 @@ def test_a_picture_that_was_removed_comes_back_with_its_vector(
     there = points(store)["again.png"]
     np.testing.assert_allclose(there.vectors[VISUAL], before.vectors[VISUAL], atol=1e-6)
     assert (there.payload["width"], there.payload["height"]) == (451, 300)
+    assert there.payload["signature"] == before.payload["signature"] != ""
     with store.open("photos") as collection:
         assert collection.read_file("removed.safetensors") is None
+
+
+def test_removed_vectors_of_a_version_without_signatures_are_read(store: EmbeddedStore, tmp_path: Path) -> None:
+    """As that version wrote them: no such tensor."""
+    ingest(store, plain(tmp_path / "photos", 2))
+    row = {"sha256": "aa", "width": 4, "height": 3, "frame": 0, "framing": "whole", "removed": now()}
+    data = save({"features": np.ones((1, 1280), np.float32)}, {"pictures": json.dumps([row])})
+    with store.open("photos", write=True) as collection:
+        collection.write_file("removed.safetensors", data)
+        found = RemovedVectors.read(collection).find("aa", "whole")
+    assert found is not None
+    assert (found[0].width, found[0].signature) == (4, b"")
 
 
 def test_vectors_of_removed_pictures_are_forgotten_in_time_and_are_bounded(
