@@ -36,10 +36,11 @@ OPTIONS = Options(words="minilm", offline=True)
 
 @pytest.fixture(scope="module")
 def minilm(shared_cache: Path) -> Iterator[MiniLm]:
-    every, tags = minilm_export.known_words, tag_vocabulary
+    frequent, tags = minilm_export.frequent_words, tag_vocabulary
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        patch.setattr(minilm_export, "known_words", lambda: ["lobster", *every()[:KNOWN_WORDS]])
+        patch.setattr(minilm_export, "frequent_words", lambda: ["lobster", *frequent()[:KNOWN_WORDS]])
+        patch.setattr(minilm_export, "tag_words", list)
         patch.setattr("ingest.collection.tags.tag_vocabulary", lambda *of: tags(*of)[:KNOWN_WORDS])
         space = open_words("minilm")
         assert isinstance(space, MiniLm)
