@@ -1,13 +1,14 @@
 """Questions as people type them: mean average precision by kind, and what "stands out" is worth.
 
-    python benchmarks/questions.py FOLDER QUESTIONS.tsv [WORDS] [PROJECTION] [--html PAGES]
+    python benchmarks/questions.py FOLDER QUESTIONS.tsv [WORDS] [PROJECTION] [--html PAGES] [--curve]
 
 Ingests the folder, whose sub-folders are the labels, with the bundled encoder into a store that is thrown away, and
 asks each question of the table (question, labels that are right between commas, kind) over all its pictures, without
 the names of folders. Prints also the figures without the drawings: pictures of nearly no colour that are mostly black.
 Intervals hold 95 of 100 bootstrap samples of the labels: questions for the same pictures go together. Then come the
 ten questions that are answered best and the ten that are answered worst; PAGES is a folder that gets a page of each,
-as `query text --html` writes it, with the nearest ten pictures.
+as `query text --html` writes it, with the nearest ten pictures. The curve is what "stands out" would be worth if a
+picture had to show what is meant with another probability.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
 import numpy as np
 import typer
@@ -29,7 +31,7 @@ from ingest.pipeline import run_folder
 from ingest.stores import CLASSES
 from ingest.stores.embedded import EmbeddedStore
 from model.pair import BUNDLED
-from query.asking import AUTO, CollectionContext, Question, ask
+from query.asking import AUTO, CollectionContext, Question, ask, cutoff
 from query.output.gallery import THUMBNAIL_PIXELS, write_pictures
 from query.output.page_heading import heading_of
 from query.output.thumbnails import thumbnails_of
@@ -40,6 +42,7 @@ MOSTLY = 0.5
 SHOWN = 10
 """Questions that are answered best, and worst."""
 
+LEAST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 SAMPLES = 10_000
 BETWEEN = (2.5, 97.5)
 
@@ -73,6 +76,7 @@ def main(
     words: Annotated[str, typer.Argument()] = BUNDLED.words,
     projection: Annotated[str, typer.Argument()] = "conse",
     html: Annotated[Path | None, typer.Option()] = None,
+    curve: bool = False,
 ) -> None:
     with tempfile.TemporaryDirectory() as place, EmbeddedStore(Path(place) / "store") as store:
         options = Options(encoder=BUNDLED.encoder, words=words, projection=projection, offline=True)
@@ -89,6 +93,8 @@ def main(
                 write_extremes(which, shown)
                 if html:
                     write_pages(context, html, which, [asked for asked, _ in shown])
+            if curve:
+                write_curve(context, read(table))
 
 
 def read(table: Path) -> list[Asked]:
@@ -113,13 +119,17 @@ def evaluate(context: CollectionContext, questions: list[Asked], drawings: set[P
         relevant = {label: number for label, number in context.collection.labels().items() if label in asked.labels}
         total = sum(relevant.values())
         drawn = sum(path.parent.name in asked.labels for path in drawings)
-        stands = [
-            hit.picture.label in asked.labels for hit in ask(context, replace(question, min_score=AUTO)).standing_hits
-        ]
+        stands = standing(context, asked, question)
         results.append(
             (asked, Result(precision(right, total), precision(kept, total - drawn), len(stands), sum(stands), total))
         )
     return results
+
+
+def standing(context: CollectionContext, asked: Asked, question: Question) -> list[bool]:
+    """Of what stands out, whether it is right."""
+    hits = ask(context, replace(question, min_score=AUTO)).standing_hits
+    return [hit.picture.label in asked.labels for hit in hits]
 
 
 def precision(right: Sequence[bool], relevant: int) -> float:
@@ -148,14 +158,34 @@ def write(found: Found) -> None:
     print("kind\tquestions\tmAP\tinterval\twithout drawings\tstands out: precision\trecall")
     for kind, of_kind in kinds.items():
         results = [result for _, result in of_kind]
-        shown, right = sum(one.shown for one in results), sum(one.right for one in results)
-        share = right / shown if shown else float("nan")
-        recall = np.mean([one.right / one.relevant for one in results])
+        share, recall = stands_out([(one.shown, one.right, one.relevant) for one in results])
         every = [one.all for one in results]
         low, high = interval(every, [asked.labels for asked, _ in of_kind])
         photographs = np.nanmean([one.photographs for one in results])
         between = f"{low:.3f}-{high:.3f}"
         print(f"{kind}\t{len(results)}\t{np.mean(every):.3f}\t{between}\t{photographs:.3f}\t{share:.3f}\t{recall:.3f}")
+
+
+def stands_out(counts: Sequence[tuple[int, int, int]]) -> tuple[float, float]:
+    """Precision of all that is shown, and the mean recall of the questions: of shown, right and relevant pictures."""
+    shown, right = sum(one[0] for one in counts), sum(one[1] for one in counts)
+    recall = float(np.mean([found / relevant for _, found, relevant in counts]))
+    return (right / shown if shown else float("nan")), recall
+
+
+def write_curve(context: CollectionContext, questions: Sequence[Asked]) -> None:
+    print("\nleast probability\tstands out: precision\trecall\tquestions with any")
+    labels = context.collection.labels()
+    for least in LEAST:
+        counts = []
+        with patch.object(cutoff, "LEAST_EVIDENCE", least):
+            for asked in questions:
+                right = standing(
+                    context, asked, replace(Question.in_words(asked.text), limit=sum(labels.values()), names=False)
+                )
+                counts.append((len(right), sum(right), sum(labels[label] for label in asked.labels if label in labels)))
+        share, recall = stands_out(counts)
+        print(f"{least}\t{share:.3f}\t{recall:.3f}\t{np.mean([shown > 0 for shown, _, _ in counts]):.2f}")
 
 
 def write_extremes(which: str, found: Found) -> None:

@@ -161,6 +161,24 @@ def test_questions_as_people_type_them(question: str, label: str, photos: tuple[
     assert first(photos[0], question) == label
 
 
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("a lobstre", ("'lobstre' is no known word: did you mean lobster?; searched as it is written",)),
+        ("a bird that cannot fly", ()),
+        ("cockerels", ()),  # in pieces, but a noun
+        ("tightening a bolt", ()),
+    ],
+)
+def test_a_word_that_is_one_edit_from_a_known_one_is_answered_and_told(
+    question: str, told: tuple[str, ...], photos: tuple[Path, Path]
+) -> None:
+    with open_collection(photos[0]) as collection:
+        answer = collection.text(question, names=False)
+    assert answer.messages == told
+    assert answer.hits
+
+
 def test_what_is_subtracted_counts_against(photos: tuple[Path, Path]) -> None:
     with open_collection(photos[0]) as collection:
         plain = [hit.picture.label for hit in collection.text("vehicle", limit=3).hits]

@@ -79,6 +79,10 @@ class TextSpace(ABC):
     def nearest(self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()) -> list[NearWord]:
         """The words of highest cosine to a unit ``vector`` (width,), those in ``without`` left out."""
 
+    def is_known(self, word: str) -> bool:
+        """Whether a word is one that was known beforehand; a space of sentences has a vector for any other, too."""
+        return self.find(word) is not None
+
     def in_pieces(self, texts: Sequence[str]) -> list[bool]:
         """Whether a word of a text has no vector or token of its own, and is put together from pieces of it."""
         return [False] * len(texts)

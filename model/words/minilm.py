@@ -63,9 +63,8 @@ class MiniLm(TextSpace):
         tokens = self.model.tokens(texts)
         return [len(own) - ends > len(text.split()) for own, text in zip(tokens, texts, strict=True)]
 
-    def is_known(self, text: str) -> bool:
-        """Whether ``text`` is a word that was embedded beforehand."""
-        return self._table.row(text.lower()) is not None
+    def is_known(self, word: str) -> bool:
+        return self._table.row(word.lower()) is not None
 
     def iterate(self) -> Iterator[str]:
         return open_words(VOCABULARY).iterate()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.stores import SEMANTIC, WORD, Collection, SparseVector
-from query.asking.class_query import all_sparse, as_sparse
+from query.asking.class_query import all_sparse
 from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, near_the_best, picture_floor, word_floor
 from query.asking.query_vector import cosines
 from query.asking.ranking import Queries
@@ -79,7 +79,7 @@ class Backgrounds:
             else self._pictures(using).floor(query.positive, without)
             for using, query in queries.items()
         }
-        scores = {using: near_the_best(self._best(using, as_sparse(queries[using].positive))) for using in by_classes}
+        scores = {using: near_the_best(self._best(using, all_sparse(queries[using].positive))) for using in by_classes}
         if SEMANTIC in queries:
             words = word_floor(self._words().scores(queries[SEMANTIC].positive))
             floors[SEMANTIC] = max(floors[SEMANTIC], words)

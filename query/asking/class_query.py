@@ -67,6 +67,6 @@ def as_sparse(weights: Weights) -> SparseVector:
     return SparseVector(*strongest(weights))
 
 
-def all_sparse(means: Weights) -> SparseVector:
-    """Every class that is meant at all: "animal" means four hundred alike, of which none is the strongest."""
-    return SparseVector(*strongest(means, len(means)))
+def all_sparse(weights: Weights) -> SparseVector:
+    """Every class that counts at all: "animal" means four hundred alike, of which none is the strongest."""
+    return SparseVector(*strongest(weights, len(weights)))

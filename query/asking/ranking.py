@@ -81,7 +81,7 @@ class Ranking:
         if not self.cutoff or query.meant is None:
             return self.collection.search_sparse(using, sparse, limit, self.filter, min_score=min_score)
         shows = self._passing(using, all_sparse(query.meant), self.cutoff.floors[using])
-        near = self._passing(using, as_sparse(query.positive), self.cutoff.scores[using])
+        near = self._passing(using, all_sparse(query.positive), self.cutoff.scores[using])
         hits = self.collection.search_sparse(using, sparse, DEPTH, self.filter, min_score=min_score)
         return [hit for hit in hits if hit.id in shows and hit.id in near][:limit]
 
