@@ -1,11 +1,11 @@
 """What each ingredient of the best recipe gives: it is left out, and labels that were held out are evaluated.
 
-    python benchmarks/ablation.py FOLDER [--groups 4]
+    python benchmarks/ablation.py FOLDER [WORDS] [--groups 4]
 
-FOLDER has one sub-folder a label. The labels are put into groups; each group in turn is never trained on (ten
-pictures of each of its labels are evaluated), a fifth of the others is held back. Printed are means over the groups,
-in percent: test hit@2 among the trained labels; unseen hit@10 among all labels; mean average precision of text
-searches for trained and for unseen labels; unseen pictures whose own label is among ten tags.
+FOLDER has one sub-folder a label; the encoder is the bundled one. The labels are put into groups; each group in turn is
+never trained on (ten pictures of each of its labels are evaluated), a fifth of the others is held back. Printed are
+means over the groups, in percent: test hit@2 among the trained labels; unseen hit@10 among all labels; mean average
+precision of text searches for trained and for unseen labels; unseen pictures whose own label is among ten tags.
 """
 
 from __future__ import annotations
@@ -14,17 +14,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 from unittest.mock import patch
 
 import numpy as np
 import typer
 
+from model.class_space import tags
 from model.encoders import Encoder, class_names, need_classifier, open_encoder
 from model.judging.evaluation import ALL_LABELS, TEST, TRAIN, TRAINED_LABELS, UNSEEN, Evaluation, Sample
 from model.judging.metrics import Scorer
 from model.pair import BUNDLED
 from model.pictures import LeftOut, dataset_root, scan
-from model.projections import BestProjection, ConseProjection, Header, Projection, best, classes, conse, tagging
+from model.projections import (
+    BestProjection,
+    ConseProjection,
+    Header,
+    Projection,
+    best,
+    classes,
+    conse,
+    prepared_questions,
+    tagging,
+)
 from model.projections.training import BestRecipe, DocumentRecipe, Labelled, Recipe, encode, train
 from model.projections.training import best as fit
 from model.words import TextSpace, Vocabulary, open_words
@@ -38,7 +50,7 @@ class Group:
     def __init__(
         self, data: Labelled, held: set[str], encoder: Encoder, words: TextSpace, vocabulary: Vocabulary
     ) -> None:
-        self.encoder, self.words = encoder, words
+        self.encoder, self.words, self.questions = encoder, words, prepared_questions(words)
         self.header = Header("", encoder.spec.name, encoder.sha256, words.name, words.sha256)
         labels = np.array(data.labels)
         seen = np.flatnonzero(~np.isin(labels, list(held)))
@@ -58,11 +70,16 @@ class Group:
         ]
         evaluated = [i for i, sample in enumerate(samples) if sample.part != TRAIN]
         self.scorer = Scorer(
-            [samples[i] for i in evaluated], data.features[[rows[i] for i in evaluated]], words, vocabulary
+            [samples[i] for i in evaluated],
+            data.features[[rows[i] for i in evaluated]],
+            words,
+            vocabulary,
+            self.questions,
         )
 
     def trained(self, recipe: Recipe) -> Projection:
-        return train(self.seen, self.words, self.header, self.encoder.classifier, recipe=recipe)
+        last_layer = self.encoder.classifier
+        return train(self.seen, self.words, self.header, last_layer, recipe=recipe, questions=self.questions)
 
     def conse(self) -> Projection:
         return ConseProjection.build(need_classifier(self.encoder), self.header, self.words)
@@ -116,6 +133,9 @@ CASES: list[tuple[str, Callable[[Group], Projection], list[tuple[object, str, ob
     ("- synonyms in the class vectors", Group.without_synonyms, []),
     ("- words that name a class, in tags", Group.without_names, []),
     ("- the fourth root of that probability", lambda group: group.best, [(tagging, "NAMED_POWER", 1.0)]),
+    ("- what is named, in tags by classes", lambda group: group.best, [(tags, "NAMED", 0.0)]),
+    ("- what is meant, in tags by classes", lambda group: group.best, [(tags, "MEANT", 0.0)]),
+    ("- how common a word is, in tags by classes", lambda group: group.best, [(tags, "FREQUENT", 0.0)]),
     ("ConSE alone", Group.conse, []),
     ("the document's head alone", lambda group: group.trained(DocumentRecipe()), []),
 ]
@@ -132,8 +152,13 @@ def figures(found: Evaluation) -> list[float]:
     ]
 
 
-def main(folder: Path, groups: int = 4, document: bool = True) -> None:
-    encoder, words = open_encoder(BUNDLED.encoder), open_words(BUNDLED.words)
+def main(
+    folder: Path,
+    words_space: Annotated[str, typer.Argument()] = BUNDLED.words,
+    groups: int = 4,
+    document: bool = True,
+) -> None:
+    encoder, words = open_encoder(BUNDLED.encoder), open_words(words_space)
     data = encode([file for file in scan(dataset_root(folder), LeftOut()) if file.label], encoder)
     vocabulary = Vocabulary(words, class_names(encoder))
     labels = np.random.default_rng(7).permutation(sorted(set(data.labels)))

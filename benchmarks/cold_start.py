@@ -28,7 +28,8 @@ def main(folder: Path, runs: int) -> None:
         commands = {
             "import torch": [sys.executable, "-c", "import torch"],
             "query --help": [SCRIPTS / "query", "--help"],
-            "query text": [SCRIPTS / "query", "text", "ocean"],
+            "query text, a known word": [SCRIPTS / "query", "text", "ocean"],
+            "query text, a sentence": [SCRIPTS / "query", "text", "a bird that cannot fly"],
             "query similar, indexed": [SCRIPTS / "query", "similar", indexed],
             "query similar, unseen": [SCRIPTS / "query", "similar", unseen],
             "query tags, unseen": [SCRIPTS / "query", "tags", unseen],

@@ -44,10 +44,9 @@ def fetch_pair(encoder: str = "", words: str = "") -> None:
             _fetch_encoder(spec)
         for space in spaces:
             _fetch_words(space)
-        published = [*(spec.weights for spec in encoders), *(space.weights for space in spaces)]
-        for remote in published:  # what a run left that was killed here, too
-            if isinstance(remote, RemoteFile):
-                _downloaded(remote).unlink(missing_ok=True)
+        files = [spec.weights for spec in encoders if isinstance(spec.weights, RemoteFile)]
+        for remote in [*files, *(one for space in spaces for one in space.published)]:
+            _downloaded(remote).unlink(missing_ok=True)  # what a run left that was killed here, too
 
 
 def _fetch_encoder(spec: EncoderSpec) -> None:
@@ -60,11 +59,11 @@ def _fetch_encoder(spec: EncoderSpec) -> None:
 
 
 def _fetch_words(spec: TextSpaceSpec) -> None:
-    if isinstance(spec.weights, RemoteFile) and not installed_words(spec):
-        path = _fetch(spec.weights, f"{spec.name} vectors")
-        _install_words(spec, path, spec.sha256)
-    else:
+    if not spec.published or installed_words(spec):
         open_words(spec.name)
+    else:
+        source, *_ = [_fetch(remote, f"{remote.name} of {spec.name}") for remote in spec.published]
+        _install_words(spec, source, spec.sha256)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from model.system.cache import cache_dir
 from model.system.disk import in_mb
 from model.system.download import RemoteFile
 from model.system.packages import REINSTALL, PackageFile
-from model.words import TextSpaceSpec, installed_words, is_prepared, words_spec, words_specs
+from model.words import TextSpaceSpec, installed_words, is_prepared, way_to, words_spec, words_specs
 
 COLUMNS = "{:<20} {:<52} {:>12} {:>14}\n"
 
@@ -38,9 +38,10 @@ def _line(spec: EncoderSpec | TextSpaceSpec, sha256: str | None, ready: bool) ->
     if sha256:
         where = "bundled" if isinstance(spec.weights, PackageFile) else "cached"
         state = f"{where} {sha256[:8]}, {'ready' if ready else 'made ready at first use'}"
+    elif isinstance(spec, TextSpaceSpec):
+        state = f"not here: {way_to(spec)}"
     else:
-        option = "--encoder" if isinstance(spec, EncoderSpec) else "--words-space"
-        fetched = f"`model fetch {option} {spec.name}` brings it"
+        fetched = f"`model fetch --encoder {spec.name}` brings it"
         state = f"not here: {REINSTALL if isinstance(spec.weights, PackageFile) else fetched}"
     size = in_mb(spec.weights.size) if isinstance(spec.weights, RemoteFile) else ""
     return f"  {spec.name:<18} {spec.width:>5} wide  {state}  {size}  {spec.licence}\n"

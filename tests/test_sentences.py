@@ -36,10 +36,11 @@ OPTIONS = Options(words="minilm", offline=True)
 
 @pytest.fixture(scope="module")
 def minilm(shared_cache: Path) -> Iterator[MiniLm]:
-    every, tags = minilm_export.known_words, tag_vocabulary
+    frequent, tags = minilm_export.frequent_words, tag_vocabulary
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        patch.setattr(minilm_export, "known_words", lambda: ["lobster", *every()[:KNOWN_WORDS]])
+        patch.setattr(minilm_export, "frequent_words", lambda: ["lobster", *frequent()[:KNOWN_WORDS]])
+        patch.setattr(minilm_export, "tag_words", list)
         patch.setattr("ingest.collection.tags.tag_vocabulary", lambda *of: tags(*of)[:KNOWN_WORDS])
         space = open_words("minilm")
         assert isinstance(space, MiniLm)
@@ -158,6 +159,24 @@ def first(store: Path, question: str) -> str | None:
 )
 def test_questions_as_people_type_them(question: str, label: str, photos: tuple[Path, Path]) -> None:
     assert first(photos[0], question) == label
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("a lobstre", ("'lobstre' is no known word: did you mean lobster?; searched as it is written",)),
+        ("a bird that cannot fly", ()),
+        ("cockerels", ()),  # in pieces, but a noun
+        ("tightening a bolt", ()),
+    ],
+)
+def test_a_word_that_is_one_edit_from_a_known_one_is_answered_and_told(
+    question: str, told: tuple[str, ...], photos: tuple[Path, Path]
+) -> None:
+    with open_collection(photos[0]) as collection:
+        answer = collection.text(question, names=False)
+    assert answer.messages == told
+    assert answer.hits
 
 
 def test_what_is_subtracted_counts_against(photos: tuple[Path, Path]) -> None:

@@ -5,7 +5,7 @@ It must not know stores, nor how a text space embeds.
 
 from model.class_space.evidence import NEIGHBOURS, believed, neighbour_shares, smoothed, sparse
 from model.class_space.labels import LabelClasses, spaced
-from model.class_space.nouns import NounTree
+from model.class_space.nouns import Nouns, NounTree
 from model.class_space.prepared import (
     class_space_dir,
     has_class_space,
@@ -21,6 +21,7 @@ __all__ = [
     "USUAL_RANK",
     "LabelClasses",
     "NounTree",
+    "Nouns",
     "QuestionWeights",
     "TagTable",
     "believed",

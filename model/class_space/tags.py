@@ -39,10 +39,10 @@ NO_SENSE = 0xFFFF_FFFF
 ARRAYS = ("tag_words", "tag_ranks", "tag_senses", "tag_classes", "tag_weights")
 
 
-def meant(weights: Floats) -> Floats:
-    """How far a question means each class, 0 to 1: a class of half the strongest weight is meant as much as that."""
+def meant(weights: Floats, full: float = FULL) -> Floats:
+    """How far a question means each class, 0 to 1: wholly from the strongest weight over ``full`` on."""
     strongest = np.maximum(weights.max(axis=-1, keepdims=True), 1e-12)
-    return np.asarray(np.clip(FULL * weights / strongest, 0, 1), np.float32)
+    return np.asarray(np.clip(full * weights / strongest, 0, 1), np.float32)
 
 
 def probability(named: Floats | float, means: Floats | float, rank: Floats | float) -> Floats:

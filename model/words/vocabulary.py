@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,16 +82,29 @@ def tag_vocabulary(space: TextSpace, class_names: Iterable[str]) -> list[TagWord
     of ImageNet's classes. Function words and words shorter than three letters are left out; so are names of
     people and places, which the raters of concreteness were not given.
     """
-    ranks = {word: rank for rank, word in enumerate(space.iterate())}
+    words = list(space.iterate())
     heads = {name.lower().split()[-1] for name in class_names if name.split()}
-    concreteness = _concreteness()
+    concreteness, chosen = _concreteness(), _tags_among(words)
     return [
         TagWord(word, rank, concreteness.get(word))
-        for word, rank in ranks.items()
-        if word in heads or _is_tag(word, rank, ranks, concreteness)
+        for rank, word in enumerate(words)
+        if word in heads or word in chosen
     ]
 
 
+_chosen: dict[bytes, frozenset[str]] = {}
+"""By the digest of a list of words, those of it that make good tags: a first run asks three times, 4 s each."""
+
+
+def _tags_among(words: Sequence[str]) -> frozenset[str]:
+    digest = blake2b("\n".join(words).encode()).digest()
+    if digest not in _chosen:
+        ranks, concreteness = {word: rank for rank, word in enumerate(words)}, _concreteness()
+        _chosen[digest] = frozenset(word for word, rank in ranks.items() if _is_tag(word, rank, ranks, concreteness))
+    return _chosen[digest]
+
+
+@cache
 def _concreteness() -> dict[str, float]:
     """Word to its rating, of the ratings that are free to use."""
     import csv

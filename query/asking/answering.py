@@ -22,6 +22,7 @@ from query.asking.question import Question
 from query.asking.ranking import Ranking, depth_messages
 from query.asking.resolver import ResolvedQuestion, resolve
 from query.asking.settled import need_one_projection
+from query.asking.spelling import spelling_message
 
 SHOWN_LABELS = 12
 NO_INDEX = "names are searched without an index: the next `ingest run` makes it"
@@ -63,12 +64,20 @@ def ask(context: CollectionContext, question: Question) -> Answer:
             *((question.read_as,) if question.read_as else ()),
             *unknown,
             *(asked.text.messages(context.words) if asked.text else ()),
+            *_misspelt(context, question),
             *(depth_messages(asked.queries, total) if is_all else ()),
             *((NO_INDEX,) if question.asks_names and not context.collection.has_name_index else ()),
         ),
         why_nothing="" if order.hits else _why_nothing(context.collection, question, asked),
         asked=context.asked(asked.image),
     )
+
+
+def _misspelt(context: CollectionContext, question: Question) -> tuple[str, ...]:
+    if not context.answers_by_classes or question.has_picture:
+        return ()
+    message = spelling_message(question.terms, context.words, context.class_space.nouns)
+    return (message,) if message else ()
 
 
 def _as_a_name(context: CollectionContext, question: Question) -> Question:

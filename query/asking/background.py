@@ -13,11 +13,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SEMANTIC, WORD, Collection
-from model.class_space import meant
-from query.asking.class_query import as_sparse
-from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, picture_floor, word_floor
-from query.asking.query_vector import QueryVector, cosines
+from ingest.stores import SEMANTIC, WORD, Collection, SparseVector
+from query.asking.class_query import all_sparse
+from query.asking.cutoff import BEST_HITS, Cutoff, evidence_floor, near_the_best, picture_floor, word_floor
+from query.asking.query_vector import cosines
 from query.asking.ranking import Queries
 
 Vector = NDArray[np.float32]
@@ -73,22 +72,22 @@ class Backgrounds:
             queries: what is ranked by.
             without: the pictures asked about, as far as they are in the collection.
         """
+        by_classes = {using: query.meant for using, query in queries.items() if query.meant is not None}
         floors = {
-            using: self._evidence_floor(using, query)
-            if using in self._collection.metadata.sparse
+            using: evidence_floor(self._best(using, all_sparse(by_classes[using])))
+            if using in by_classes
             else self._pictures(using).floor(query.positive, without)
             for using, query in queries.items()
         }
+        scores = {using: near_the_best(self._best(using, all_sparse(queries[using].positive))) for using in by_classes}
         if SEMANTIC in queries:
             words = word_floor(self._words().scores(queries[SEMANTIC].positive))
             floors[SEMANTIC] = max(floors[SEMANTIC], words)
-        return Cutoff(floors, any(query.negative is not None for query in queries.values()))
+        return Cutoff(floors, any(query.negative is not None for query in queries.values()), scores)
 
-    def _evidence_floor(self, using: str, query: QueryVector) -> float:
-        """The probability of showing what is meant from which a picture stands out."""
-        wanted = as_sparse(meant(query.positive))
-        best = [hit.score for hit in self._collection.search_sparse(using, wanted, BEST_HITS)]
-        return evidence_floor(best)
+    def _best(self, using: str, wanted: SparseVector) -> list[float]:
+        """The scores of the best pictures."""
+        return [hit.score for hit in self._collection.search_sparse(using, wanted, BEST_HITS)]
 
     def _pictures(self, using: str) -> Sample:
         kept = self._samples.get(using)

@@ -18,7 +18,8 @@ class QueryVector:
     """Where to look. Each: (width,) float32, of any length.
 
     ``vector``: the whole question. ``positive``: the same before anything is subtracted. ``negative``: what is
-    subtracted, None where nothing is.
+    subtracted, None where nothing is. ``meant``: of weights on classes, how far each class is meant, 0 to 1; None for
+    what is compared by cosines.
 
     The nearest to ``vector`` are the answers; whether one of them is good is judged by ``positive``, since a
     subtraction moves the question away from every picture, those that show all that is wanted included.
@@ -27,11 +28,12 @@ class QueryVector:
     vector: Vector
     positive: Vector
     negative: Vector | None = None
+    meant: Vector | None = None
 
     @classmethod
-    def at(cls, vector: Vector) -> QueryVector:
+    def at(cls, vector: Vector, meant: Vector | None = None) -> QueryVector:
         """One that subtracts nothing."""
-        return cls(vector, vector)
+        return cls(vector, vector, meant=meant)
 
     def with_positive(self) -> QueryVector:
         """Itself; but a question that only subtracts is judged by where the subtraction leads."""

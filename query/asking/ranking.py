@@ -12,9 +12,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit
-from model.class_space import meant
-from query.asking.class_query import as_sparse
+from ingest.stores import SCORE_DIGITS, Collection, Filter, Hit, SparseVector
+from query.asking.class_query import all_sparse, as_sparse
 from query.asking.cutoff import Cutoff
 from query.asking.query_vector import QueryVector, cosines
 
@@ -79,13 +78,16 @@ class Ranking:
     def _showing(self, using: str, query: QueryVector, limit: int, min_score: float) -> list[Hit]:
         """What shows the classes that a question means; with a cut-off, what probably shows one that is meant."""
         sparse = as_sparse(query.vector)
-        if not self.cutoff:
+        if not self.cutoff or query.meant is None:
             return self.collection.search_sparse(using, sparse, limit, self.filter, min_score=min_score)
-        wanted = as_sparse(meant(query.positive))
-        floor = self.cutoff.floors[using]
-        kept = {hit.id for hit in self.collection.search_sparse(using, wanted, DEPTH, self.filter, min_score=floor)}
+        shows = self._passing(using, all_sparse(query.meant), self.cutoff.floors[using])
+        near = self._passing(using, all_sparse(query.positive), self.cutoff.scores[using])
         hits = self.collection.search_sparse(using, sparse, DEPTH, self.filter, min_score=min_score)
-        return [hit for hit in hits if hit.id in kept][:limit]
+        return [hit for hit in hits if hit.id in shows and hit.id in near][:limit]
+
+    def _passing(self, using: str, wanted: SparseVector, floor: float) -> set[UUID]:
+        """Ids of the pictures that have at least that score."""
+        return {hit.id for hit in self.collection.search_sparse(using, wanted, DEPTH, self.filter, min_score=floor)}
 
     def _fused(self, queries: Queries) -> list[Hit]:
         """Reciprocal rank fusion of what is near by either vector."""
