@@ -63,6 +63,13 @@ def run(
         bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
     ] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Leave out what matches, as in a .gitignore; repeatable.", metavar="GLOB"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done, and about how long it would take.")
+    ] = False,
     max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
     device: Device = AUTO,
@@ -83,8 +90,10 @@ def run(
 ) -> None:
     """Embed a folder of pictures; run again, only what changed."""
     from ingest.collection import Options
-    from ingest.pipeline import run_folder
+    from ingest.pipeline import plan_run, run_folder
 
+    if dry_run and watch:
+        raise UsageError("--dry-run tells what one run would do, and --watch goes on: choose one")
     if yes and keep_missing:
         raise UsageError("--yes removes pictures whose files are gone and --keep-missing keeps them: choose one")
     options = Options(
@@ -96,6 +105,7 @@ def run(
         keep_missing=keep_missing,
         remove_missing=yes,
         follow_links=follow_links,
+        exclude=tuple(exclude or ()),
         retry=retry,
         re_embed=re_embed,
         strict=strict,
@@ -105,6 +115,9 @@ def run(
         quantize=quantize,
     )
     with place.open() as opened:
+        if dry_run:
+            report.note_plan(plan_run(opened, folder, collection, options))
+            return
         if watch:
             done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
         else:

@@ -13,7 +13,8 @@ class Report:
 
     ``collection``: its name. ``added``, ``updated``: new and changed files that were indexed; of these ``copied``
     had content that was indexed already, so nothing was encoded, and ``damaged`` are shown as far as they can be
-    decoded. ``unchanged``: not opened. ``removed``: their files are gone. ``missing``: gone too, but kept: as asked, or
+    decoded. ``unchanged``: not opened. ``removed``: their files are gone. ``excluded``: removed,
+    because the rules of the scan leave them out by now. ``missing``: gone too, but kept: as asked, or
     because it looks like a disk that is not there; then ``gone`` says how many in which folders (``""``: here and
     there), and ``gone_before`` whether an earlier run found the same. ``vanished``: there when the folder was looked
     through, and not when they were to be read. ``failed``: could not be read; ``failed_before``: nor earlier, and they
@@ -27,6 +28,7 @@ class Report:
     copied: int = 0
     unchanged: int = 0
     removed: int = 0
+    excluded: int = 0
     missing: int = 0
     gone: dict[str, int] = field(default_factory=dict)
     gone_before: bool = False

@@ -13,6 +13,7 @@ from model.pictures.decode import (
     open_picture,
     reader_version,
 )
+from model.pictures.exclusion import IGNORE_FILE, Exclusions, is_junk
 from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels, framing_names
 from model.pictures.prefetch import in_order
 from model.pictures.sameness import Looks, is_same
@@ -20,12 +21,14 @@ from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
     "DEFAULT_MAX_MEGAPIXELS",
+    "IGNORE_FILE",
     "LONGEST",
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
     "PUBLISHED",
     "SNAPSHOT_FILES",
     "WHOLE",
+    "Exclusions",
     "Framed",
     "Framing",
     "LeftOut",
@@ -37,6 +40,7 @@ __all__ = [
     "framing_names",
     "heic_available",
     "in_order",
+    "is_junk",
     "is_picture_name",
     "is_same",
     "label_of",
