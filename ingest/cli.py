@@ -59,6 +59,9 @@ def run(
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed every picture again, as --framing says or the encoder does now.")
     ] = False,
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Read dates, cameras and places where earlier versions did not.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
     ] = False,
@@ -108,6 +111,7 @@ def run(
         exclude=tuple(exclude or ()),
         retry=retry,
         re_embed=re_embed,
+        metadata=metadata,
         strict=strict,
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,

@@ -66,6 +66,8 @@ def note_run(report: Report) -> None:
     }
     copied = f"; {report.copied} of them known by their content, not encoded again" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {_listed(counts) or 'nothing to do'}{copied}")
+    if report.described:
+        note(f"when, where and how they were taken was read of {report.described} pictures")
     note_gone(report)
     _note_left_out(report.left_out)
     if report.interrupted:

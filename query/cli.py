@@ -28,6 +28,7 @@ from query.asking import (
     ask_words,
     check_threshold,
     collection_words,
+    in_order_of,
     parse,
     parse_min_score,
     picture_filter,
@@ -108,10 +109,10 @@ def _show_answer(
     show = shown.show()
     with where.open() as store:
         with where.asking(store, near, max_megapixels) as context:
-            chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under)
+            chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under, wanted.taken)
             question = replace(question, filter=chosen)
             answer = (ask_existing if wanted.existing else ask)(context, question)
-        show.pictures(question, answer, store)
+        show.pictures(question, in_order_of(answer, wanted.sort), store)
 
 
 @app.command()

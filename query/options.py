@@ -17,7 +17,7 @@ from ingest.options import StoreOptions
 from ingest.stores import Store, choose_collection, open_store
 from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
-from query.asking import AUTO, CollectionContext, check_min_score
+from query.asking import AUTO, CollectionContext, Sort, Taken, check_min_score
 from query.output import Show, Style
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000_000, help="How many answers at most.")]
@@ -63,6 +63,18 @@ class AnswerOptions:
         None
     )
     under: Annotated[str, typer.Option("--under", help="Only pictures below this folder of the dataset.")] = ""
+    after: Annotated[
+        str, typer.Option("--after", help="Only pictures taken on this day or later: 2019, 2019-07, 2019-07-03.")
+    ] = ""
+    before: Annotated[str, typer.Option("--before", help="Only pictures taken before this day.")] = ""
+    camera: Annotated[str, typer.Option("--camera", help='Only by a camera with these words in its name: "d90".')] = ""
+    near: Annotated[
+        str,
+        typer.Option("--near", help="Only taken so near to a place, in degrees and kilometres.", metavar="LAT,LON,KM"),
+    ] = ""
+    sort: Annotated[
+        Sort, typer.Option("--sort", help="The answers by score, by date (the oldest first) or by name.")
+    ] = Sort.SCORE
     existing: Annotated[bool, typer.Option("--existing", help="Only pictures whose files are there.")] = False
     min_score: Annotated[
         str,
@@ -72,6 +84,11 @@ class AnswerOptions:
             metavar=f"S|{AUTO}",
         ),
     ] = ""
+
+    @property
+    def taken(self) -> Taken:
+        """When, where and by which camera."""
+        return Taken(self.after, self.before, self.camera, self.near)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Report:
     there), and ``gone_before`` whether an earlier run found the same. ``vanished``: there when the folder was looked
     through, and not when they were to be read. ``failed``: could not be read; ``failed_before``: nor earlier, and they
     were not tried again. ``total``: in the collection after the run. ``to_do``: files that the run set out to read.
+    ``described``: of how many it was read when, where and how they were taken, which earlier runs had not done.
     ``interrupted``: Ctrl-C ended it early; what was done is kept. ``left_out``: what the scan passed over.
     """
 
@@ -38,6 +39,7 @@ class Report:
     failed_before: int = 0
     total: int = 0
     to_do: int = 0
+    described: int = 0
     interrupted: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
 

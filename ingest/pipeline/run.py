@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
 from ingest.errors import StoreDamaged
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
+from ingest.pipeline.describing import describe_pictures
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.found import look_through
 from ingest.pipeline.mending import mend_collection
@@ -160,6 +161,8 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
         seen = {file.relative for file in files}
         contents = _contents(files, changes, indexed) | embedding.contents
         settle_vanished(collection, run.ledger, indexed, seen, contents, report, run.options, run.removed)
+        if run.options.metadata:
+            describe_pictures(collection, files, report)
     finally:
         run.ledger.save()
     finish_re_embedding(collection)

@@ -110,4 +110,5 @@ def _picture(record: Embedded, framing: str, norm: float) -> Picture:
         framing=framing,
         damaged=record.damaged,
         frame=record.frame,
+        photo=record.photo,
     )

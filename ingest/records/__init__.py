@@ -3,6 +3,17 @@
 It must not know how or where they are stored."""
 
 from ingest.records.metadata import CollectionMetadata, Pending
+from ingest.records.photo import CAMERA, PLACE, TAKEN_AT, photo_of
 from ingest.records.picture import Picture, is_sound, stable_id
 
-__all__ = ["CollectionMetadata", "Pending", "Picture", "is_sound", "stable_id"]
+__all__ = [
+    "CAMERA",
+    "PLACE",
+    "TAKEN_AT",
+    "CollectionMetadata",
+    "Pending",
+    "Picture",
+    "is_sound",
+    "photo_of",
+    "stable_id",
+]

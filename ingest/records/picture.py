@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from model.pictures import PUBLISHED, label_of
+from ingest.records.photo import photo_fields, photo_of
+from model.pictures import PUBLISHED, PhotoMetadata, label_of
 from model.system.names import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
@@ -43,7 +44,8 @@ class Picture:
     ``height``: pixels, upright. ``size``: bytes. ``visual_norm``: length of the feature vector, which the
     store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
     ``framing``: the rule it was framed by. ``damaged``: what is wrong with a file that is shown as far as it goes;
-    empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0.
+    empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0. ``photo``: what its
+    header says of how it was taken, None where that was not read.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Picture:
     framing: str = PUBLISHED
     damaged: str = ""
     frame: int = 0
+    photo: PhotoMetadata | None = None
 
     @property
     def id(self) -> UUID:
@@ -86,6 +89,8 @@ class Picture:
         }
         particulars = {"framing": self.framing, "damaged": self.damaged, "frame": self.frame}
         payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
+        if self.photo:
+            payload.update(photo_fields(self.photo))
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return {**payload, CHECK: _check(payload)}
@@ -102,6 +107,7 @@ class Picture:
             mtime_ns=payload["mtime_ns"],
             visual_norm=payload["visual_norm"],
             inode=payload.get("inode") or 0,
+            photo=photo_of(payload),
             **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
 
@@ -128,6 +134,8 @@ def _check(payload: Mapping[str, Any]) -> str:
 
 
 def _single(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _single(inner) for key, inner in value.items()}
     try:
         return struct.unpack("<f", struct.pack("<f", value))[0] if isinstance(value, float) else value
     except OverflowError:

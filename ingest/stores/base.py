@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from ingest.errors import StoreError
@@ -22,6 +22,7 @@ from ingest.stores.points import (
     Point,
     SparseVector,
     Vector,
+    check_payload,
     check_point,
     check_sparse,
     check_vector,
@@ -66,6 +67,17 @@ class Collection(ABC):
         if len(ids):
             self._set_vectors(name, ids, matrix)
 
+    def set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
+        """Replace the payloads of points that are there, by their ids; their vectors stay.
+
+        Raises:
+            ValueError: one is not JSON; nothing was written.
+        """
+        for payload in payloads.values():
+            check_payload(payload)
+        if payloads:
+            self._set_payloads(payloads)
+
     def set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         """Replace one sparse vector of points that are there, by their ids.
 
@@ -98,7 +110,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under or filter.named)
+        exact = exact or bool(filter.labels or filter.under or filter.named or filter.is_of_photos)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -119,6 +131,9 @@ class Collection(ABC):
 
     @abstractmethod
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
+
+    @abstractmethod
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None: ...
 
     @abstractmethod
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None: ...
@@ -240,6 +255,9 @@ class ReadOnlyCollection(Collection):
         raise StoreError(self.read_only)
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:  # noqa: ARG002
         raise StoreError(self.read_only)
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:  # noqa: ARG002

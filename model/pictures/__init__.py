@@ -15,6 +15,7 @@ from model.pictures.decode import (
 )
 from model.pictures.exclusion import IGNORE_FILE, Exclusions, is_junk
 from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels, framing_names
+from model.pictures.photo_metadata import PhotoMetadata, Source, read_photo_metadata, wall_seconds
 from model.pictures.prefetch import in_order
 from model.pictures.sameness import Looks, is_same
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
@@ -33,8 +34,10 @@ __all__ = [
     "Framing",
     "LeftOut",
     "Looks",
+    "PhotoMetadata",
     "PictureFile",
     "Pixels",
+    "Source",
     "dataset_root",
     "decoder_version",
     "framing_names",
@@ -47,7 +50,9 @@ __all__ = [
     "open_framed",
     "open_picture",
     "picture_file",
+    "read_photo_metadata",
     "reader_version",
     "scan",
     "thumbnail",
+    "wall_seconds",
 ]

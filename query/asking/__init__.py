@@ -9,7 +9,7 @@ from query.asking.context import CollectionContext, SharedContexts
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Kind, Member, find_duplicates
 from query.asking.existing import ask_existing
 from query.asking.expression import Term, parse
-from query.asking.filter import picture_filter
+from query.asking.filter import Taken, picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
 from query.asking.nearby_words import ask_words, collection_words
@@ -29,6 +29,7 @@ from query.asking.question import (
     parse_min_score,
 )
 from query.asking.resolver import resolve, resolve_words
+from query.asking.sorting import Sort, in_order_of
 from query.asking.source import STDIN, Source
 from query.asking.tagging import TagsQuestion, ask_tags, own_labels, split_labels
 from query.asking.text_query import TextQuery
@@ -53,10 +54,12 @@ __all__ = [
     "Question",
     "Reading",
     "SharedContexts",
+    "Sort",
     "Source",
     "Space",
     "TagsAnswer",
     "TagsQuestion",
+    "Taken",
     "Term",
     "TextQuery",
     "WordsAnswer",
@@ -73,6 +76,7 @@ __all__ = [
     "encode",
     "find_duplicates",
     "find_picture",
+    "in_order_of",
     "own_labels",
     "parse",
     "parse_min_score",

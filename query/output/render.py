@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.pictures import PhotoMetadata
 from model.projections import Tag
 from model.system.names import one_line, shown
 from model.system.paths import working_folder
@@ -131,7 +132,22 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
         "sha256": picture.sha256,
         "damaged": picture.damaged,
         "frame": picture.frame,
+        **_photo_json(picture.photo or PhotoMetadata()),
         **exact,
+    }
+
+
+def _photo_json(photo: PhotoMetadata) -> dict[str, Any]:
+    """What is not known is null, and a picture that nothing says so of is upright."""
+    latitude, longitude = photo.place or (None, None)
+    return {
+        "taken": photo.taken or None,
+        "taken_from": photo.taken_from if photo.taken else None,
+        "camera": photo.camera or None,
+        "lens": photo.lens or None,
+        "latitude": latitude,
+        "longitude": longitude,
+        "orientation": photo.orientation,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from qdrant_client import models
@@ -16,7 +17,7 @@ from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
     is_quantized,
-    name_index,
+    payload_indexes,
     search_params,
     to_filter,
     to_point,
@@ -56,11 +57,9 @@ class ServerCollection(Collection):
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
         there = self._ask(self._client.get_collection, self.name).payload_schema
-        for field in {"label", "folders"}.difference(there):
-            keyword = models.PayloadSchemaType.KEYWORD
-            self._ask(self._client.create_payload_index, self.name, field, keyword, wait=True)
-        if "path" not in there:
-            self._ask(self._client.create_payload_index, self.name, "path", name_index(), wait=True)
+        for field, schema in payload_indexes(self.metadata.kind).items():
+            if field not in there:
+                self._ask(self._client.create_payload_index, self.name, field, schema, wait=True)
 
     @property
     def has_name_index(self) -> bool:
@@ -77,6 +76,20 @@ class ServerCollection(Collection):
         pairs = zip(ids, matrix, strict=True)
         updates = (models.PointVectors(id=str(id), vector={name: row.tolist()}) for id, row in pairs)
         self._update(updates, self._bytes_of([name]))
+
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
+        operations = (
+            models.OverwritePayloadOperation(
+                overwrite_payload=models.SetPayload(payload=dict(payload), points=[str(id)])
+            )
+            for id, payload in payloads.items()
+        )
+        self._requests.write(
+            self._client.batch_update_points,
+            self.name,
+            operations,
+            lambda operation: POINT_BYTES + len(json.dumps(operation.overwrite_payload.payload)),
+        )
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         updates = (models.PointVectors(id=str(id), vector={name: to_sparse(v)}) for id, v in vectors.items())
