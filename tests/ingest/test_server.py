@@ -166,7 +166,7 @@ def test_indexes_that_are_missing_are_made_by_the_next_writer(
     memory.open("a").close()
     assert made == []
     memory.open("a", write=True).close()
-    assert sorted(made) == ["folders", "label", "path"]
+    assert sorted(made) == ["camera", "folders", "label", "path", "place", "taken_at"]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
