@@ -4,6 +4,7 @@ It must not know how a command is typed or what is printed."""
 
 from ingest.pipeline.checking import Checked, check_collection, repair
 from ingest.pipeline.exporting import ExportOptions, export_collection
+from ingest.pipeline.files import run_files
 from ingest.pipeline.plan import Plan, plan_run
 from ingest.pipeline.report import Report
 from ingest.pipeline.reprojection import reproject
@@ -22,5 +23,6 @@ __all__ = [
     "repair",
     "reproject",
     "retry_failures",
+    "run_files",
     "run_folder",
 ]

@@ -195,11 +195,24 @@ def try_bad_files(run: Run) -> None:
     """Read what is in the ledger once more; files that are gone are forgotten."""
     root = Path(run.collection.metadata.root)
     files = [file for path in run.ledger.paths if (file := picture_file(root, path))]
+    _read(run, files, _indexed(run.collection))
+    run.ledger.keep_only({file.relative for file in files})
+    run.ledger.save()
+
+
+def read_files(run: Run, files: Sequence[PictureFile]) -> None:
+    """Bring these files up to date, and look at no other."""
+    indexed = _indexed(run.collection)
+    changes = find_changes(files, indexed, run.ledger, run.collection.metadata.framing, run.options)
+    run.report.unchanged, run.report.failed_before = changes.unchanged, changes.failed_before
+    _read(run, changes.to_do, indexed)
+
+
+def _read(run: Run, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
     run.report.to_do = len(files)
     stale = run.collection.metadata.stale
     try:
-        run.embedding().run(files, _indexed(run.collection))
-        run.ledger.keep_only({file.relative for file in files})
+        run.embedding().run(files, indexed)
     finally:
         run.ledger.save()
     smooth_evidence(run.collection, run.encoder, files, is_stale=stale)

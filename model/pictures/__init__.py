@@ -2,7 +2,16 @@
 
 It must not know what an encoder makes of them."""
 
-from model.pictures.dataset import SNAPSHOT_FILES, LeftOut, PictureFile, dataset_root, label_of, picture_file, scan
+from model.pictures.dataset import (
+    SNAPSHOT_FILES,
+    LeftOut,
+    PictureFile,
+    dataset_root,
+    is_picture_file,
+    label_of,
+    picture_file,
+    scan,
+)
 from model.pictures.decode import (
     DEFAULT_MAX_MEGAPIXELS,
     MAX_FILE_BYTES,
@@ -44,6 +53,7 @@ __all__ = [
     "heic_available",
     "in_order",
     "is_junk",
+    "is_picture_file",
     "is_picture_name",
     "is_same",
     "label_of",

@@ -180,15 +180,13 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> str:
     return ""
 
 
-def _is_picture_without_ending(entry: os.DirEntry[str]) -> bool:
-    try:
-        return not Path(entry.name).suffix and entry.is_file() and begins_like_picture(entry.path)
-    except OSError:
-        return False
+def is_picture_file(path: Path) -> bool:
+    """Whether a scan takes a file for a picture: by its name or, where that has no ending, by its first bytes."""
+    return is_picture_name(path) or (not path.suffix and path.is_file() and begins_like_picture(path))
 
 
 def _picture_file(root: Path, relative: str, entry: os.DirEntry[str], left_out: LeftOut) -> PictureFile | None:
-    if not (is_picture_name(entry.name) or _is_picture_without_ending(entry)):
+    if not (is_picture_name(entry.name) or is_picture_file(Path(entry.path))):
         left_out.endings[Path(entry.name).suffix.lower() or "no ending"] += 1
         return None
     try:

@@ -81,6 +81,13 @@ class Exclusions:
             ) from error
         self._of_folder[folder] = _compiled(lines, str(path))
 
+    def read_above(self, root: Path, path: str) -> None:
+        """Take up the rules of all folders that a path lies in, where they have some; errors as of `read`."""
+        folders = ["", *(path[:end] for end, letter in enumerate(path) if letter == "/")]
+        for folder in folders:
+            if (root / folder / IGNORE_FILE).exists():
+                self.read(root, folder)
+
     def pattern_for(self, path: str, *, is_folder: bool) -> str | None:
         """The pattern that leaves out a path whose folder is not; empty where one takes it in, None where none is for
         it."""
