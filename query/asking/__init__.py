@@ -29,9 +29,10 @@ from query.asking.question import (
     parse_min_score,
 )
 from query.asking.resolver import resolve, resolve_words
+from query.asking.several import ask_several
 from query.asking.sorting import Sort, in_order_of
 from query.asking.source import STDIN, Source
-from query.asking.tagging import TagsQuestion, ask_tags, own_labels, split_labels
+from query.asking.tagging import TagsQuestion, ask_all_tags, ask_tags, own_labels, split_labels
 from query.asking.text_query import TextQuery
 
 __all__ = [
@@ -64,8 +65,10 @@ __all__ = [
     "TextQuery",
     "WordsAnswer",
     "ask",
+    "ask_all_tags",
     "ask_duplicates",
     "ask_existing",
+    "ask_several",
     "ask_tags",
     "ask_words",
     "browse",

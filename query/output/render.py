@@ -64,7 +64,8 @@ def remark(hit: PictureHit) -> str:
 
 def _hit_json(hit: PictureHit) -> dict[str, Any]:
     standing = {} if hit.stands_out is None else {"stands_out": hit.stands_out}
-    return {**_picture_json(hit), **standing, "matched": hit.matched, "missing": hit.missing}
+    where = {"matched": hit.matched, "missing": hit.missing, "collection": hit.collection}
+    return {**_picture_json(hit), **standing, **where}
 
 
 def write_duplicates(groups: Sequence[Group], style: Style) -> None:
