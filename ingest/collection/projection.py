@@ -19,7 +19,7 @@ import numpy as np
 
 from ingest.collection.label_classes import write_label_classes
 from ingest.errors import StoreDamaged
-from ingest.records import CollectionMetadata, Pending
+from ingest.records import CollectionMetadata, Pending, labels_of
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
 from model.errors import NothingLearnt, ProjectionError
@@ -224,8 +224,8 @@ def _labelled(collection: Collection, labels: Mapping[str, int], metadata: Colle
     taken: Counter[str] = Counter()
     chosen: list[tuple[str, str]] = []
     features = np.empty((min(room, sum(min(n, each) for n in labels.values())), metadata.vectors[VISUAL]), np.float32)
-    for label, payload, point in _labelled_points(collection):
-        if label in labels and taken[label] < each and len(chosen) < len(features):
+    for label, payload, point in _labelled_points(collection, labels):
+        if taken[label] < each and len(chosen) < len(features):
             taken[label] += 1
             features[len(chosen)] = features_of(point)
             chosen.append((label, payload["sha256"]))
@@ -233,10 +233,15 @@ def _labelled(collection: Collection, labels: Mapping[str, int], metadata: Colle
     return Labelled(kept, [label for label, _ in chosen], [sha256 for _, sha256 in chosen])
 
 
-def _labelled_points(collection: Collection) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
+def _labelled_points(
+    collection: Collection, labels: Mapping[str, int]
+) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
+    """Pictures that have one of the labels, each once: its folder's goes before its keywords."""
     for points in collection.scroll([VISUAL], page=PAGE):
         for point in points:
-            yield point.payload["label"], point.payload, point
+            label = next((label for label in labels_of(point.payload) if label in labels), None)
+            if label is not None:
+                yield label, point.payload, point
 
 
 def _largest_share(counts: list[int], room: int) -> int:

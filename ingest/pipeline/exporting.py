@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest.collection import LABEL_CLASSES_FILE, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CAMERA, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     CLASS_SPACE_DIR,
@@ -245,6 +245,7 @@ def _schema(table: str) -> Any:
             ("lens", pa.string()),
             (PLACE, pa.struct([("lat", pa.float64()), ("lon", pa.float64())])),
             ("orientation", pa.int32()),
+            (KEYWORDS, pa.list_(pa.string())),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from model.pictures import PhotoMetadata, wall_seconds
 
-TAKEN_AT, CAMERA, PLACE = "taken_at", "camera", "place"
+TAKEN_AT, CAMERA, PLACE, KEYWORDS = "taken_at", "camera", "place", "keywords"
 """Fields that stores index, for filters."""
 
 
@@ -39,4 +39,11 @@ def photo_of(payload: Mapping[str, Any]) -> PhotoMetadata | None:
         lens=payload.get("lens") or "",
         place=(round(place["lat"], 6), round(place["lon"], 6)) if place else None,
         orientation=payload.get("orientation") or 1,
+        keywords=tuple(payload.get(KEYWORDS) or ()),
     )
+
+
+def labels_of(payload: Mapping[str, Any]) -> list[str]:
+    """The labels of a picture: the name of its folder, where it has one, and the keywords in its file."""
+    label = payload.get("label")
+    return [*([] if label is None else [label]), *(payload.get(KEYWORDS) or ())]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from ingest.records.photo import photo_fields, photo_of
+from ingest.records.photo import KEYWORDS, photo_fields, photo_of
 from model.pictures import PUBLISHED, PhotoMetadata, label_of
 from model.system.names import shown
 
@@ -70,6 +70,12 @@ class Picture:
         label = label_of(self.path)
         return None if label is None else shown(label)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of its folder, where it has one, and the keywords in its file."""
+        keywords = self.photo.keywords if self.photo else ()
+        return tuple(dict.fromkeys([*([] if self.label is None else [self.label]), *keywords]))
+
     def to_payload(self) -> dict[str, Any]:
         """JSON types only. ``folders``, every folder above the picture, is what ``--under`` matches.
 
@@ -91,6 +97,8 @@ class Picture:
         payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
         if self.photo:
             payload.update(photo_fields(self.photo))
+            if keywords := [word for word in self.photo.keywords if word != self.label]:
+                payload[KEYWORDS] = keywords
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return {**payload, CHECK: _check(payload)}

@@ -8,13 +8,14 @@ thresholds. It must not know any of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from ingest.errors import StoreError
-from ingest.records import CollectionMetadata
+from ingest.records import KEYWORDS, CollectionMetadata
 from ingest.stores.points import (
     SCORE_DIGITS,
     Filter,
@@ -163,8 +164,9 @@ class Collection(ABC):
         """How many points there are, exactly."""
 
     def labels(self) -> dict[str, int]:
-        """Every label with its number of points, the most frequent first."""
-        return dict(sorted(self._facet("label").items(), key=lambda item: (-item[1], item[0])))
+        """Every label, of folders and of keywords, with its number of points, the most frequent first."""
+        counts = Counter(self._facet("label")) + Counter(self._facet(KEYWORDS))
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def folders(self) -> dict[str, int]:
         """Every folder of the dataset with the number of points below it, in the order of names."""
@@ -172,7 +174,8 @@ class Collection(ABC):
 
     @abstractmethod
     def _facet(self, field: str) -> dict[str, int]:
-        """Every value of a payload field, or of the list it holds, with its number of points."""
+        """Every value of a payload field, or of the list it holds, with its number of points; none without an index,
+        which older collections do not have of keywords."""
 
     @property
     def has_name_index(self) -> bool:

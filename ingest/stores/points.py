@@ -76,7 +76,8 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``.
+    """Which points may be found: any of ``labels``, be they folders or keywords, below the folder ``under``, none of
+    ``without``.
 
     ``named``: words that all stand in the path, each in one of these spellings (`words_of`). ``after``, ``before``:
     taken at or after, and before these moments (`model.pictures.wall_seconds`). ``camera``: words that all stand in

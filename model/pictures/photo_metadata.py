@@ -8,13 +8,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from model.pictures.decode import heic_available, installed_formats
 from model.pictures.orientation import XMP_KEYS
@@ -27,6 +27,11 @@ Source = Literal["exif", "xmp", "file"]
 MOST_LETTERS = 100
 """Of a camera's name; real ones have 40."""
 
+MOST_KEYWORDS = 50
+"""Of a picture; stock agencies take as many."""
+
+IPTC_KEYWORDS = (2, 25)
+
 DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?\s*(Z|[+-]\d\d:\d\d)?", re.ASCII)
 DAY = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)", re.ASCII)
 OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
@@ -37,6 +42,7 @@ XMP_DATES = (
     "{http://ns.adobe.com/photoshop/1.0/}DateCreated",
     "{http://ns.adobe.com/xap/1.0/}CreateDate",
 )
+XMP_KEYWORDS = "{http://purl.org/dc/elements/1.1/}subject"
 XMP_MAKE, XMP_MODEL = "{http://ns.adobe.com/tiff/1.0/}Make", "{http://ns.adobe.com/tiff/1.0/}Model"
 XMP_LENSES = ("{http://cipa.jp/exif/1.0/}LensModel", "{http://ns.adobe.com/exif/1.0/aux/}Lens")
 
@@ -47,7 +53,7 @@ Place = tuple[float, float]
 class PhotoMetadata:
     """``taken``: local time, ISO 8601 to the second, with its offset where that is known; empty where nothing is said.
     ``taken_from``: what said it. ``camera``, ``lens``: names, or empty. ``place``: latitude and longitude in degrees,
-    or None. ``orientation``: of EXIF, 1 for upright."""
+    or None. ``orientation``: of EXIF, 1 for upright. ``keywords``: what people and programs wrote to find it by."""
 
     taken: str = ""
     taken_from: Source = "file"
@@ -55,6 +61,7 @@ class PhotoMetadata:
     lens: str = ""
     place: Place | None = None
     orientation: int = 1
+    keywords: tuple[str, ...] = ()
 
 
 def read_photo_metadata(file: bytes | Path, mtime_ns: int) -> PhotoMetadata:
@@ -99,7 +106,7 @@ def _file_time(mtime_ns: int) -> str:
         return ""
 
 
-def _metadata_of(image: Image.Image) -> PhotoMetadata:
+def _metadata_of(image: ImageFile.ImageFile) -> PhotoMetadata:
     packets = [image.info.pop(key) for key in XMP_KEYS if key in image.info]  # Pillow takes an orientation out of it
     exif = Image.Image.getexif(image)  # not PNG's own, which decodes all of it
     camera = exif.get_ifd(ExifTags.IFD.Exif)
@@ -107,7 +114,7 @@ def _metadata_of(image: Image.Image) -> PhotoMetadata:
     name = _camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model)))
     lens = _text(camera.get(ExifTags.Base.LensModel))
     place = _place(exif.get_ifd(ExifTags.IFD.GPSInfo))
-    xmp = {} if (taken and name and lens and place) or not packets else _xmp(packets[0])
+    xmp = _xmp(packets[0]) if packets else {}
     dated = taken or _xmp_date(xmp)
     return PhotoMetadata(
         taken=dated,
@@ -116,6 +123,7 @@ def _metadata_of(image: Image.Image) -> PhotoMetadata:
         lens=lens or _first(xmp, *XMP_LENSES),
         place=place or _xmp_place(xmp),
         orientation=_orientation(image, exif),
+        keywords=_keywords(xmp, _of_iptc(image), exif.get(ExifTags.Base.XPKeywords)),
     )
 
 
@@ -165,6 +173,29 @@ def _date(text: str, offset: str = "") -> str:
         return datetime.fromisoformat(when + zone).isoformat()
     except ValueError:
         return ""
+
+
+def _of_iptc(image: ImageFile.ImageFile) -> list[bytes]:
+    """The keywords of IPTC-IIM, where they were written before there was XMP."""
+    if "photoshop" not in image.info and image.format != "TIFF":
+        return []
+    found = (IptcImagePlugin.getiptcinfo(image) or {}).get(IPTC_KEYWORDS, [])
+    return found if isinstance(found, list) else [found]
+
+
+def _keywords(xmp: Properties, iptc: Sequence[bytes], exif: object) -> tuple[str, ...]:
+    """Each once, in the order in which they are found."""
+    windows = exif.decode("utf-16-le", "replace").split(";") if isinstance(exif, bytes) else []
+    texts = [*xmp.get(XMP_KEYWORDS, ()), *map(_decoded, iptc), *windows]
+    return tuple(list(dict.fromkeys(filter(None, map(_text, texts))))[:MOST_KEYWORDS])
+
+
+def _decoded(text: bytes) -> str:
+    """Whatever a file says of its letters, those that are no UTF-8 are Latin-1."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _place(gps: Mapping[int, Any]) -> Place | None:

@@ -149,6 +149,7 @@ def _photo_json(photo: PhotoMetadata) -> dict[str, Any]:
         "latitude": latitude,
         "longitude": longitude,
         "orientation": photo.orientation,
+        "keywords": list(photo.keywords),
     }
 
 

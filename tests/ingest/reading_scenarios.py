@@ -122,6 +122,8 @@ FILTERS = {
     "no part of a word": Filter(named=(("sub",),)),
     "words that stand apart": Filter(named=(("sub1 13",),)),
     "a spelling in two parts": Filter(named=(("13.jpg/top", "12, jpg"),)),
+    "a keyword": Filter(labels=("garden",)),
+    "a label or a keyword": Filter(labels=("dog",)),
     "since a day": Filter(after=wall_seconds("1971-01-01")),
     "before a day": Filter(before=wall_seconds("1969-02-01")),
     "between two days": Filter(after=wall_seconds("1969-02-01"), before=wall_seconds("1970-02-01")),
@@ -156,6 +158,7 @@ def filters(world: World) -> Result:
     expected = {"none": 60, "one label": 20, "a folder": 40, "no path of a folder": 0, "not these": 58}
     expected |= {"words of names": 20, "no part of a word": 0}
     expected |= {"words that stand apart": 1, "a spelling in two parts": 2}
+    expected |= {"a keyword": 8, "a label or a keyword": 16}
     expected |= {"since a day": 19, "before a day": 11, "between two days": 9, "at the very second": 1}
     expected |= {"of any date": 48, "a camera in any case": 12, "all words of a camera": 12}
     expected |= {"no part of a camera's word": 0, "near Vienna": 12, "with Linz in it": 24, "without Linz in it": 12}
@@ -171,7 +174,7 @@ def filters(world: World) -> Result:
 @reading
 def labels(world: World) -> Result:
     found = world.filled(60).labels()
-    assert list(found.items()) == [("cat", 20), ("Käse 芝士", 10), ("a/b", 10), ("dog", 10)]
+    assert list(found.items()) == [("cat", 20), ("dog", 16), ("Käse 芝士", 10), ("a/b", 10), ("garden", 8)]
     return list(found.items())
 
 

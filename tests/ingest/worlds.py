@@ -113,6 +113,8 @@ def make_photo(number: int) -> dict[str, Any]:
     if number % 4:
         latitude, longitude = PLACES[number % len(PLACES)]
         fields["place"] = {"lat": latitude, "lon": longitude}
+    if number % 7 == 0:
+        fields["keywords"] = ["garden", "dog"] if LABELS[number % len(LABELS)] != "dog" else ["garden"]
     return fields
 
 

@@ -128,8 +128,28 @@ def test_xmp_says_what_exif_does_not(write: Callable[[bytes], bytes]) -> None:
         "<aux:Lens>EF28-135mm</aux:Lens><dc:subject><rdf:Bag><rdf:li>x</rdf:li></rdf:Bag></dc:subject>",
     )
     place = (48.208333, -16.37)
-    expected = PhotoMetadata("2001-02-03T04:05:06+00:00", "xmp", "Canon EOS D30", "EF28-135mm", place)
+    expected = PhotoMetadata("2001-02-03T04:05:06+00:00", "xmp", "Canon EOS D30", "EF28-135mm", place, keywords=("x",))
     assert read(write(said)) == expected, "an orientation in XMP counts as little as it does for the pixels"
+
+
+def iptc(*keywords: bytes) -> bytes:
+    """A JPEG with keywords as Photoshop wrote them (IPTC-IIM 2:25)."""
+    records = b"".join(b"\x1c\x02\x19" + len(word).to_bytes(2, "big") + word for word in keywords)
+    block = b"8BIM\x04\x04\0\0" + len(records).to_bytes(4, "big") + records + b"\0" * (len(records) % 2)
+    segment = b"Photoshop 3.0\0" + block
+    data = picture()
+    return data[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+
+
+def test_keywords_are_read_wherever_they_were_written() -> None:
+    words = "".join(f"<rdf:li>{word}</rdf:li>" for word in ("Käse &amp; Wein", "cat", " cat "))
+    in_xmp = picture(xmp=packet("", f"<dc:subject><rdf:Bag>{words}</rdf:Bag></dc:subject>"))
+    assert read(in_xmp).keywords == ("Käse & Wein", "cat")
+    assert read(iptc("Käse".encode(), "Café".encode("latin-1"), b"dog")).keywords == ("Käse", "Café", "dog")
+    windows = exif({ExifTags.Base.XPKeywords: "Schnuffi;garden\0".encode("utf-16-le")})
+    assert read(picture(exif=windows)).keywords == ("Schnuffi", "garden")
+    many = "".join(f"<rdf:li>{number}</rdf:li>" for number in range(99))
+    assert len(read(picture(xmp=packet("", f"<dc:subject><rdf:Bag>{many}</rdf:Bag></dc:subject>"))).keywords) == 50
 
 
 def test_exif_outweighs_xmp_and_a_day_without_a_time_is_a_date() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CAMERA, PLACE, TAKEN_AT, CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
 from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph, search_width
 from ingest.stores.embedded.checking import remedy
 from model.errors import DiskFull
@@ -134,6 +134,7 @@ def make_indexes(shard: edge.EdgeShard, kind: str) -> None:
     others: dict[str, Any] = {"path": words}
     if kind == "pictures":
         others |= {TAKEN_AT: edge.PayloadSchemaType.Integer, CAMERA: words, PLACE: edge.PayloadSchemaType.Geo}
+        others[KEYWORDS] = edge.PayloadSchemaType.Keyword
     for field, schema in others.items():
         if field not in there:
             shard.update(edge.UpdateOperation.create_field_index(field, schema))
@@ -142,7 +143,9 @@ def make_indexes(shard: edge.EdgeShard, kind: str) -> None:
 def edge_filter(filter: Filter) -> edge.Filter | None:
     must: list[Any] = []
     if filter.labels:
-        must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
+        wanted = edge.MatchAny(list(filter.labels))
+        either: list[Any] = [edge.FieldCondition(field, match=wanted) for field in ("label", KEYWORDS)]
+        must.append(edge.Filter(should=either))
     if filter.under:
         must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
     for spellings in filter.named:

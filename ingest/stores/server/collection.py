@@ -11,7 +11,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from ingest.errors import CollectionNotFound, StoreError
-from ingest.records import CollectionMetadata
+from ingest.records import KEYWORDS, CollectionMetadata
 from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, SparseVector, Vector, batches
 from ingest.stores.server.conversion import (
     graph_params,
@@ -24,9 +24,13 @@ from ingest.stores.server.conversion import (
     to_sparse,
     to_struct,
 )
+from ingest.stores.server.fault import status_of
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.requests import MESSAGE_BYTES, Requests
 from model.system.events import note
+
+NO_INDEX = 400
+"""The status of what wants a payload index, in a collection that is older than it."""
 
 METADATA_KEY = "wordsight"
 POINT_BYTES = 1024
@@ -156,7 +160,12 @@ class ServerCollection(Collection):
         return self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
 
     def _facet(self, field: str) -> dict[str, int]:
-        found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+        try:
+            found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+        except StoreError as error:
+            if field == KEYWORDS and error.__cause__ and status_of(error.__cause__) == NO_INDEX:
+                return {}
+            raise
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from ingest.records import CAMERA, PLACE, TAKEN_AT
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT
 from ingest.stores import (
     BUILD_WIDTH,
     LINKS,
@@ -69,7 +69,9 @@ def search_params(limit: int, *, exact: bool) -> models.SearchParams:
 def to_filter(filter: Filter) -> models.Filter | None:
     must: list[Any] = []
     if filter.labels:
-        must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
+        wanted = models.MatchAny(any=list(filter.labels))
+        either: list[Any] = [models.FieldCondition(key=field, match=wanted) for field in ("label", KEYWORDS)]
+        must.append(models.Filter(should=either))
     if filter.under:
         must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
     for spellings in filter.named:
@@ -104,6 +106,7 @@ def payload_indexes(kind: str) -> dict[str, models.PayloadSchemaType | models.Te
         "path": words,
     }
     if kind == "pictures":
+        indexes[KEYWORDS] = keyword
         indexes |= {TAKEN_AT: models.PayloadSchemaType.INTEGER, CAMERA: words, PLACE: models.PayloadSchemaType.GEO}
     return indexes
 

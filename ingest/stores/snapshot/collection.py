@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.records import CAMERA, PLACE, TAKEN_AT, CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
 from ingest.stores import (
     SCROLL_PAGE,
     VISUAL,
@@ -36,7 +36,7 @@ READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame")
 """Columns of which most rows have nothing: then a payload does not have them."""
 
-OF_PHOTOS = ("taken", "taken_from", TAKEN_AT, CAMERA, "lens", PLACE, "orientation")
+OF_PHOTOS = ("taken", "taken_from", TAKEN_AT, CAMERA, "lens", PLACE, "orientation", KEYWORDS)
 """The same, but 0 is something."""
 
 
@@ -128,8 +128,9 @@ class SnapshotCollection(ReadOnlyCollection):
             return None
         passing = np.ones(len(self._table), bool)
         if filter.labels:
-            labels = self._table.column("label").to_pylist()
-            passing &= np.array([label in filter.labels for label in labels], bool)
+            wanted = frozenset(filter.labels)
+            pairs = zip(self._column("label"), self._column(KEYWORDS), strict=True)
+            passing &= np.array([label in wanted or not wanted.isdisjoint(words or ()) for label, words in pairs], bool)
         if filter.under:
             folders = self._table.column("folders").to_pylist()
             passing &= np.array([filter.under in above for above in folders], bool)
@@ -195,8 +196,9 @@ class SnapshotCollection(ReadOnlyCollection):
         return len(self._table) if passing is None else int(passing.sum())
 
     def _facet(self, field: str) -> dict[str, int]:
-        column = self._table.column(field).to_pylist()
-        values = itertools.chain.from_iterable(column) if field == "folders" else column
+        column = self._column(field)
+        is_list = field in ("folders", KEYWORDS)
+        values = itertools.chain.from_iterable(value or () for value in column) if is_list else column
         return Counter(value for value in values if value is not None)
 
     def read_file(self, name: str) -> bytes | None:
