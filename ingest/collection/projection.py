@@ -160,7 +160,27 @@ def forget_switch(collection: Collection) -> None:
 
 def trainable(collection: Collection, words: TextSpace) -> dict[str, int]:
     """The labels of a collection that a head can learn, with their counts; none where they are too few."""
-    return learnable_labels(Counter(collection.labels()), words)
+    return learnable_labels(_label_counts(collection, words), words)
+
+
+def learnt_as(payload: Mapping[str, Any], labels: Mapping[str, int]) -> str | None:
+    """The label that a picture is an example of: the rarest of its own, which says the most; None where it has none.
+
+    Args:
+        labels: those that there are, with their numbers of pictures.
+    """
+    own = [label for label in labels_of(payload) if label in labels]
+    return min(own, key=lambda label: (labels[label], label), default=None)
+
+
+def _label_counts(collection: Collection, words: TextSpace) -> Counter[str]:
+    """How many pictures are examples of each label: where there are keywords, a picture may have several."""
+    every = Counter(collection.labels())
+    if not collection.has_keywords:
+        return every
+    candidates = learnable_labels(every, words)
+    payloads = (point.payload for points in collection.scroll() for point in points)
+    return Counter(label for payload in payloads if (label := learnt_as(payload, candidates)) is not None)
 
 
 def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
@@ -170,7 +190,7 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
         DatasetError: nothing to learn from, or nothing that could be learnt.
     """
     recipe = RECIPES[kind]()
-    labels = need_learnable(Counter(collection.labels()), words)
+    labels = need_learnable(_label_counts(collection, words), words)
     note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
     data = _labelled(collection, labels, collection.metadata)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
@@ -236,11 +256,9 @@ def _labelled(collection: Collection, labels: Mapping[str, int], metadata: Colle
 def _labelled_points(
     collection: Collection, labels: Mapping[str, int]
 ) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
-    """Pictures that have one of the labels, each once: its folder's goes before its keywords."""
     for points in collection.scroll([VISUAL], page=PAGE):
         for point in points:
-            label = next((label for label in labels_of(point.payload) if label in labels), None)
-            if label is not None:
+            if (label := learnt_as(point.payload, labels)) is not None:
                 yield label, point.payload, point
 
 

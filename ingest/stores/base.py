@@ -168,6 +168,11 @@ class Collection(ABC):
         counts = Counter(self._facet("label")) + Counter(self._facet(KEYWORDS))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
+    @property
+    def has_keywords(self) -> bool:
+        """Whether any point has one."""
+        return bool(self._facet(KEYWORDS))
+
     def folders(self) -> dict[str, int]:
         """Every folder of the dataset with the number of points below it, in the order of names."""
         return dict(sorted(self._facet("folders").items()))
