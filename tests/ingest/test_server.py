@@ -177,7 +177,7 @@ def test_a_collection_without_an_index_of_keywords_has_labels(
 
     def older(name: str, field: str, **options: Any) -> Any:
         if field == "keywords":
-            raise answer(ValueError("Index required but not found"))
+            raise answer(ValueError("an index is required"))
         return facet(name, field, **options)
 
     monkeypatch.setattr(memory.client, "facet", older)
