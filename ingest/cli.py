@@ -12,12 +12,12 @@ import typer
 
 from ingest import report
 from ingest.options import CollectionName, Json, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
-from ingest.stores import choose_collection, none_yet
+from ingest.stores import Store, choose_collection, none_yet
 from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model.encoders import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
-from model.errors import UsageError
+from model.errors import UsageError, WordsightError
 from model.options import Device, EncoderName, FramingRule, Offline, WordsName
 from model.pair import AUTO
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
@@ -26,6 +26,7 @@ from model.system.paths import expanded
 from model.system.terminal import NothingFoundError
 
 if TYPE_CHECKING:
+    from ingest.collection import Options
     from ingest.pipeline import Report
 
 app = terminal.make_app("Keep collections of pictures: embed a folder, bring it up to date, look after it.")
@@ -38,7 +39,14 @@ WantedProjection = Annotated[
 @app.command()
 @takes_records
 def run(
-    folder: Annotated[Path, typer.Argument(help="The folder of pictures.", metavar="FOLDER", parser=terminal.path)],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of pictures, a collection each; or files in such folders.",
+            metavar="FOLDER...",
+            parser=terminal.path,
+        ),
+    ],
     *,
     collection: Annotated[
         str,
@@ -59,10 +67,20 @@ def run(
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed every picture again, as --framing says or the encoder does now.")
     ] = False,
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Read dates, cameras and places where earlier versions did not.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
     ] = False,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Enter folders that are links.")] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Leave out what matches, as in a .gitignore; repeatable.", metavar="GLOB"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done, and about how long it would take.")
+    ] = False,
     max_megapixels: MaxMegapixels = DEFAULT_MAX_MEGAPIXELS,
     max_seconds: MaxSeconds = DEFAULT_MAX_SECONDS,
     device: Device = AUTO,
@@ -81,10 +99,15 @@ def run(
     ] = DEFAULT_POLL_SECONDS,
     place: StoreOptions,
 ) -> None:
-    """Embed a folder of pictures; run again, only what changed."""
+    """Embed folders of pictures; run again, only what changed."""
     from ingest.collection import Options
-    from ingest.pipeline import run_folder
 
+    if watch and len(folders) > 1:
+        raise UsageError(f"--watch stays with one folder, and these are {len(folders)}: name one")
+    if collection and sum(not expanded(folder).is_file() for folder in folders) > 1:
+        raise UsageError(f"each folder gets a collection of its own: name one folder, or leave out -c {collection}")
+    if dry_run and watch:
+        raise UsageError("--dry-run tells what one run would do, and --watch goes on: choose one")
     if yes and keep_missing:
         raise UsageError("--yes removes pictures whose files are gone and --keep-missing keeps them: choose one")
     options = Options(
@@ -96,8 +119,10 @@ def run(
         keep_missing=keep_missing,
         remove_missing=yes,
         follow_links=follow_links,
+        exclude=tuple(exclude or ()),
         retry=retry,
         re_embed=re_embed,
+        metadata=metadata,
         strict=strict,
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,
@@ -106,16 +131,58 @@ def run(
     )
     with place.open() as opened:
         if watch:
-            done = watch_folder(opened, folder, collection, options, poll_seconds=poll)
+            done = [watch_folder(opened, folders[0], collection, options, poll_seconds=poll)]
         else:
-            done = run_folder(opened, folder, collection, options)
-            report.note_run(done)
-            if _are_deleted(done):
-                again = replace(options, remove_missing=True, projection=AUTO, retry=False, re_embed=False)
-                done = run_folder(opened, folder, done.collection, again)
-                report.note_run(done)
-    if done.interrupted:
+            done = _run_each(opened, folders, collection, options, dry_run=dry_run)
+    if any(one.interrupted for one in done):
         raise typer.Exit(INTERRUPTED)
+
+
+def _run_each(store: Store, places: list[Path], collection: str, options: Options, *, dry_run: bool) -> list[Report]:
+    """Folders one after the other, then the files among the places; one that fails keeps none from its turn.
+
+    Raises:
+        WordsightError: the last that met one, when all had their turn.
+    """
+    from ingest.pipeline import plan_run, run_files
+
+    files = [place for place in places if expanded(place).is_file()]
+    if files and dry_run:
+        raise UsageError(f"--dry-run is for folders, and {files[0]} is a file")
+    done: list[Report] = []
+    failed: WordsightError | None = None
+    for folder in [place for place in places if place not in files]:
+        try:
+            if dry_run:
+                report.note_plan(plan_run(store, folder, collection, options))
+                continue
+            done.append(_run_folder(store, folder, collection, options))
+        except WordsightError as error:
+            if failed:
+                terminal.note(f"error: {failed}")
+            failed = error
+            continue
+        if done[-1].interrupted:
+            return done
+    if files:
+        for one in run_files(store, files, collection, options):
+            report.note_run(one)
+            done.append(one)
+    if failed:
+        raise failed
+    return done
+
+
+def _run_folder(store: Store, folder: Path, collection: str, options: Options) -> Report:
+    from ingest.pipeline import run_folder
+
+    done = run_folder(store, folder, collection, options)
+    report.note_run(done)
+    if _are_deleted(done):
+        again = replace(options, remove_missing=True, projection=AUTO, retry=False, re_embed=False)
+        done = run_folder(store, folder, done.collection, again)
+        report.note_run(done)
+    return done
 
 
 def _are_deleted(done: Report) -> bool:

@@ -13,24 +13,37 @@ from typing import Any
 
 from ingest.collection import read_failures, read_missing
 from ingest.errors import StoreError
-from ingest.pipeline import Checked, Report
+from ingest.pipeline import Checked, Plan, Report
 from ingest.stores import VISUAL, Store
 from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
 from model.pictures import LeftOut
+from model.system.clock import in_words
 from model.system.disk import in_mb
 from model.system.events import note
 from model.system.names import first_of, shown
 from model.system.terminal import results, write_json
 
 SHOWN_LABELS = 12
+SHOWN_KINDS = 10
+"""Endings, patterns and kinds of junk named on the screen."""
+
+RAW = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "  # noqa: SIM905
+    ".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+VIDEOS = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv".split()  # noqa: SIM905
+)
+
 SHOWN_FOLDERS = 20
 """Unreadable folders named on the screen."""
 
 
 def what_changed(report: Report) -> str:
     """Of a run that kept a collection in step: what it found, empty where nothing changed."""
-    return _listed({"new": report.added, "changed": report.updated, "removed": report.removed, "bad": report.failed})
+    removed = report.removed + report.excluded
+    return _listed({"new": report.added, "changed": report.updated, "removed": removed, "bad": report.failed})
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -45,6 +58,7 @@ def note_run(report: Report) -> None:
         "damaged but shown": report.damaged,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "excluded by now and removed": report.excluded,
         "missing but kept": report.missing,
         "gone meanwhile": report.vanished,
         "bad": report.failed,
@@ -52,10 +66,32 @@ def note_run(report: Report) -> None:
     }
     copied = f"; {report.copied} of them known by their content, not encoded again" if report.copied else ""
     note(f"{report.collection}: {report.total} pictures; {_listed(counts) or 'nothing to do'}{copied}")
+    if report.described:
+        note(f"when, where and how they were taken was read of {report.described} pictures")
     note_gone(report)
     _note_left_out(report.left_out)
     if report.interrupted:
         note(f"interrupted after {report.done} of {report.to_do}: run the same command again to continue")
+
+
+def note_plan(plan: Plan) -> None:
+    """What a run would do, and about how long it would take."""
+    report = plan.report
+    counts = {
+        "new": report.added,
+        "changed": report.updated,
+        "unchanged": report.unchanged,
+        "excluded by now and to be removed": report.excluded,
+        "not at their place any more": report.missing,
+        "bad before and not to be tried again": report.failed_before,
+    }
+    where = "to be made" if plan.is_new else f"{report.total} pictures"
+    note(f"{report.collection}: {where}; {_listed(counts) or 'nothing to do'}")
+    if plan.sampled:
+        took = f"as {plan.sampled} of them took" if plan.sampled < report.to_do else "as they took now"
+        note(f"reading and encoding {report.to_do} pictures would take about {in_words(plan.seconds)}, {took}")
+    _note_left_out(report.left_out)
+    note("nothing was changed: --dry-run")
 
 
 def note_gone(report: Report) -> None:
@@ -86,11 +122,31 @@ def _note_left_out(left_out: LeftOut) -> None:
     if left_out.snapshots:
         named = ", ".join(shown(folder) for folder in left_out.snapshots[:SHOWN_FOLDERS])
         note(f"snapshots left out, because their pictures are copies: {named}")
+    if left_out.junk:
+        names = ", ".join(f"{count} {shown(name)}" for name, count in left_out.junk.most_common(SHOWN_KINDS))
+        note(f"folders of other programs' junk left out: {left_out.junk.total()} ({names})")
+    if left_out.excluded:
+        patterns = ", ".join(f"{count} by {shown(what)}" for what, count in left_out.excluded.most_common(SHOWN_KINDS))
+        note(f"pictures and folders excluded: {left_out.excluded.total()} ({patterns})")
     if left_out.special:
         note(f"pipes, sockets and devices left out: {left_out.special}")
     if left_out.endings:
-        endings = ", ".join(f"{count} {ending}" for ending, count in left_out.endings.most_common(5))
-        note(f"other files left out: {left_out.endings.total()} ({endings})")
+        endings = ", ".join(f"{count} {shown(ending)}" for ending, count in left_out.endings.most_common(SHOWN_KINDS))
+        more = (
+            f" and {len(left_out.endings) - SHOWN_KINDS} other endings" if len(left_out.endings) > SHOWN_KINDS else ""
+        )
+        note(f"other files left out: {left_out.endings.total()} ({endings}{more})")
+        for what, count in _not_read(left_out.endings).items():
+            note(f"{what} are not read: {count} left out")
+
+
+def _not_read(endings: Mapping[str, int]) -> dict[str, int]:
+    """How many of the files left out are photographs or films all the same."""
+    counts = {
+        "raw files": sum(count for ending, count in endings.items() if ending in RAW),
+        "videos": sum(count for ending, count in endings.items() if ending in VIDEOS),
+    }
+    return {what: count for what, count in counts.items() if count}
 
 
 def status_rows(store: Store) -> list[dict[str, Any]]:

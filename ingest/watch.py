@@ -24,7 +24,7 @@ from ingest.report import note_gone, note_run, what_changed
 from ingest.stores import Store
 from model.errors import CacheError, DatasetError, DiskFull
 from model.pair import AUTO
-from model.pictures import dataset_root, is_picture_name
+from model.pictures import IGNORE_FILE, dataset_root, is_junk, is_picture_name
 from model.system.events import note
 
 if TYPE_CHECKING:
@@ -163,11 +163,14 @@ class Changes:
 
     def _counts(self, path: str) -> bool:
         """Whether a change of that path can matter: a picture's, or one of what may have been a folder of them."""
-        relative = os.path.relpath(path, self._root)
-        hidden = any(part.startswith(".") for part in Path(relative).parts if relative != ".")
-        if hidden or path.startswith(self._without):
+        relative = Path(os.path.relpath(path, self._root))
+        if relative.name == IGNORE_FILE:
+            return True
+        hidden = any(part.startswith(".") for part in relative.parts)
+        junk = any(is_junk(folder.as_posix()) for folder in relative.parents)
+        if hidden or junk or path.startswith(self._without):
             return False
-        return is_picture_name(path) or not os.path.isfile(path)
+        return is_picture_name(path) or not relative.suffix or not os.path.isfile(path)
 
 
 def _identity(root: Path) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,25 +10,32 @@ from typing import Annotated
 import typer
 
 from ingest.options import takes_records
+from ingest.stores import PooledStore
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
 from model.system import terminal
-from model.system.events import note
+from model.system.events import Progress, note, progress
 from model.system.terminal import NothingFoundError
 from query.asking import (
     ANY_SCORE,
     DEFAULT_THRESHOLD,
+    CollectionContext,
     Question,
+    SharedContexts,
     Source,
     Space,
+    TagsAnswer,
     TagsQuestion,
     Term,
     ask,
+    ask_all_tags,
     ask_duplicates,
     ask_existing,
+    ask_several,
     ask_tags,
     ask_words,
     check_threshold,
     collection_words,
+    in_order_of,
     parse,
     parse_min_score,
     picture_filter,
@@ -35,6 +43,7 @@ from query.asking import (
 )
 from query.options import (
     AnswerOptions,
+    BulkOptions,
     CollectionOptions,
     DuplicatesOptions,
     Json,
@@ -46,7 +55,7 @@ from query.options import (
     TagsShowOptions,
     style_of,
 )
-from query.output import Show, Style, write_words
+from query.output import Show, Style, TagFormat, write_all_tags, write_words
 from query.serve import serve
 
 app = terminal.make_app("Ask a collection: pictures like a picture, pictures for words, words for a picture.")
@@ -106,18 +115,29 @@ def _show_answer(
     """``near``: a file that may tell which collection is meant."""
     question = replace(question, limit=wanted.limit, min_score=parse_min_score(wanted.min_score))
     show = shown.show()
+    ask_one = ask_existing if wanted.existing else ask
+
+    def put_to(context: CollectionContext) -> Question:
+        chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under, wanted.taken)
+        return replace(question, filter=chosen)
+
     with where.open() as store:
-        with where.asking(store, near, max_megapixels) as context:
-            chosen = picture_filter(context.metadata.root, wanted.label or (), wanted.under)
-            question = replace(question, filter=chosen)
-            answer = (ask_existing if wanted.existing else ask)(context, question)
-        show.pictures(question, answer, store)
+        names = where.named(store)
+        if len(names) > 1:
+            with PooledStore(store) as pooled:
+                contexts = SharedContexts(pooled, max_megapixels=max_megapixels)
+                answer = ask_several(names, contexts, put_to, ask_one, wanted.limit)
+        else:
+            with where.asking(store, near, max_megapixels) as context:
+                question = put_to(context)
+                answer = ask_one(context, question)
+        show.pictures(question, in_order_of(answer, wanted.sort), store)
 
 
 @app.command()
 @takes_records
 def tags(
-    picture: Picture,
+    picture: Annotated[str, typer.Argument(help="A file, a URL, or - for standard input.", metavar="PICTURE")] = "",
     *,
     limit: Limit = 10,
     labels: Annotated[str, typer.Option("--labels", help="Choose among these words only, between commas.")] = "",
@@ -129,18 +149,43 @@ def tags(
     ] = None,
     min_score: Least = ANY_SCORE,
     shown: TagsShowOptions,
+    every: BulkOptions,
     max_megapixels: Megapixels = DEFAULT_MAX_MEGAPIXELS,
     where: CollectionOptions,
 ) -> None:
-    """Words for a picture."""
+    """Words for a picture, or for every picture of a collection."""
+    question = TagsQuestion((), limit, min_score, split_labels(labels), own_labels, vocabulary)
+    if format := every.format(picture, shown):
+        _write_every(question, every, format, where)
+        return
     source = Source(picture)
-    question = TagsQuestion((source,), limit, min_score, split_labels(labels), own_labels, vocabulary)
+    question = replace(question, pictures=(source,))
     show = shown.show()
     source.read_ahead()
     with where.open() as store:
         with where.asking(store, source.path, max_megapixels) as context:
             answer = ask_tags(context, question)
         show.tags(question, answer, store)
+
+
+def _write_every(question: TagsQuestion, every: BulkOptions, format: TagFormat, where: CollectionOptions) -> None:
+    with where.open() as store, where.asking(store) as context:
+        chosen = picture_filter(context.metadata.root, every.label or (), every.under)
+        answers = ask_all_tags(context, question, chosen)
+        with progress("finding words", context.collection.count(chosen), unit="pictures") as shown:
+            written = write_all_tags(_told(answers, shown), format)
+    for message in written.messages(format):
+        note(message)
+    if not written.pictures:
+        raise NothingFoundError("no word found")
+
+
+def _told(answers: Iterable[TagsAnswer], shown: Progress) -> Iterator[TagsAnswer]:
+    for answer in answers:
+        for message in answer.messages:
+            note(message)
+        yield answer
+        shown.advance()
 
 
 @app.command()
@@ -165,7 +210,7 @@ def duplicates(
     show = Show(style_of(shown.json, paths_only, null), shown.html, shown.open_page)
     check_threshold(threshold)
     with where.open() as store:
-        with where.comparing(store, wanted.others or ()) as pictures:
+        with where.comparing(store) as pictures:
             groups = ask_duplicates(
                 pictures,
                 threshold,
@@ -189,7 +234,7 @@ def words(
     """Words near a word, or near a sum of words."""
     terms = parse(" ".join(words))
     with where.open() as store:
-        answer = ask_words(collection_words(store, where.collection), terms, limit, min_score)
+        answer = ask_words(collection_words(store, where.one(store)), terms, limit, min_score)
     for message in answer.messages:
         note(message)
     if not answer.words:

@@ -33,6 +33,7 @@ from query.asking import (
     Space,
     TagsAnswer,
     TagsQuestion,
+    Taken,
     Term,
     ask,
     ask_duplicates,
@@ -107,6 +108,10 @@ class PictureCollection:
         offset: int = 0,
         labels: str | Sequence[str] = (),
         under: str = "",
+        after: str = "",
+        before: str = "",
+        camera: str = "",
+        near: str = "",
         min_score: MinScore | None = None,
         names: bool = True,
     ) -> Answer:
@@ -117,6 +122,9 @@ class PictureCollection:
             offset: how many to leave out at the beginning.
             labels: only pictures with one of these labels.
             under: only pictures below this folder of the dataset.
+            after, before: only pictures taken from the beginning of this day on, or before it: ``"2019-07"``.
+            camera: only by a camera with these words in its name.
+            near: only so near to a place: ``"LATITUDE,LONGITUDE,KILOMETRES"``.
             min_score: leave out lower scores; ``"auto"``: what stands out comes first, then the nearest.
             names: look in the names of folders and files, too.
 
@@ -130,7 +138,7 @@ class PictureCollection:
         """
         asked = Question.in_words(words)
         question = replace(asked, limit=limit, offset=offset, min_score=_least(min_score), names=names)
-        return self._ask(question, labels, under)
+        return self._ask(question, labels, under, Taken(after, before, camera, near))
 
     def similar(
         self,
@@ -144,6 +152,10 @@ class PictureCollection:
         offset: int = 0,
         labels: str | Sequence[str] = (),
         under: str = "",
+        after: str = "",
+        before: str = "",
+        camera: str = "",
+        near: str = "",
         min_score: MinScore | None = None,
     ) -> Answer:
         """Pictures like a picture, or like several added up; those asked about are left out.
@@ -154,7 +166,7 @@ class PictureCollection:
             unlike: pictures to move away from.
             vector: compare by ``"visual"``, ``"semantic"`` or ``"both"``; by default the visual vector, and the
                 semantic one where words are added.
-            limit, offset, labels, under, min_score: as for `text`.
+            limit, offset, labels, under, after, before, camera, near, min_score: as for `text`.
 
         Raises:
             UsageError: no such file or URL, or a question that contradicts itself.
@@ -171,7 +183,7 @@ class PictureCollection:
             offset=offset,
             min_score=_least(min_score),
         )
-        return self._ask(question, labels, under)
+        return self._ask(question, labels, under, Taken(after, before, camera, near))
 
     def tags(
         self,
@@ -261,9 +273,9 @@ class PictureCollection:
     def __repr__(self) -> str:
         return f"<PictureCollection {self.name!r} in {self._store.where}>"
 
-    def _ask(self, question: Question, labels: str | Sequence[str], under: str) -> Answer:
+    def _ask(self, question: Question, labels: str | Sequence[str], under: str, taken: Taken) -> Answer:
         with self._asking() as context:
-            chosen = picture_filter(context.metadata.root, _texts(labels), under)
+            chosen = picture_filter(context.metadata.root, _texts(labels), under, taken)
             return ask(context, replace(question, filter=chosen))
 
     @contextmanager

@@ -16,7 +16,7 @@ from ingest.options import takes_records
 from ingest.stores import Store, choose_collection
 from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
-from query.options import CollectionOptions
+from query.options import PlaceOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -24,7 +24,7 @@ DEFAULT_MAX_UPLOAD_MB = 50
 
 
 @dataclass(frozen=True, slots=True)
-class ServedOptions(CollectionOptions):
+class ServedOptions(PlaceOptions):
     """The collections served."""
 
     url: Annotated[str, typer.Option("--url", envvar="QDRANT_URL", help="Serve from a Qdrant server.")] = ""

@@ -67,8 +67,8 @@ def fill(root: Path, name: str, metadata: CollectionMetadata, points: Sequence[P
     return store
 
 
-def make_payload(path: str, label: str | None) -> dict[str, Any]:
-    """All that a picture's payload holds."""
+def make_payload(path: str, label: str | None, **photo: Any) -> dict[str, Any]:
+    """All that a picture's payload holds; ``photo``: what is said of how it was taken, where that was read."""
     parts = path.split("/")[:-1]
     return {
         "path": path,
@@ -81,6 +81,7 @@ def make_payload(path: str, label: str | None) -> dict[str, Any]:
         "mtime_ns": 1_700_000_000_123_456_789 + len(path),
         "visual_norm": 1 / (1 + len(path)),
         "inode": len(path),
+        **photo,
     }
 
 

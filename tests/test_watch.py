@@ -144,14 +144,16 @@ def test_changes_count_where_they_may_be_of_pictures_and_are_taken_together_unti
     (tmp_path / "notes.txt").touch()
     here = str(tmp_path)
     nothing = {(1, f"{here}/notes.txt"), (1, f"{here}/.hidden.jpg"), (1, f"{here}/.git/a.jpg"), (1, f"{here}/s/a.jpg")}
-    folder_gone = {(3, f"{here}/album")}
-    reported = Reported("timeout", nothing, {(1, f"{here}/a.jpg")}, folder_gone, "signal")
+    nothing.add((1, f"{here}/@eaDir/a.jpg/S.jpg"))
+    folder_gone, rules = {(3, f"{here}/album")}, {(2, f"{here}/sub/.wordsightignore")}
+    reported = Reported("timeout", nothing, {(1, f"{here}/a.jpg")}, folder_gone, rules, "signal")
     monkeypatch.setattr(Changes, "_listen", lambda self: reported)
     changes = Changes(tmp_path, [f"{here}/s"], poll_seconds=600)
     changes.wait(600)
-    assert len(reported.reports) == 2, "what is no picture is no news"
+    assert len(reported.reports) == 3, "what is no picture is no news"
     changes.wait(600)
-    assert len(reported.reports) == 1
+    changes.wait(600)
+    assert len(reported.reports) == 1, "new rules are news"
     with pytest.raises(KeyboardInterrupt):
         changes.wait(600)
     assert reported.asked == {(30_000, 1_000)}, "for thirty seconds at most, until there is a second of quiet"

@@ -29,6 +29,8 @@ class Options:
     best, document), or a file's path. ``quantize``: as for `Collection.index`. ``re_embed``: read every file again,
     whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left. ``remove_missing``:
     remove pictures whose files are gone, also where that looks like a disk that is not there; ``keep_missing``: none.
+    ``metadata``: read of pictures indexed before it was done when, where and how they were taken. ``exclude``: patterns
+    of what is left out, as of `model.pictures.Exclusions`.
     """
 
     encoder: str = AUTO
@@ -39,6 +41,8 @@ class Options:
     keep_missing: bool = False
     remove_missing: bool = False
     follow_links: bool = False
+    exclude: tuple[str, ...] = ()
+    metadata: bool = False
     retry: bool = False
     re_embed: bool = False
     strict: bool = False

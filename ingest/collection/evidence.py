@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.collection.projection import PAGE, features_of, read_collection_projection
+from ingest.collection.projection import PAGE, features_of, learnt_as, read_collection_projection
 from ingest.records import Pending
 from ingest.stores import CLASSES, VISUAL, Collection, Filter, Hit, Point, SparseVector
 from model.class_space import (
@@ -98,7 +98,8 @@ class Evidence:
 
 def _of_labels(labels: BestProjection, points: Sequence[Point], features: Features, logits: Matrix) -> Matrix:
     rows = {label: row for row, label in enumerate(labels.header.labels)}
-    own = [rows.get(point.payload["label"]) for point in points]
+    named = [learnt_as(point.payload, labels.header.labels) for point in points]
+    own = [None if label is None else rows[label] for label in named]
     folds = [
         None if label is None else fold_of(point.payload["sha256"]) for label, point in zip(own, points, strict=True)
     ]

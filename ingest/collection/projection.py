@@ -19,7 +19,7 @@ import numpy as np
 
 from ingest.collection.label_classes import write_label_classes
 from ingest.errors import StoreDamaged
-from ingest.records import CollectionMetadata, Pending
+from ingest.records import CollectionMetadata, Pending, labels_of
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point
 from model.encoders import Encoder, Features, need_classifier
 from model.errors import NothingLearnt, ProjectionError
@@ -160,7 +160,27 @@ def forget_switch(collection: Collection) -> None:
 
 def trainable(collection: Collection, words: TextSpace) -> dict[str, int]:
     """The labels of a collection that a head can learn, with their counts; none where they are too few."""
-    return learnable_labels(Counter(collection.labels()), words)
+    return learnable_labels(_label_counts(collection, words), words)
+
+
+def learnt_as(payload: Mapping[str, Any], labels: Mapping[str, int]) -> str | None:
+    """The label that a picture is an example of: the rarest of its own, which says the most; None where it has none.
+
+    Args:
+        labels: those that there are, with their numbers of pictures.
+    """
+    own = [label for label in labels_of(payload) if label in labels]
+    return min(own, key=lambda label: (labels[label], label), default=None)
+
+
+def _label_counts(collection: Collection, words: TextSpace) -> Counter[str]:
+    """How many pictures are examples of each label: where there are keywords, a picture may have several."""
+    every = Counter(collection.labels())
+    if not collection.has_keywords:
+        return every
+    candidates = learnable_labels(every, words)
+    payloads = (point.payload for points in collection.scroll() for point in points)
+    return Counter(label for payload in payloads if (label := learnt_as(payload, candidates)) is not None)
 
 
 def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind: str) -> Projection:
@@ -170,7 +190,7 @@ def train_kind(collection: Collection, encoder: Encoder, words: TextSpace, kind:
         DatasetError: nothing to learn from, or nothing that could be learnt.
     """
     recipe = RECIPES[kind]()
-    labels = need_learnable(Counter(collection.labels()), words)
+    labels = need_learnable(_label_counts(collection, words), words)
     note(f"training on {sum(labels.values())} pictures of {len(labels)} labels")
     data = _labelled(collection, labels, collection.metadata)
     with progress("training", recipe.steps(len(labels)), unit=recipe.unit) as shown:
@@ -224,8 +244,8 @@ def _labelled(collection: Collection, labels: Mapping[str, int], metadata: Colle
     taken: Counter[str] = Counter()
     chosen: list[tuple[str, str]] = []
     features = np.empty((min(room, sum(min(n, each) for n in labels.values())), metadata.vectors[VISUAL]), np.float32)
-    for label, payload, point in _labelled_points(collection):
-        if label in labels and taken[label] < each and len(chosen) < len(features):
+    for label, payload, point in _labelled_points(collection, labels):
+        if taken[label] < each and len(chosen) < len(features):
             taken[label] += 1
             features[len(chosen)] = features_of(point)
             chosen.append((label, payload["sha256"]))
@@ -233,10 +253,13 @@ def _labelled(collection: Collection, labels: Mapping[str, int], metadata: Colle
     return Labelled(kept, [label for label, _ in chosen], [sha256 for _, sha256 in chosen])
 
 
-def _labelled_points(collection: Collection) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
+def _labelled_points(
+    collection: Collection, labels: Mapping[str, int]
+) -> Iterator[tuple[str, Mapping[str, Any], Point]]:
     for points in collection.scroll([VISUAL], page=PAGE):
         for point in points:
-            yield point.payload["label"], point.payload, point
+            if (label := learnt_as(point.payload, labels)) is not None:
+                yield label, point.payload, point
 
 
 def _largest_share(counts: list[int], room: int) -> int:

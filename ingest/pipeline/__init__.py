@@ -4,6 +4,8 @@ It must not know how a command is typed or what is printed."""
 
 from ingest.pipeline.checking import Checked, check_collection, repair
 from ingest.pipeline.exporting import ExportOptions, export_collection
+from ingest.pipeline.files import run_files
+from ingest.pipeline.plan import Plan, plan_run
 from ingest.pipeline.report import Report
 from ingest.pipeline.reprojection import reproject
 from ingest.pipeline.run import retry_failures, run_folder
@@ -12,12 +14,15 @@ from ingest.pipeline.stored_vectors import find_stored_vectors
 __all__ = [
     "Checked",
     "ExportOptions",
+    "Plan",
     "Report",
     "check_collection",
     "export_collection",
     "find_stored_vectors",
+    "plan_run",
     "repair",
     "reproject",
     "retry_failures",
+    "run_files",
     "run_folder",
 ]

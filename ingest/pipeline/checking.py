@@ -25,7 +25,7 @@ from ingest.collection import (
 from ingest.errors import StoreDamaged
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.run import run_folder
-from ingest.records import CollectionMetadata, Pending, Picture, is_sound, stable_id
+from ingest.records import CollectionMetadata, Pending, Picture, is_sound, labels_of, stable_id
 from ingest.stores import Collection, Point, Store, is_unit
 from model.encoders import class_names, open_encoder
 from model.errors import ProjectionError, WordsightError
@@ -90,7 +90,7 @@ def _check_points(collection: Collection, metadata: CollectionMetadata, checked:
                 if problem:
                     kinds[problem] += 1
                     checked.unsound.append(point.id)
-                labels.update([point.payload["label"]] if point.payload.get("label") else [])
+                labels.update(labels_of(point.payload))
                 folders.update(point.payload.get("folders") or [])
             checked.points += len(points)
             shown.advance(len(points))

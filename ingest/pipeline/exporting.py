@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest.collection import LABEL_CLASSES_FILE, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CollectionMetadata, Pending, Picture
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     CLASS_SPACE_DIR,
@@ -239,6 +239,14 @@ def _schema(table: str) -> Any:
             ("damaged", pa.string()),
             ("frame", pa.int32()),
             ("signature", pa.string()),
+            ("taken", pa.string()),
+            ("taken_from", pa.string()),
+            (TAKEN_AT, pa.int64()),
+            (CAMERA, pa.string()),
+            ("lens", pa.string()),
+            (PLACE, pa.struct([("lat", pa.float64()), ("lon", pa.float64())])),
+            ("orientation", pa.int32()),
+            (KEYWORDS, pa.list_(pa.string())),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
 from ingest.errors import StoreDamaged
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
+from ingest.pipeline.describing import describe_pictures
 from ingest.pipeline.embedding import Embedding
+from ingest.pipeline.found import look_through
 from ingest.pipeline.mending import mend_collection
-from ingest.pipeline.moved import find_moved, name_for
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
@@ -26,10 +27,10 @@ from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
 from ingest.pipeline.smoothing import smooth_evidence
 from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
-from ingest.stores import GRAPH_FROM, Collection, Store, check_name, collection_name
+from ingest.stores import GRAPH_FROM, Collection, Store
 from model.encoders import Encoder, class_names, open_encoder
 from model.errors import DatasetError
-from model.pictures import LeftOut, PictureFile, dataset_root, decoder_version, picture_file, reader_version, scan
+from model.pictures import PictureFile, dataset_root, decoder_version, picture_file, reader_version
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
@@ -49,15 +50,10 @@ def run_folder(store: Store, folder: Path, name: str, options: Options) -> Repor
         UsageError: several collections are of this folder.
         StoreError, WeightsError, CacheError: as their names say.
     """
-    root = dataset_root(folder)
-    report = Report(check_name(name) if name else name_for(root, store))
     projection_file(options)  # a wrong one is refused before a picture is opened
-    files = list(scan(root, report.left_out, follow_links=options.follow_links))
-    if not files:
-        raise DatasetError(f"no pictures in {folder}{_seen_instead(report.left_out)}; nothing was changed")
-    moved = None if report.collection else find_moved(store, root, files, options)
-    report.collection = moved or report.collection or collection_name(root.name)
-    encoder = _create_or_check(store, report.collection, root, files, options, may_move=bool(name or moved))
+    found = look_through(store, folder, name, options)
+    root, files, report = found.root, found.files, found.report
+    encoder = _create_or_check(store, report.collection, root, files, options, may_move=found.may_move)
     with open_run(store, root, options, report, encoder) as run:
         bring_up_to_date(run, files)
     if not report.total and not report.interrupted:
@@ -119,7 +115,7 @@ def open_run(
             report.interrupted = True
         report.total = collection.count()
         if report.interrupted:  # a batch may have been written and not counted any more
-            report.added = max(report.added, report.total - before + report.removed)
+            report.added = max(report.added, report.total - before + report.removed + report.excluded)
 
 
 def _mended(store: Store, name: str) -> Collection:
@@ -165,6 +161,8 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
         seen = {file.relative for file in files}
         contents = _contents(files, changes, indexed) | embedding.contents
         settle_vanished(collection, run.ledger, indexed, seen, contents, report, run.options, run.removed)
+        if run.options.metadata:
+            describe_pictures(collection, files, report)
     finally:
         run.ledger.save()
     finish_re_embedding(collection)
@@ -197,11 +195,24 @@ def try_bad_files(run: Run) -> None:
     """Read what is in the ledger once more; files that are gone are forgotten."""
     root = Path(run.collection.metadata.root)
     files = [file for path in run.ledger.paths if (file := picture_file(root, path))]
+    _read(run, files, _indexed(run.collection))
+    run.ledger.keep_only({file.relative for file in files})
+    run.ledger.save()
+
+
+def read_files(run: Run, files: Sequence[PictureFile]) -> None:
+    """Bring these files up to date, and look at no other."""
+    indexed = _indexed(run.collection)
+    changes = find_changes(files, indexed, run.ledger, run.collection.metadata.framing, run.options)
+    run.report.unchanged, run.report.failed_before = changes.unchanged, changes.failed_before
+    _read(run, changes.to_do, indexed)
+
+
+def _read(run: Run, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
     run.report.to_do = len(files)
     stale = run.collection.metadata.stale
     try:
-        run.embedding().run(files, _indexed(run.collection))
-        run.ledger.keep_only({file.relative for file in files})
+        run.embedding().run(files, indexed)
     finally:
         run.ledger.save()
     smooth_evidence(run.collection, run.encoder, files, is_stale=stale)
@@ -218,11 +229,3 @@ def _create_or_check(
         check_same(store.metadata(name), name, root, options, may_move=may_move)
         return None
     return create(store, name, root, files, options)
-
-
-def _seen_instead(left_out: LeftOut) -> str:
-    parts = [f"{count} {ending}" for ending, count in left_out.endings.most_common(3)]
-    parts += [f"cannot read {path}: {reason}" for path, reason in list(left_out.unreadable.items())[:2]]
-    if left_out.links:
-        parts.append(f"{len(left_out.links)} links to folders, which --follow-links follows")
-    return f" (but {', '.join(parts)})" if parts else ""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection as Group
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ingest.collection import Ledger, Options, RemovedVectors, record_missing
 from ingest.pipeline.changes import Indexed
 from ingest.pipeline.report import Report
 from ingest.records import stable_id
 from ingest.stores import VISUAL, Collection, batches
+from model.pictures import LeftOut
 
 FEWEST_IN_A_FOLDER = 2
 """A folder of a single picture that is gone is no disk, and its picture is quickly embedded again."""
@@ -39,7 +41,7 @@ def settle_vanished(
     removed: RemovedVectors,
 ) -> None:
     """Remove pictures and bad files that the scan has not seen, but none from folders that it could not look into, nor
-    what may be on a disk that is not there.
+    what may be on a disk that is not there. What the rules of the scan leave out is removed without such doubts.
 
     Args:
         indexed: what the collection held before the run. seen: paths that the scan found.
@@ -47,9 +49,8 @@ def settle_vanished(
         report: says which folders were left out; what is removed or missing is counted in it.
         removed: gets the vectors of what is removed.
     """
-    left_out = report.left_out
-    unseen = tuple(f"{folder}/" for folder in (*left_out.unreadable, *left_out.links))
-    vanished = [path for path in indexed if path not in seen and not path.startswith(unseen)]
+    unseen = find_unseen(indexed, seen, report.left_out)
+    vanished = unseen.gone
     if options.keep_missing:
         missing = _by_folder(vanished, seen)
     elif options.remove_missing:
@@ -58,18 +59,42 @@ def settle_vanished(
         lost = [path for path in vanished if indexed[path].sha256 not in contents]
         missing = _doubtful(_by_folder(lost, seen), len(indexed))
     kept = {path for paths in missing.values() for path in paths}
-    ids = [stable_id(path) for path in vanished if path not in kept]
+    ids = [stable_id(path) for path in (*unseen.excluded, *vanished) if path not in kept]
     for page in batches(ids[-removed.room :], PAGE):
         removed.add(collection.retrieve(page, [VISUAL]).values())
     removed.save(collection, contents)
     collection.delete(ids)
-    report.removed += len(ids)
+    report.excluded = len(unseen.excluded)
+    report.removed += len(ids) - report.excluded
     report.missing = len(kept)
     gone = {folder: len(paths) for folder, paths in missing.items()}
     report.gone_before = record_missing(collection, gone)
     report.gone = {} if options.keep_missing else gone
     away = tuple(f"{folder}/" if folder else "" for folder in missing)
-    ledger.keep_only(set(seen), (*unseen, *away))
+    ledger.keep_only(set(seen), (*_not_entered(report.left_out), *away))
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Indexed paths that a scan has not seen. ``excluded``: its rules leave them out. ``gone``: the others."""
+
+    excluded: list[str]
+    gone: list[str]
+
+
+def find_unseen(indexed: Iterable[str], seen: Group[str], left_out: LeftOut) -> Unseen:
+    """What the scan has not seen of the folders that it could look into."""
+    elsewhere = _not_entered(left_out)
+    paths = [path for path in indexed if path not in seen and not path.startswith(elsewhere)]
+    unseen = Unseen([], [])
+    for path in paths:
+        (unseen.excluded if left_out.rules.leaves_out(path) else unseen.gone).append(path)
+    return unseen
+
+
+def _not_entered(left_out: LeftOut) -> tuple[str, ...]:
+    """What paths begin with that lie in folders whose contents the scan does not know."""
+    return tuple(f"{folder}/" for folder in (*left_out.unreadable, *left_out.links))
 
 
 def _by_folder(paths: Sequence[str], seen: Iterable[str]) -> dict[str, list[str]]:

@@ -118,4 +118,5 @@ def _picture(record: Embedded, framing: str, norm: float) -> Picture:
         damaged=record.damaged,
         frame=record.frame,
         signature=record.signature,
+        photo=record.photo,
     )

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from model.pictures import PUBLISHED, SIGNATURE_BYTES, label_of
+from ingest.records.photo import KEYWORDS, photo_fields, photo_of
+from model.pictures import PUBLISHED, SIGNATURE_BYTES, PhotoMetadata, label_of
 from model.system.names import shown
 
 NAMESPACE = UUID("6f5f2f3e-0d0b-5a51-9a0c-4f8a5a6f2c11")
@@ -47,7 +48,8 @@ class Picture:
     store keeps at length 1. ``inode``: the file's number on its disk when it was read, 0 where that is not known.
     ``framing``: the rule it was framed by. ``damaged``: what is wrong with a file that is shown as far as it goes;
     empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0. ``signature``: of
-    `model.pictures.signature`; empty where an earlier version wrote it.
+    `model.pictures.signature`; empty where an earlier version wrote it. ``photo``: what its header says of how it was
+    taken, None where that was not read.
     """
 
     path: str
@@ -62,6 +64,7 @@ class Picture:
     damaged: str = ""
     frame: int = 0
     signature: bytes = b""
+    photo: PhotoMetadata | None = None
 
     @property
     def id(self) -> UUID:
@@ -71,6 +74,12 @@ class Picture:
     def label(self) -> str | None:
         label = label_of(self.path)
         return None if label is None else shown(label)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of its folder, where it has one, and the keywords in its file."""
+        keywords = self.photo.keywords if self.photo else ()
+        return tuple(dict.fromkeys([*([] if self.label is None else [self.label]), *keywords]))
 
     def to_payload(self) -> dict[str, Any]:
         """JSON types only. ``folders``, every folder above the picture, is what ``--under`` matches.
@@ -93,6 +102,10 @@ class Picture:
         payload.update({name: value for name, value in particulars.items() if value != USUAL[name]})
         if self.signature:
             payload[SIGNATURE] = base64.b64encode(self.signature).decode()
+        if self.photo:
+            payload.update(photo_fields(self.photo))
+            if keywords := [word for word in self.photo.keywords if word != self.label]:
+                payload[KEYWORDS] = keywords
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return {**payload, CHECK: _check(payload)}
@@ -110,6 +123,7 @@ class Picture:
             visual_norm=payload["visual_norm"],
             inode=payload.get("inode") or 0,
             signature=_signature(payload.get(SIGNATURE)),
+            photo=photo_of(payload),
             **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
 
@@ -145,6 +159,8 @@ def _check(payload: Mapping[str, Any]) -> str:
 
 
 def _single(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _single(inner) for key, inner in value.items()}
     try:
         return struct.unpack("<f", struct.pack("<f", value))[0] if isinstance(value, float) else value
     except OverflowError:

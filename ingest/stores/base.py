@@ -8,13 +8,14 @@ thresholds. It must not know any of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from ingest.errors import StoreError
-from ingest.records import CollectionMetadata
+from ingest.records import KEYWORDS, CollectionMetadata
 from ingest.stores.points import (
     SCORE_DIGITS,
     Filter,
@@ -22,6 +23,7 @@ from ingest.stores.points import (
     Point,
     SparseVector,
     Vector,
+    check_payload,
     check_point,
     check_sparse,
     check_vector,
@@ -66,6 +68,17 @@ class Collection(ABC):
         if len(ids):
             self._set_vectors(name, ids, matrix)
 
+    def set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
+        """Replace the payloads of points that are there, by their ids; their vectors stay.
+
+        Raises:
+            ValueError: one is not JSON; nothing was written.
+        """
+        for payload in payloads.values():
+            check_payload(payload)
+        if payloads:
+            self._set_payloads(payloads)
+
     def set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         """Replace one sparse vector of points that are there, by their ids.
 
@@ -98,7 +111,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under or filter.named)
+        exact = exact or bool(filter.labels or filter.under or filter.named or filter.is_of_photos)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -119,6 +132,9 @@ class Collection(ABC):
 
     @abstractmethod
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None: ...
+
+    @abstractmethod
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None: ...
 
     @abstractmethod
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None: ...
@@ -154,8 +170,14 @@ class Collection(ABC):
         """How many points there are, exactly."""
 
     def labels(self) -> dict[str, int]:
-        """Every label with its number of points, the most frequent first."""
-        return dict(sorted(self._facet("label").items(), key=lambda item: (-item[1], item[0])))
+        """Every label, of folders and of keywords, with its number of points, the most frequent first."""
+        counts = Counter(self._facet("label")) + Counter(self._facet(KEYWORDS))
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def has_keywords(self) -> bool:
+        """Whether any point has one."""
+        return bool(self._facet(KEYWORDS))
 
     def folders(self) -> dict[str, int]:
         """Every folder of the dataset with the number of points below it, in the order of names."""
@@ -163,7 +185,8 @@ class Collection(ABC):
 
     @abstractmethod
     def _facet(self, field: str) -> dict[str, int]:
-        """Every value of a payload field, or of the list it holds, with its number of points."""
+        """Every value of a payload field, or of the list it holds, with its number of points; none without an index,
+        which older collections do not have of keywords."""
 
     @property
     def has_name_index(self) -> bool:
@@ -246,6 +269,9 @@ class ReadOnlyCollection(Collection):
         raise StoreError(self.read_only)
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:  # noqa: ARG002
+        raise StoreError(self.read_only)
+
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:  # noqa: ARG002
         raise StoreError(self.read_only)
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:  # noqa: ARG002

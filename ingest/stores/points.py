@@ -19,6 +19,9 @@ SEMANTIC = "semantic"
 WORD = "word"
 CLASSES = "classes"
 
+EARTH_KILOMETRES = 6371.0088
+"""Its mean radius (IUGG)."""
+
 SCORE_DIGITS = 6
 """Scores of two stores differ by up to 3e-7 (notes/qdrant-edge.md): a `Hit` has its score rounded to this."""
 
@@ -59,16 +62,44 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which points may be found: any of ``labels``, below the folder ``under``, none of ``without``.
+class Near:
+    """Within so many kilometres of a place, along the ground. ``latitude``, ``longitude``: degrees."""
 
-    ``named``: words that all stand in the path, each in one of these spellings (`words_of`).
+    latitude: float
+    longitude: float
+    kilometres: float
+
+    def holds(self, latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n,) whether places are; NaN is not. By the haversine formula on a sphere, as the engine does it."""
+        here = np.radians([self.latitude, self.longitude])
+        north, east = np.radians(latitude), np.radians(longitude)
+        chord = np.sin((north - here[0]) / 2) ** 2 + np.cos(here[0]) * np.cos(north) * np.sin((east - here[1]) / 2) ** 2
+        return np.asarray(2 * EARTH_KILOMETRES * np.arcsin(np.sqrt(np.clip(chord, 0, 1))) <= self.kilometres)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which points may be found: any of ``labels``, be they folders or keywords, below the folder ``under``, none of
+    ``without``.
+
+    ``named``: words that all stand in the path, each in one of these spellings (`words_of`). ``after``, ``before``:
+    taken at or after, and before these moments (`model.pictures.wall_seconds`). ``camera``: words that all stand in
+    the camera's name. ``near``: taken there. What a picture does not say, or was not asked for, does not pass.
     """
 
     labels: tuple[str, ...] = ()
     under: str = ""
     without: tuple[UUID, ...] = ()
     named: tuple[tuple[str, ...], ...] = ()
+    after: int | None = None
+    before: int | None = None
+    camera: str = ""
+    near: Near | None = None
+
+    @property
+    def is_of_photos(self) -> bool:
+        """Whether it asks when, where or by which camera."""
+        return (self.after, self.before, self.camera, self.near) != (None, None, "", None)
 
 
 def words_of(text: str) -> list[str]:
@@ -86,8 +117,13 @@ def check_point(point: Point, widths: Mapping[str, int], sparse: Sequence[str] =
         raise ValueError(f"a point with vectors {sorted(point.vectors)}: {sorted(widths)} expected")
     for name, vector in point.vectors.items():
         check_vector(name, vector, widths)
+    check_payload(point.payload)
+
+
+def check_payload(payload: Mapping[str, Any]) -> None:
+    """Raises ValueError unless it is JSON."""
     try:
-        json.dumps(point.payload, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:  # UnicodeEncodeError, of a surrogate, is a ValueError
         raise ValueError(f"a payload that is not JSON: {error}") from error
 

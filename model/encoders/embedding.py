@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from model.encoders.base import Encoder, Features
 from model.errors import DatasetError, PictureError, PictureNoMemory, PictureTooSlow
-from model.pictures import DEFAULT_MAX_MEGAPIXELS, MAX_FILE_BYTES, Framing, PictureFile, Pixels, in_order, open_framed
+from model.pictures import (
+    DEFAULT_MAX_MEGAPIXELS,
+    MAX_FILE_BYTES,
+    Framing,
+    PhotoMetadata,
+    PictureFile,
+    Pixels,
+    in_order,
+    open_framed,
+    read_photo_metadata,
+)
 from model.system.disk import in_mb
 
 DEFAULT_MAX_SECONDS = 60
@@ -46,7 +56,8 @@ class Embedded:
 
     ``file`` says what was read, which is newer than what the scan saw. ``sha256``: hex, of the file.
     ``width``, ``height``: pixels, upright. ``features``: (encoder's width,) float32, or None where the
-    caller knew this content already. ``damaged``, ``frame``, ``signature``: as of `model.pictures.Framed`.
+    caller knew this content already. ``damaged``, ``frame``, ``signature``: as of `model.pictures.Framed`. ``photo``:
+    what its header says of how it was taken.
     """
 
     file: PictureFile
@@ -57,6 +68,7 @@ class Embedded:
     damaged: str = ""
     frame: int = 0
     signature: bytes = b""
+    photo: PhotoMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +256,9 @@ class _Loader:
         try:
             file, data = read_file(file)
             sha256 = hashlib.sha256(data).hexdigest()
+            photo = read_photo_metadata(data, file.mtime_ns)
             if self._is_known(sha256):
-                return Embedded(file, sha256, 0, 0, None)
+                return Embedded(file, sha256, 0, 0, None, photo=photo)
             self._decoding.add(file.relative)
             framed = open_framed(
                 data,
@@ -255,8 +268,8 @@ class _Loader:
                 deadline=deadline,
                 strict=self._strict,
             )
-            seen = (framed.damaged, framed.frame, framed.signature)
-            return _Decoded(Embedded(file, sha256, framed.width, framed.height, None, *seen), framed.pixels)
+            seen = (framed.width, framed.height, None, framed.damaged, framed.frame, framed.signature)
+            return _Decoded(Embedded(file, sha256, *seen, photo), framed.pixels)
         except PictureTooSlow:
             return self.late(file)
         except PictureNoMemory as error:

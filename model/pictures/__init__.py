@@ -2,7 +2,16 @@
 
 It must not know what an encoder makes of them."""
 
-from model.pictures.dataset import SNAPSHOT_FILES, LeftOut, PictureFile, dataset_root, label_of, picture_file, scan
+from model.pictures.dataset import (
+    SNAPSHOT_FILES,
+    LeftOut,
+    PictureFile,
+    dataset_root,
+    is_picture_file,
+    label_of,
+    picture_file,
+    scan,
+)
 from model.pictures.decode import (
     DEFAULT_MAX_MEGAPIXELS,
     MAX_FILE_BYTES,
@@ -13,7 +22,9 @@ from model.pictures.decode import (
     open_picture,
     reader_version,
 )
+from model.pictures.exclusion import IGNORE_FILE, Exclusions, is_junk
 from model.pictures.framing import PUBLISHED, WHOLE, Framed, Framing, Pixels, framing_names
+from model.pictures.photo_metadata import PhotoMetadata, Source, read_photo_metadata, wall_seconds
 from model.pictures.prefetch import in_order
 from model.pictures.refuting import Glances, Greys, Signatures, mirrored
 from model.pictures.sameness import Looks, is_same
@@ -22,6 +33,7 @@ from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
     "DEFAULT_MAX_MEGAPIXELS",
+    "IGNORE_FILE",
     "LONGEST",
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
@@ -30,20 +42,25 @@ __all__ = [
     "SIGNATURE_SIDE",
     "SNAPSHOT_FILES",
     "WHOLE",
+    "Exclusions",
     "Framed",
     "Framing",
     "Glances",
     "Greys",
     "LeftOut",
     "Looks",
+    "PhotoMetadata",
     "PictureFile",
     "Pixels",
     "Signatures",
+    "Source",
     "dataset_root",
     "decoder_version",
     "framing_names",
     "heic_available",
     "in_order",
+    "is_junk",
+    "is_picture_file",
     "is_picture_name",
     "is_same",
     "label_of",
@@ -51,8 +68,10 @@ __all__ = [
     "open_framed",
     "open_picture",
     "picture_file",
+    "read_photo_metadata",
     "reader_version",
     "scan",
     "signature_of",
     "thumbnail",
+    "wall_seconds",
 ]

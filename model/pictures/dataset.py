@@ -11,6 +11,8 @@ from pathlib import Path
 
 from model.errors import DatasetError
 from model.pictures.decode import is_picture_name
+from model.pictures.exclusion import IGNORE_FILE, Exclusions, is_junk
+from model.pictures.first_bytes import begins_like_picture
 from model.system.paths import expanded
 
 SNAPSHOT_FILES = ("manifest.json", "pictures.parquet")
@@ -51,13 +53,17 @@ def label_of(relative: str) -> str | None:
 
 @dataclass
 class LeftOut:
-    """What a scan passed over, counted so that nothing vanishes silently.
+    """What a scan passed over, counted so that nothing vanishes silently, and the rules by which it did.
 
     ``endings``: files that are no pictures by name. ``special``: pipes, sockets and devices with a
     picture's name. ``links``: links to folders, not followed. ``unreadable``: folders, and links to such, with the
-    reason. ``snapshots``: folders of exported snapshots, whose pictures are copies.
+    reason. ``snapshots``: folders of exported snapshots, whose pictures are copies. ``junk``: folders by the name of
+    what makes them. ``excluded``: pictures and folders by the user's pattern that matched.
     """
 
+    rules: Exclusions = field(default_factory=Exclusions, compare=False)
+    junk: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     special: int = 0
     links: list[str] = field(default_factory=list)
@@ -85,10 +91,13 @@ def dataset_root(folder: Path) -> Path:
 
 
 def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterator[PictureFile]:
-    """Every picture file below ``root``, in the order of names, hidden ones aside.
+    """Every picture file below ``root``, in the order of names, hidden ones and what ``left_out.rules`` say aside.
 
     Links to files are followed always, links to folders only with ``follow_links``, after all that is no link; and
     no folder is entered twice, so a loop of links ends, and a folder that is there itself has its own name.
+
+    Raises:
+        DatasetError: a file of rules cannot be read. UsageError: it holds no patterns.
     """
     visited: set[tuple[int, int]] = set()
     pending, linked = [""], deque[str]()
@@ -107,20 +116,38 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
         if folder and {entry.name for entry in entries}.issuperset(SNAPSHOT_FILES):
             left_out.snapshots.append(folder)
             continue
+        if any(entry.name == IGNORE_FILE for entry in entries):
+            left_out.rules.read(root, folder)
         folders: list[str] = []
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             relative = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir(follow_symlinks=False):
+            is_folder, is_link = entry.is_dir(follow_symlinks=False), _is_folder_link(entry)
+            if _is_left_out(relative, entry, left_out, is_folder=is_folder or is_link):
+                continue
+            if is_folder:
                 folders.append(relative)
-            elif _is_folder_link(entry):
+            elif is_link:
                 (linked if follow_links else left_out.links).append(relative)
             elif follow_links and not is_picture_name(entry.name) and (reason := _leads_nowhere(entry)):
                 left_out.unreadable[relative] = reason  # perhaps to a folder on a disk that is not mounted now
             elif picture := _picture_file(root, relative, entry, left_out):
                 yield picture
         pending.extend(reversed(folders))
+
+
+def _is_left_out(relative: str, entry: os.DirEntry[str], left_out: LeftOut, *, is_folder: bool) -> bool:
+    """Whether a path is hidden or the rules leave it out, which is counted where it may be pictures."""
+    is_hidden = entry.name.startswith(".")
+    may_be_junk = is_folder and is_junk(relative)
+    if is_hidden and not may_be_junk:
+        return True
+    pattern = left_out.rules.pattern_for(relative, is_folder=is_folder)
+    if pattern is None and may_be_junk:
+        left_out.junk[entry.name] += 1
+        return True
+    if pattern and not is_hidden and (is_folder or is_picture_name(entry.name)):
+        left_out.excluded[pattern] += 1
+    return is_hidden or bool(pattern)
 
 
 def picture_file(root: Path, relative: str) -> PictureFile | None:
@@ -153,8 +180,13 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> str:
     return ""
 
 
+def is_picture_file(path: Path) -> bool:
+    """Whether a scan takes a file for a picture: by its name or, where that has no ending, by its first bytes."""
+    return is_picture_name(path) or (not path.suffix and path.is_file() and begins_like_picture(path))
+
+
 def _picture_file(root: Path, relative: str, entry: os.DirEntry[str], left_out: LeftOut) -> PictureFile | None:
-    if not is_picture_name(entry.name):
+    if not (is_picture_name(entry.name) or is_picture_file(Path(entry.path))):
         left_out.endings[Path(entry.name).suffix.lower() or "no ending"] += 1
         return None
     try:

@@ -321,7 +321,7 @@ def _identified(data: bytes, deadline: float) -> Image.Image:
     try:
         if data[:4] == BIG_ENDIAN_BIGTIFF:  # Pillow warns of it on standard error, and gives up
             raise PIL.UnidentifiedImageError
-        return Image.open(_TimedBytes(data, deadline), formats=_installed_formats())
+        return Image.open(_TimedBytes(data, deadline), formats=installed_formats())
     except PIL.UnidentifiedImageError:
         kind = layout(data)
         if kind is None or not kind.extents or why_unknown(data):
@@ -340,7 +340,8 @@ class _StandIn(Image.Image):
 
 
 @cache
-def _installed_formats() -> tuple[str, ...]:
+def installed_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that Pillow reads here; to be asked after `heic_available`, which adds one."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

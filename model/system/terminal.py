@@ -24,6 +24,7 @@ import typer
 
 from model.errors import WordsightError
 from model.system import events
+from model.system.clock import in_words
 from model.system.events import Progress
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _lines(task: str, total: float, unit: str, in_bytes: bool) -> Progress:
             return
         shown = now
         rate = done / (now - started)
-        left = f", {max(0, total - done) / rate:.0f} s left" if rate > 0 else ""
+        left = f", {in_words(max(0, total - done) / rate)} left" if rate > 0 else ""
         if in_bytes:
             amounts, speed = f"{in_mb(int(done))} of {in_mb(int(total))}", f"{in_mb(int(rate))}/s"
         else:

@@ -9,7 +9,7 @@ from query.asking.context import CollectionContext, SharedContexts
 from query.asking.duplicates import DEFAULT_THRESHOLD, Group, Kind, Member, find_duplicates
 from query.asking.existing import ask_existing
 from query.asking.expression import Term, parse
-from query.asking.filter import picture_filter
+from query.asking.filter import Taken, picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
 from query.asking.joined import Compared, joined
@@ -30,8 +30,10 @@ from query.asking.question import (
     parse_min_score,
 )
 from query.asking.resolver import resolve, resolve_words
+from query.asking.several import ask_several
+from query.asking.sorting import Sort, in_order_of
 from query.asking.source import STDIN, Source
-from query.asking.tagging import TagsQuestion, ask_tags, own_labels, split_labels
+from query.asking.tagging import TagsQuestion, ask_all_tags, ask_tags, own_labels, split_labels
 from query.asking.text_query import TextQuery
 
 __all__ = [
@@ -55,16 +57,20 @@ __all__ = [
     "Question",
     "Reading",
     "SharedContexts",
+    "Sort",
     "Source",
     "Space",
     "TagsAnswer",
     "TagsQuestion",
+    "Taken",
     "Term",
     "TextQuery",
     "WordsAnswer",
     "ask",
+    "ask_all_tags",
     "ask_duplicates",
     "ask_existing",
+    "ask_several",
     "ask_tags",
     "ask_words",
     "browse",
@@ -75,6 +81,7 @@ __all__ = [
     "encode",
     "find_duplicates",
     "find_picture",
+    "in_order_of",
     "joined",
     "own_labels",
     "parse",

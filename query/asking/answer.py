@@ -21,7 +21,8 @@ class PictureHit:
     """A picture found. ``score``: cosine, or the sum of reciprocal ranks where two vectors are fused.
 
     ``root``: the folder of its dataset. ``stands_out``: whether it stands out from the rest, None where that was not
-    asked. ``matched``: ``"name"`` where the words asked for are in the names of its folders or file.
+    asked. ``matched``: ``"name"`` where the words asked for are in the names of its folders or file. ``collection``:
+    the one it is in.
     """
 
     picture: Picture
@@ -29,6 +30,7 @@ class PictureHit:
     root: str
     stands_out: bool | None = None
     matched: Literal["name"] | None = None
+    collection: str = ""
 
     @property
     def label(self) -> str | None:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from ingest.records import Picture
 from ingest.stores import CLASSES, SEMANTIC, Collection, Filter, Hit
 from model.errors import WordsError
+from model.pictures import wall_seconds
 from model.system.names import first_of
 from query.asking.answer import Answer, PictureHit
 from query.asking.context import CollectionContext
@@ -25,6 +26,7 @@ from query.asking.settled import need_one_projection
 from query.asking.spelling import spelling_message
 
 SHOWN_LABELS = 12
+EARLIEST = wall_seconds("0001-01-01")
 NO_INDEX = "names are searched without an index: the next `ingest run` makes it"
 
 
@@ -66,6 +68,7 @@ def ask(context: CollectionContext, question: Question) -> Answer:
             *(asked.text.messages(context.words) if asked.text else ()),
             *_misspelt(context, question),
             *(depth_messages(asked.queries, total) if is_all else ()),
+            *_undated(context.collection, question.filter),
             *((NO_INDEX,) if question.asks_names and not context.collection.has_name_index else ()),
         ),
         why_nothing="" if order.hits else _why_nothing(context.collection, question, asked),
@@ -78,6 +81,19 @@ def _misspelt(context: CollectionContext, question: Question) -> tuple[str, ...]
         return ()
     message = spelling_message(question.terms, context.words, context.class_space.nouns)
     return (message,) if message else ()
+
+
+def _undated(collection: Collection, filter: Filter) -> tuple[str, ...]:
+    """What to tell where pictures cannot pass because nobody has read yet when and where they were taken."""
+    if not filter.is_of_photos:
+        return ()
+    every, dated = collection.count(), collection.count(Filter(after=EARLIEST))
+    if dated == every:
+        return ()
+    return (
+        f"of {every - dated} of {every} pictures it is not known when, where and how they were taken: "
+        "`ingest run --metadata` reads it",
+    )
 
 
 def _as_a_name(context: CollectionContext, question: Question) -> Question:

@@ -106,7 +106,7 @@ class CollectionContext:
 
     def hit(self, picture: Picture, score: float) -> PictureHit:
         """A picture of this collection, found."""
-        return PictureHit(picture, score, self.metadata.root)
+        return PictureHit(picture, score, self.metadata.root, collection=self.name)
 
     def asked(self, image: ImageQuery | None) -> PictureHit | None:
         """The picture asked about, where this collection has it unchanged."""

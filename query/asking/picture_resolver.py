@@ -55,10 +55,11 @@ def _resolve(context: CollectionContext, picture: QueryPicture, points: dict[UUI
         return _project(context, picture.features)
     if picture not in points:
         raise PictureGone(f"no picture {picture} in the collection: it may have been removed since")
-    return _stored(points[picture])
+    return stored(points[picture])
 
 
-def _stored(point: Point) -> ImageQuery:
+def stored(point: Point) -> ImageQuery:
+    """A picture of the collection, with its `VECTORS`."""
     picture = Picture.from_payload(point.payload)
     return ImageQuery(features_of(point), point.vectors[SEMANTIC], point.id, picture)
 
@@ -90,7 +91,7 @@ def _indexed(context: CollectionContext, path: Path) -> ImageQuery | None:
     if id is None and here and not path.exists():  # perhaps a path as answers show it, relative to the dataset
         id = stable_id(os.path.relpath(path, here).replace(os.sep, "/"))
     point = context.collection.retrieve([id], VECTORS).get(id) if id else None
-    return None if point is None or _has_changed(path, Picture.from_payload(point.payload)) else _stored(point)
+    return None if point is None or _has_changed(path, Picture.from_payload(point.payload)) else stored(point)
 
 
 def _has_changed(path: Path, picture: Picture) -> bool:

@@ -5,11 +5,11 @@ It must not know how pictures are found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.stores import WORD
+from ingest.stores import WORD, Filter
 from model.class_space import USUAL_RANK, meant, probability, spaced
 from model.errors import UsageError
 from model.projections import (
@@ -29,26 +29,27 @@ from query.asking.answer import TagsAnswer
 from query.asking.class_query import weights_of
 from query.asking.context import CollectionContext
 from query.asking.image_query import ImageQuery, combine
-from query.asking.picture_resolver import resolve_pictures
+from query.asking.picture_resolver import VECTORS, resolve_pictures, stored
 from query.asking.question import ANY_SCORE, QueryPicture, check_min_score
 from query.asking.settled import need_one_projection
 from query.asking.shown import shown
 
 SHOWN_UNKNOWN = 5
+TAGGED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class TagsQuestion:
-    """Which words are looked for: the best for a picture, or for several added up.
+    """Which words are looked for: the best for a picture, or for several added up; without any, for each by itself.
 
     ``labels``, ``own_labels``, ``vocabulary``: choose among these words, the collection's own labels, or the words
     in a file, one a line; else among the tag vocabulary and what was trained.
 
     Raises:
-        UsageError: no picture, more than one of these choices, or a limit or score that is none.
+        UsageError: more than one of these choices, or a limit or score that is none.
     """
 
-    pictures: tuple[QueryPicture, ...]
+    pictures: tuple[QueryPicture, ...] = ()
     limit: int = 10
     min_score: float = ANY_SCORE
     labels: tuple[str, ...] | None = None
@@ -56,8 +57,6 @@ class TagsQuestion:
     vocabulary: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.pictures:
-            raise UsageError("no picture to find words for")
         if (self.labels is not None) + self.own_labels + (self.vocabulary is not None) > 1:
             raise UsageError("--labels, --own-labels and --vocabulary exclude each other: choose one")
         if self.limit < 1:
@@ -69,16 +68,46 @@ def ask_tags(context: CollectionContext, question: TagsQuestion) -> TagsAnswer:
     """The answer of a collection.
 
     Raises:
-        UsageError, PictureError, PictureGone: a picture cannot be read, or the file of words.
+        UsageError, PictureError, PictureGone: no picture, or one that cannot be read, or the file of words.
         WordsError: a label without a vector.
         StoreInUse: its projection is being changed.
     """
+    if not question.pictures:
+        raise UsageError("no picture to find words for")
     image = combine(resolve_pictures(context, question.pictures), [])
     labels, messages = _labels(context, question)
-    tags = _open_tags(context, image, question.limit) if labels is None else _tags_among(context, image, labels)
+    tags = _tags(context, image, question, labels)
     need_one_projection(context)
+    return TagsAnswer(context.name, tags, messages, context.asked(image))
+
+
+def ask_all_tags(context: CollectionContext, question: TagsQuestion, filter: Filter = Filter()) -> Iterator[TagsAnswer]:
+    """The answers for every picture of a collection that the filter lets through, by their stored vectors.
+
+    ``messages`` are those of the first.
+
+    Raises:
+        UsageError: the file of words cannot be read. WordsError: a label without a vector.
+        StoreInUse: its projection is being changed.
+    """
+    labels, messages = _labels(context, question)
+    for points in context.collection.scroll(VECTORS, page=TAGGED_AT_ONCE, filter=filter):
+        answers = []
+        for image in map(stored, points):
+            tags = _tags(context, image, question, labels)
+            answers.append(TagsAnswer(context.name, tags, messages, context.asked(image)))
+            messages = ()
+        need_one_projection(context)
+        yield from answers
+        context.collection.yield_lock()
+
+
+def _tags(
+    context: CollectionContext, image: ImageQuery, question: TagsQuestion, labels: Sequence[str] | None
+) -> tuple[Tag, ...]:
+    tags = _open_tags(context, image, question.limit) if labels is None else _tags_among(context, image, labels)
     kept = [tag for tag in tags if tag.score >= question.min_score]
-    return TagsAnswer(context.name, tuple(kept[: question.limit]), messages, context.asked(image))
+    return tuple(kept[: question.limit])
 
 
 def split_labels(text: str) -> tuple[str, ...] | None:

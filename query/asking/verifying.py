@@ -144,7 +144,7 @@ def _sha256(file: str) -> str | None:
 
 
 def _passes(member: Member, filter: Filter) -> bool:
-    label = not filter.labels or member.picture.label in filter.labels
+    label = not filter.labels or not set(member.picture.labels).isdisjoint(filter.labels)
     return label and (not filter.under or member.picture.path.startswith(f"{filter.under}/"))
 
 

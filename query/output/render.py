@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.pictures import PhotoMetadata
 from model.projections import Tag
 from model.system.names import one_line, shown
 from model.system.paths import working_folder
@@ -63,7 +64,8 @@ def remark(hit: PictureHit) -> str:
 
 def _hit_json(hit: PictureHit) -> dict[str, Any]:
     standing = {} if hit.stands_out is None else {"stands_out": hit.stands_out}
-    return {**_picture_json(hit), **standing, "matched": hit.matched, "missing": hit.missing}
+    where = {"matched": hit.matched, "missing": hit.missing, "collection": hit.collection}
+    return {**_picture_json(hit), **standing, **where}
 
 
 def write_duplicates(groups: Sequence[Group], style: Style) -> None:
@@ -131,7 +133,23 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
         "sha256": picture.sha256,
         "damaged": picture.damaged,
         "frame": picture.frame,
+        **_photo_json(picture.photo or PhotoMetadata()),
         **exact,
+    }
+
+
+def _photo_json(photo: PhotoMetadata) -> dict[str, Any]:
+    """What is not known is null, and a picture that nothing says so of is upright."""
+    latitude, longitude = photo.place or (None, None)
+    return {
+        "taken": photo.taken or None,
+        "taken_from": photo.taken_from if photo.taken else None,
+        "camera": photo.camera or None,
+        "lens": photo.lens or None,
+        "latitude": latitude,
+        "longitude": longitude,
+        "orientation": photo.orientation,
+        "keywords": list(photo.keywords),
     }
 
 

@@ -28,6 +28,8 @@ class PictureRecord(BaseModel):
     sha256: str
     damaged: str = Field(description="What is wrong with a file that is shown as far as it goes; mostly empty")
     frame: int = Field(description="Which frame or page stands for a file of several, from 0")
+    taken: str | None = Field(description="When, local time; the time of the file where its header does not say")
+    camera: str | None
     thumbnail: str = Field(description="Address of a JPEG of at most 256 pixels a side; `size` asks for 512 or 1024")
     original: str = Field(description="Address of the file itself")
 
@@ -147,6 +149,8 @@ def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
         "sha256": picture.sha256,
         "damaged": picture.damaged,
         "frame": picture.frame,
+        "taken": (picture.photo.taken or None) if picture.photo else None,
+        "camera": (picture.photo.camera or None) if picture.photo else None,
         "thumbnail": f"{address}/thumbnail?{which}",
         "original": f"{address}/original?{which}",
     }

@@ -23,6 +23,7 @@ from query.asking import (
     Reading,
     Space,
     TagsQuestion,
+    Taken,
     Term,
     read,
     split_labels,
@@ -54,11 +55,16 @@ class PicturesParameters(Parameters):
 
     label: list[Phrase] = Field([], description="Only pictures with this label; repeatable", max_length=100)
     under: str = Field("", description="Only pictures below this folder of the dataset", max_length=4096)
+    after: str = Field("", description="Only pictures taken on this day or later: `2019-07`", max_length=32)
+    before: str = Field("", description="Only pictures taken before this day", max_length=32)
+    camera: str = Field("", description="Only by a camera with these words in its name", max_length=200)
+    near: str = Field("", description="Only taken near a place: latitude, longitude, kilometres", max_length=100)
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning")
 
     @property
     def filter(self) -> Filter:
-        return Filter(tuple(self.label), self.under.strip("/"))
+        taken = Taken(self.after, self.before, self.camera, self.near)
+        return taken.narrowed(Filter(tuple(self.label), self.under.strip("/")))
 
     @property
     def end(self) -> int:

@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ingest.stores import SEMANTIC, VISUAL, Filter, Point
+from ingest.records import labels_of
+from ingest.stores import SEMANTIC, VISUAL, Filter, Near, Point
+from model.pictures import wall_seconds
 from tests.ingest.worlds import (
     SCORE_TOLERANCE,
     WIDTHS,
@@ -121,6 +123,28 @@ FILTERS = {
     "no part of a word": Filter(named=(("sub",),)),
     "words that stand apart": Filter(named=(("sub1 13",),)),
     "a spelling in two parts": Filter(named=(("13.jpg/top", "12, jpg"),)),
+    "a keyword": Filter(labels=("garden",)),
+    "a label or a keyword": Filter(labels=("dog",)),
+    "since a day": Filter(after=wall_seconds("1971-01-01")),
+    "before a day": Filter(before=wall_seconds("1969-02-01")),
+    "between two days": Filter(after=wall_seconds("1969-02-01"), before=wall_seconds("1970-02-01")),
+    "at the very second": Filter(after=0, before=1),
+    "of any date": Filter(after=wall_seconds("0001-01-01")),
+    "a camera in any case": Filter(camera="nikon"),
+    "all words of a camera": Filter(camera="12 iPhone"),
+    "no part of a camera's word": Filter(camera="phone"),
+    "near Vienna": Filter(near=Near(48.2, 16.4, 10)),
+    "with Linz in it": Filter(near=Near(48.2082, 16.3738, 156)),
+    "without Linz in it": Filter(near=Near(48.2082, 16.3738, 150)),
+    "over the date line": Filter(near=Near(-33.8567, -179.5, 2900)),
+    "everywhere": Filter(near=Near(0, 0, 20038)),
+    "one day, one camera, one place": Filter(
+        after=wall_seconds("1968-02-01"),
+        before=wall_seconds("1971-02-01"),
+        camera="canon",
+        near=Near(48, 16, 200),
+        under="other",
+    ),
     "all at once": Filter(labels=("cat", "dog"), under="top", without=(make_id(1), make_id(4))),
 }
 
@@ -135,10 +159,16 @@ def filters(world: World) -> Result:
     expected = {"none": 60, "one label": 20, "a folder": 40, "no path of a folder": 0, "not these": 58}
     expected |= {"words of names": 20, "no part of a word": 0}
     expected |= {"words that stand apart": 1, "a spelling in two parts": 2}
+    expected |= {"a keyword": 8, "a label or a keyword": 16}
+    expected |= {"since a day": 19, "before a day": 11, "between two days": 9, "at the very second": 1}
+    expected |= {"of any date": 48, "a camera in any case": 12, "all words of a camera": 12}
+    expected |= {"no part of a camera's word": 0, "near Vienna": 12, "with Linz in it": 24, "without Linz in it": 12}
+    expected |= {"over the date line": 12, "everywhere": 36, "one day, one camera, one place": 2}
     assert expected.items() <= counts.items()
     combined = {hit.payload["path"] for hit in found["all at once"]}
     points = [point for i, point in enumerate(make_points(60)) if i not in (1, 4)]
-    wanted_paths = [p.payload["path"] for p in points if p.payload["label"] in ("cat", "dog")]
+    wanted = {"cat", "dog"}
+    wanted_paths = [p.payload["path"] for p in points if wanted.intersection(labels_of(p.payload))]
     assert combined == {path for path in wanted_paths if path.startswith("top/")}
     return found, counts
 
@@ -146,7 +176,7 @@ def filters(world: World) -> Result:
 @reading
 def labels(world: World) -> Result:
     found = world.filled(60).labels()
-    assert list(found.items()) == [("cat", 20), ("Käse 芝士", 10), ("a/b", 10), ("dog", 10)]
+    assert list(found.items()) == [("cat", 20), ("dog", 16), ("Käse 芝士", 10), ("a/b", 10), ("garden", 8)]
     return list(found.items())
 
 

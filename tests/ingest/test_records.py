@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from ingest.records import Picture, is_sound, stable_id
+from model.pictures import PhotoMetadata
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,35 @@ def test_the_payload_of_a_picture() -> None:
     }
     assert picture.to_payload() == payload
     assert Picture.from_payload(payload) == picture
+
+
+def test_the_payload_says_how_a_picture_was_taken() -> None:
+    photo = PhotoMetadata("2019-07-03T14:22:05+02:00", "exif", "NIKON D90", "50 mm", (48.208174, 16.373819), 6)
+    picture = Picture("a.jpg", "00ff", 640, 480, 12_345, 1_700_000_000_123_456_789, 2.5, photo=photo)
+    payload = picture.to_payload()
+    said = {
+        "taken": "2019-07-03T14:22:05+02:00",
+        "taken_from": "exif",
+        "taken_at": 1_562_163_725,
+        "camera": "NIKON D90",
+        "lens": "50 mm",
+        "place": {"lat": 48.208174, "lon": 16.373819},
+        "orientation": 6,
+    }
+    assert said.items() <= payload.items()
+    assert Picture.from_payload(payload) == picture
+    nearly = {**payload, "place": {"lat": 48.208174000000004, "lon": 16.373818999999997}}
+    assert is_sound(nearly), "an engine may give back another last bit"
+    assert Picture.from_payload(nearly) == picture
+    assert not is_sound({**payload, "place": {"lat": 48.3, "lon": 16.373819}})
+
+
+def test_a_payload_says_nothing_that_was_not_read() -> None:
+    bare = Picture("a.jpg", "00ff", 1, 1, 1, 1, 1.0, photo=PhotoMetadata("2019-07-03T14:22:05", "file"))
+    before = Picture("a.jpg", "00ff", 1, 1, 1, 1, 1.0).to_payload()
+    more = bare.to_payload().keys() - before.keys()
+    assert more == {"taken", "taken_from", "taken_at"}
+    assert Picture.from_payload(before).photo is None
 
 
 def test_a_name_that_is_no_utf8_comes_back_byte_for_byte() -> None:

@@ -20,7 +20,7 @@ from ingest.stores import VISUAL
 from ingest.stores.server import ServerStore, connect, requests
 from model.errors import UsageError
 from tests.ingest.fake_qdrant import FakeQdrant
-from tests.local_qdrant import local_qdrant
+from tests.local_qdrant import answer, local_qdrant
 
 METADATA = CollectionMetadata(kind="pictures", vectors={VISUAL: 4}, words="glove", words_sha256="00")
 
@@ -166,7 +166,26 @@ def test_indexes_that_are_missing_are_made_by_the_next_writer(
     memory.open("a").close()
     assert made == []
     memory.open("a", write=True).close()
-    assert sorted(made) == ["folders", "label", "path"]
+    assert sorted(made) == ["camera", "folders", "keywords", "label", "path", "place", "taken_at"]
+
+
+def test_a_collection_without_an_index_of_keywords_has_labels(
+    memory: ServerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.create("a", METADATA).close()
+    facet = memory.client.facet
+
+    def older(name: str, field: str, **options: Any) -> Any:
+        if field == "keywords":
+            raise answer(ValueError("an index is required"))
+        return facet(name, field, **options)
+
+    monkeypatch.setattr(memory.client, "facet", older)
+    with memory.open("a") as collection:
+        assert collection.labels() == {}
+        monkeypatch.setattr(memory.client, "facet", lambda *_, **__: older("", "keywords"))
+        with pytest.raises(StoreError):
+            collection.folders()
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from ingest.records import CollectionMetadata
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point, Store, Vector
 from ingest.stores.snapshot import SnapshotStore
+from model.pictures import wall_seconds
 from tests.snapshots import make_payload, make_snapshot
 
 # Read now: conftest takes these away from every test.
@@ -95,11 +96,33 @@ def make_vectors(seed: int, scale: float = 1.0) -> dict[str, Vector]:
     return {name: (scale * random.standard_normal(width)).astype(np.float32) for name, width in WIDTHS.items()}
 
 
+CAMERAS = ("NIKON D90", "Apple iPhone 12", None, "Canon EOS 5D")
+PLACES = ((48.2082, 16.3738), (48.3069, 14.2858), (-33.8567, 151.2151))
+"""Vienna, Linz (156 km from there), Sydney."""
+
+
+def make_photo(number: int) -> dict[str, Any]:
+    """Of pictures a month apart, before 1970 too; of every fifth nothing was read, and not all say everything."""
+    if number % 5 == 3:
+        return {}
+    year, month = divmod(number, 12)
+    taken = f"{1968 + year}-{1 + month:02}-01T00:00:00"
+    fields: dict[str, Any] = {"taken": taken, "taken_from": "exif", "taken_at": wall_seconds(taken)}
+    if camera := CAMERAS[number % len(CAMERAS)]:
+        fields["camera"] = camera
+    if number % 4:
+        latitude, longitude = PLACES[number % len(PLACES)]
+        fields["place"] = {"lat": latitude, "lon": longitude}
+    if number % 7 == 0:
+        fields["keywords"] = ["garden", "dog"] if LABELS[number % len(LABELS)] != "dog" else ["garden"]
+    return fields
+
+
 def make_points(count: int) -> list[Point]:
     points = []
     for number in range(count):
         path = f"{'top' if number % 3 else 'other'}/sub{number % 4}/{number}.jpg"
-        payload = make_payload(path, LABELS[number % len(LABELS)])
+        payload = make_payload(path, LABELS[number % len(LABELS)], **make_photo(number))
         points.append(Point(make_id(number), make_vectors(number, scale=0.1 + number), payload))
     return points
 

@@ -42,6 +42,26 @@ def nothing_in_it(world: World) -> Result:
 
 
 @writing
+def replacing_payloads(world: World) -> Result:
+    collection = world.filled(10)
+    before = collection.retrieve([make_id(3), make_id(4)], [VISUAL, SEMANTIC])
+    changed = {make_id(n): make_payload(f"new/{n}.jpg", "new", camera="Leica M3", taken_at=7) for n in (3, 4)}
+    collection.set_payloads(changed)
+    assert collection.count() == 10
+    assert collection.labels()["new"] == 2
+    found = [collection.count(Filter(camera="leica")), collection.count(Filter(after=7, before=8, under="new"))]
+    assert found == [2, 2]
+    after = collection.retrieve([make_id(3), make_id(4)], [VISUAL, SEMANTIC])
+    assert {id: point.payload for id, point in after.items()} == changed
+    for id, point in after.items():
+        np.testing.assert_array_equal(point.vectors[VISUAL], before[id].vectors[VISUAL])
+    collection.set_payloads({})
+    with pytest.raises(ValueError, match="not JSON"):
+        collection.set_payloads({make_id(3): {"a": float("nan")}})
+    return after, collection.search(SEMANTIC, make_vectors(3)[SEMANTIC], 2)
+
+
+@writing
 def upserting_replaces_whole_points(world: World) -> Result:
     collection = world.filled(5)
     new = Point(make_id(3), make_vectors(33), {"path": "new.jpg"})

@@ -10,18 +10,7 @@ import pytest
 
 from model.errors import DatasetError
 from model.pictures import LeftOut, PictureFile, dataset_root, label_of, scan
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode("utf-8", "surrogateescape"))
-
-
-def names(root: Path, left_out: LeftOut | None = None, *, follow_links: bool = False) -> list[str]:
-    found = scan(root, left_out if left_out is not None else LeftOut(), follow_links=follow_links)
-    return [file.relative for file in found]
+from tests.model.datasets import names, touch
 
 
 def test_the_order_is_that_of_names_whatever_the_disk_says(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if pillow-heif were not installed."""
     monkeypatch.setattr(picture, "find_spec", lambda name: None)
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
-    for cached in (picture.heic_available, picture._installed_formats):
+    for cached in (picture.heic_available, picture.installed_formats):
         cached.cache_clear()
         monkeypatch.setattr(picture, cached.__name__, cached.__wrapped__)
 
@@ -48,7 +48,7 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
     picture.heic_available.cache_clear()
-    picture._installed_formats.cache_clear()
+    picture.installed_formats.cache_clear()
 
 
 @pytest.mark.usefixtures("without_heic")

@@ -134,7 +134,7 @@ def test_of_several_frames_the_first_is_taken(file_format: str) -> None:
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
 def test_every_listed_format_opens_whatever_the_file_is_called(file_format: str) -> None:
-    if file_format == "AVIF" and "AVIF" not in picture._installed_formats():
+    if file_format == "AVIF" and "AVIF" not in picture.installed_formats():
         pytest.skip("this Pillow has no AVIF")
     data = saved(make_photo(), file_format)
     for name in ("a.jpg", "a.png", "a"):

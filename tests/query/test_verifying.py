@@ -203,13 +203,13 @@ def test_collections_of_two_encoders_are_not_compared(phone: EmbeddedStore) -> N
 
 
 def test_the_command_and_python_compare_collections(folder: Path, phone: EmbeddedStore) -> None:
-    ran = command("query", "duplicates", "-c", "phone", "--with", "photos", "-0", cwd=folder.parent)
+    ran = command("query", "duplicates", "-c", "phone", "-c", "photos", "-0", cwd=folder.parent)
     files = ["photos/b/2.jpg", "photos/c/3.jpg", "phone/a/1.jpg", "photos/c/5.jpg"]
     assert sorted(ran.out.split("\0")[:-1]) == sorted(files), ran.err
     with open_collection(phone.root, "phone") as opened:
         groups = opened.duplicates(others=["photos", "phone"])
         assert sorted(os.path.relpath(m.file, folder.parent) for g in groups for m in g.members[1:]) == sorted(files)
-    refused(command("query", "duplicates", "-c", "phone", "--with", "nobody"), "no collection 'nobody'")
+    refused(command("query", "duplicates", "-c", "phone", "-c", "nobody"), "no collection 'nobody'")
 
 
 def test_the_recipe_moves_what_is_there_twice_and_leaves_one_of_each(tmp_path: Path) -> None:

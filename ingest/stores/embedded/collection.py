@@ -144,6 +144,8 @@ class EmbeddedCollection(ReadOnlyCollection):
 
     def _facet(self, field: str) -> dict[str, int]:
         with self._shard.opened() as shard:
+            if field not in shard.info().payload_schema:
+                return {}
             hits = shard.facet(edge.FacetRequest(field, limit=1_000_000, exact=True)).hits
         return {str(hit.value): hit.count for hit in hits}
 

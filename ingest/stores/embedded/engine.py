@@ -17,7 +17,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
 from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph, search_width
 from ingest.stores.embedded.checking import remedy
 from model.errors import DiskFull
@@ -121,27 +121,51 @@ def sweep_engine_files(shard: Path) -> None:
         remove(left)
 
 
-def make_indexes(shard: edge.EdgeShard) -> None:
-    """A new shard has none, one that lost a segment may have lost them with it, and an older one has none of names."""
+def make_indexes(shard: edge.EdgeShard, kind: str) -> None:
+    """A new shard has none, one that lost a segment may have lost them with it, and an older one has not all.
+
+    Args:
+        kind: of the collection; only pictures are taken somewhere by a camera.
+    """
     there = shard.info().payload_schema
     for field in {"label", "folders"}.difference(there):
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
-    if "path" not in there:
-        words = edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, min_token_len=1)
-        shard.update(edge.UpdateOperation.create_field_index("path", words))
+    words = edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, min_token_len=1)
+    others: dict[str, Any] = {"path": words}
+    if kind == "pictures":
+        others |= {TAKEN_AT: edge.PayloadSchemaType.Integer, CAMERA: words, PLACE: edge.PayloadSchemaType.Geo}
+        others[KEYWORDS] = edge.PayloadSchemaType.Keyword
+    for field, schema in others.items():
+        if field not in there:
+            shard.update(edge.UpdateOperation.create_field_index(field, schema))
 
 
 def edge_filter(filter: Filter) -> edge.Filter | None:
     must: list[Any] = []
     if filter.labels:
-        must.append(edge.FieldCondition("label", match=edge.MatchAny(list(filter.labels))))
+        wanted = edge.MatchAny(list(filter.labels))
+        either: list[Any] = [edge.FieldCondition(field, match=wanted) for field in ("label", KEYWORDS)]
+        must.append(edge.Filter(should=either))
     if filter.under:
         must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
     for spellings in filter.named:
         texts: list[Any] = [edge.FieldCondition("path", match=edge.MatchText(text)) for text in spellings]
         must.append(edge.Filter(should=texts))
+    must += _photo_conditions(filter)
     without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
     return edge.Filter(must=must, must_not=without) if must or without else None
+
+
+def _photo_conditions(filter: Filter) -> list[Any]:
+    must: list[Any] = []
+    if (filter.after, filter.before) != (None, None):
+        must.append(edge.FieldCondition(TAKEN_AT, range=edge.RangeFloat(gte=filter.after, lt=filter.before)))
+    if filter.camera:
+        must.append(edge.FieldCondition(CAMERA, match=edge.MatchText(filter.camera)))
+    if filter.near:
+        centre = edge.GeoPoint(filter.near.longitude, filter.near.latitude)
+        must.append(edge.FieldCondition(PLACE, geo_radius=edge.GeoRadius(centre, 1000 * filter.near.kilometres)))
+    return must
 
 
 def count_points(shard: edge.EdgeShard, filter: Filter = Filter()) -> int:

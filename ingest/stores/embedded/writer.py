@@ -79,7 +79,7 @@ class EmbeddedWriter(EmbeddedCollection):
                 self._put_aside()
             with self._shard.opened(shard_config(self.metadata) if self._new or self._mending else None) as shard:
                 lost = 0 if self._mending else self._record.missing(count_points(shard))
-                make_indexes(shard)
+                make_indexes(shard, self.metadata.kind)
                 if not self._mending:
                     self._save_record(clean=False, points=count_points(shard), seal=None, engine=engine_version())
         except BaseException:
@@ -128,6 +128,14 @@ class EmbeddedWriter(EmbeddedCollection):
             shard.update(edge.UpdateOperation.update_vectors(batch))
             shard.flush()
         self._record.written += len(ids)
+
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
+        self._need_space(len(payloads))
+        with self._shard.opened() as shard:
+            for id, payload in payloads.items():
+                shard.update(edge.UpdateOperation.overwrite_payload([str(id)], dict(payload)))
+            shard.flush()
+        self._record.written += len(payloads)
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         self._need_space(len(vectors))

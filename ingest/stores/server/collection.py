@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from qdrant_client import models
 
 from ingest.errors import CollectionNotFound, StoreError
-from ingest.records import CollectionMetadata
+from ingest.records import KEYWORDS, CollectionMetadata
 from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, SparseVector, Vector, batches
 from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
     is_quantized,
-    name_index,
+    payload_indexes,
     search_params,
     to_filter,
     to_point,
     to_sparse,
     to_struct,
 )
+from ingest.stores.server.fault import status_of
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.requests import MESSAGE_BYTES, Requests
 from model.system.events import note
+
+NO_INDEX = 400
+"""The status of what wants a payload index, in a collection that is older than it."""
 
 METADATA_KEY = "wordsight"
 POINT_BYTES = 3072
@@ -56,11 +61,9 @@ class ServerCollection(Collection):
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
         there = self._ask(self._client.get_collection, self.name).payload_schema
-        for field in {"label", "folders"}.difference(there):
-            keyword = models.PayloadSchemaType.KEYWORD
-            self._ask(self._client.create_payload_index, self.name, field, keyword, wait=True)
-        if "path" not in there:
-            self._ask(self._client.create_payload_index, self.name, "path", name_index(), wait=True)
+        for field, schema in payload_indexes(self.metadata.kind).items():
+            if field not in there:
+                self._ask(self._client.create_payload_index, self.name, field, schema, wait=True)
 
     @property
     def has_name_index(self) -> bool:
@@ -77,6 +80,20 @@ class ServerCollection(Collection):
         pairs = zip(ids, matrix, strict=True)
         updates = (models.PointVectors(id=str(id), vector={name: row.tolist()}) for id, row in pairs)
         self._update(updates, self._bytes_of([name]))
+
+    def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
+        operations = (
+            models.OverwritePayloadOperation(
+                overwrite_payload=models.SetPayload(payload=dict(payload), points=[str(id)])
+            )
+            for id, payload in payloads.items()
+        )
+        self._requests.write(
+            self._client.batch_update_points,
+            self.name,
+            operations,
+            lambda operation: POINT_BYTES + len(json.dumps(operation.overwrite_payload.payload)),
+        )
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         updates = (models.PointVectors(id=str(id), vector={name: to_sparse(v)}) for id, v in vectors.items())
@@ -143,7 +160,12 @@ class ServerCollection(Collection):
         return self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
 
     def _facet(self, field: str) -> dict[str, int]:
-        found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+        try:
+            found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+        except StoreError as error:
+            if field == KEYWORDS and error.__cause__ and status_of(error.__cause__) == NO_INDEX:
+                return {}
+            raise
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT
 from ingest.stores import (
     BUILD_WIDTH,
     LINKS,
@@ -68,21 +69,46 @@ def search_params(limit: int, *, exact: bool) -> models.SearchParams:
 def to_filter(filter: Filter) -> models.Filter | None:
     must: list[Any] = []
     if filter.labels:
-        must.append(models.FieldCondition(key="label", match=models.MatchAny(any=list(filter.labels))))
+        wanted = models.MatchAny(any=list(filter.labels))
+        either: list[Any] = [models.FieldCondition(key=field, match=wanted) for field in ("label", KEYWORDS)]
+        must.append(models.Filter(should=either))
     if filter.under:
         must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
     for spellings in filter.named:
         texts: list[Any] = [models.FieldCondition(key="path", match=models.MatchText(text=text)) for text in spellings]
         must.append(models.Filter(should=texts))
+    must += _photo_conditions(filter)
     ids: list[Any] = [str(id) for id in filter.without]
     must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
     return models.Filter(must=must, must_not=must_not) if must or must_not else None
 
 
-def name_index() -> models.TextIndexParams:
-    """The words of paths, each as it is."""
-    word = models.TokenizerType.WORD
-    return models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=word, lowercase=True, min_token_len=1)
+def _photo_conditions(filter: Filter) -> list[Any]:
+    must: list[Any] = []
+    if (filter.after, filter.before) != (None, None):
+        must.append(models.FieldCondition(key=TAKEN_AT, range=models.Range(gte=filter.after, lt=filter.before)))
+    if filter.camera:
+        must.append(models.FieldCondition(key=CAMERA, match=models.MatchText(text=filter.camera)))
+    if filter.near:
+        centre = models.GeoPoint(lat=filter.near.latitude, lon=filter.near.longitude)
+        radius = models.GeoRadius(center=centre, radius=1000 * filter.near.kilometres)
+        must.append(models.FieldCondition(key=PLACE, geo_radius=radius))
+    return must
+
+
+def payload_indexes(kind: str) -> dict[str, models.PayloadSchemaType | models.TextIndexParams]:
+    """Of a collection of that kind, by field; of texts, the words, each as it is."""
+    keyword, word = models.PayloadSchemaType.KEYWORD, models.TokenizerType.WORD
+    words = models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=word, lowercase=True, min_token_len=1)
+    indexes: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
+        "label": keyword,
+        "folders": keyword,
+        "path": words,
+    }
+    if kind == "pictures":
+        indexes[KEYWORDS] = keyword
+        indexes |= {TAKEN_AT: models.PayloadSchemaType.INTEGER, CAMERA: words, PLACE: models.PayloadSchemaType.GEO}
+    return indexes
 
 
 def to_struct(point: Point) -> models.PointStruct:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.records import CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
 from ingest.stores import (
     SCROLL_PAGE,
     VISUAL,
@@ -35,6 +35,9 @@ READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 
 NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame", "signature")
 """Columns of which most rows have nothing: then a payload does not have them."""
+
+OF_PHOTOS = ("taken", "taken_from", TAKEN_AT, CAMERA, "lens", PLACE, "orientation", KEYWORDS)
+"""The same, but 0 is something."""
 
 
 class SnapshotCollection(ReadOnlyCollection):
@@ -81,7 +84,9 @@ class SnapshotCollection(ReadOnlyCollection):
     def _payload(self, row: int) -> dict[str, Any]:
         record: dict[str, Any] = self._table.slice(row, 1).to_pylist()[0]
         del record["id"]
-        return {name: value for name, value in record.items() if name not in NOT_IN_ALL or value}
+        absent = {name for name in NOT_IN_ALL if not record.get(name)}
+        absent |= {name for name in OF_PHOTOS if record.get(name) is None}
+        return {name: value for name, value in record.items() if name not in absent}
 
     def _id(self, row: int) -> UUID:
         return UUID(bytes=self._table.column("id")[row].as_py())
@@ -123,17 +128,47 @@ class SnapshotCollection(ReadOnlyCollection):
             return None
         passing = np.ones(len(self._table), bool)
         if filter.labels:
-            labels = self._table.column("label").to_pylist()
-            passing &= np.array([label in filter.labels for label in labels], bool)
+            wanted = frozenset(filter.labels)
+            pairs = zip(self._column("label"), self._column(KEYWORDS), strict=True)
+            passing &= np.array([label in wanted or not wanted.isdisjoint(words or ()) for label, words in pairs], bool)
         if filter.under:
             folders = self._table.column("folders").to_pylist()
             passing &= np.array([filter.under in above for above in folders], bool)
         if filter.named:
             passing &= np.array([_is_named(path, filter) for path in self._table.column("path").to_pylist()], bool)
+        if filter.is_of_photos:
+            passing &= self._taken(filter)
         for id in filter.without:
             if (row := self._row(id)) is not None:
                 passing[row] = False
         return passing
+
+    def _taken(self, filter: Filter) -> np.ndarray[Any, Any]:
+        """(n,) bool: which rows say that they were taken then, there, and by that camera."""
+        passing = np.ones(len(self._table), bool)
+        moments = self._numbers(TAKEN_AT)
+        if filter.after is not None:
+            passing &= moments >= filter.after
+        if filter.before is not None:
+            passing &= moments < filter.before
+        if filter.camera:
+            wanted = set(words_of(filter.camera))
+            passing &= np.array([wanted.issubset(words_of(name or "")) for name in self._column(CAMERA)], bool)
+        if filter.near:
+            passing &= filter.near.holds(*(self._numbers(PLACE, part) for part in ("lat", "lon")))
+        return passing
+
+    def _column(self, name: str) -> list[Any]:
+        """Its values; of a snapshot that is older than the column, none."""
+        is_there = name in self._table.column_names
+        return self._table.column(name).to_pylist() if is_there else [None] * len(self._table)
+
+    def _numbers(self, name: str, part: str = "") -> np.ndarray[Any, Any]:
+        """(n,) float64 of a column, or of a part of its records; NaN for nothing."""
+        values = self._column(name)
+        if part:
+            values = [value and value[part] for value in values]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         rows = {id: row for id in ids if (row := self._row(id)) is not None}
@@ -161,8 +196,9 @@ class SnapshotCollection(ReadOnlyCollection):
         return len(self._table) if passing is None else int(passing.sum())
 
     def _facet(self, field: str) -> dict[str, int]:
-        column = self._table.column(field).to_pylist()
-        values = itertools.chain.from_iterable(column) if field == "folders" else column
+        column = self._column(field)
+        is_list = field in ("folders", KEYWORDS)
+        values = itertools.chain.from_iterable(value or () for value in column) if is_list else column
         return Counter(value for value in values if value is not None)
 
     def read_file(self, name: str) -> bytes | None:
