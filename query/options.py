@@ -19,7 +19,7 @@ from ingest.options import StoreOptions
 from ingest.stores import Store, choose_collection, none_yet, open_store
 from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
-from query.asking import AUTO, CollectionContext, Compared, Sort, Taken, check_min_score, joined
+from query.asking import AUTO, CollectionContext, Compared, Sort, Taken, check_min_score, join_collections
 from query.output import Show, Style, TagFormat
 
 COLLECTION_VARIABLE = "WORDSIGHT_COLLECTION"
@@ -78,7 +78,7 @@ class CollectionOptions(PlaceOptions):
         names = self.named(store) or [choose_collection(store, "")]
         with ExitStack() as opened:  # in one order: two that compare must not wait for each other
             collections = [opened.enter_context(store.open(name)) for name in sorted(names)]
-            yield joined(collections)
+            yield join_collections(collections)
 
     def named(self, store: Store) -> list[str]:
         """The collections that were named, each once; none where it is left open which one is meant.

@@ -38,7 +38,7 @@ from query.asking import (
     ask,
     ask_duplicates,
     ask_tags,
-    joined,
+    join_collections,
     picture_filter,
     query_picture,
 )
@@ -248,7 +248,7 @@ class PictureCollection:
             names = sorted(set(_texts(others)) - {self.name})
             more = [opened.enter_context(self._store.asking(name)) for name in names]
             return ask_duplicates(
-                joined([context.collection, *more]),
+                join_collections([context.collection, *more]),
                 threshold,
                 alike=alike,
                 prefer=prefer,

@@ -12,7 +12,7 @@ from query.asking.expression import Term, parse
 from query.asking.filter import Taken, picture_filter
 from query.asking.grouping import ask_duplicates, check_threshold
 from query.asking.image_query import ImageQuery, combine
-from query.asking.joined import Compared, joined
+from query.asking.joined import Compared, join_collections
 from query.asking.nearby_words import ask_words, collection_words
 from query.asking.phrasing import Reading, read
 from query.asking.picture_like import PictureLike, query_picture
@@ -82,7 +82,7 @@ __all__ = [
     "find_duplicates",
     "find_picture",
     "in_order_of",
-    "joined",
+    "join_collections",
     "own_labels",
     "parse",
     "parse_min_score",

@@ -32,7 +32,7 @@ class Compared(Protocol):
     def yield_lock(self) -> None: ...
 
 
-def joined(collections: Sequence[Collection]) -> Compared:
+def join_collections(collections: Sequence[Collection]) -> Compared:
     """One collection as it is, and several as one.
 
     Raises:

@@ -21,7 +21,7 @@ from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
 from query import open_collection
-from query.asking import ask_duplicates, joined
+from query.asking import ask_duplicates, join_collections
 from tests.commands import SCRIPTS, command, refused
 from tests.photographs import sample
 
@@ -176,7 +176,7 @@ def phone(folder: Path) -> EmbeddedStore:
 
 def across(store: EmbeddedStore, *names: str, **options: object) -> list[list[str]]:
     with ExitStack() as opened:
-        pictures = joined([opened.enter_context(store.open(name)) for name in names])
+        pictures = join_collections([opened.enter_context(store.open(name)) for name in names])
         found = ask_duplicates(pictures, **options)  # type: ignore[arg-type]
     return sorted([member.picture.path for member in group.members] for group in found)
 
