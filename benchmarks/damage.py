@@ -3,7 +3,7 @@
     python benchmarks/damage.py PHOTOS [--every N] [--keep-time] [--work FOLDER]
 
 PHOTOS holds a folder a label, two at least. ``--every N`` takes an N-th of all damages, chosen by chance and the same
-ones each time; the whole store, made once, stays in the work folder.
+ones each time; the whole store, made once, stays in the work folder. Ctrl-C ends it with the table so far.
 
 A damage ends well where the answers are right all the same, or a question ends with one clear error; it is silent where
 an answer is wrong, and a crash where the process is killed, hangs, or shows a traceback. Then `ingest check --repair`
@@ -19,11 +19,13 @@ import multiprocessing
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,6 @@ PAGE = 4096
 PROCESSOR_SECONDS = 120
 SECONDS = 1800
 """By the clock, which on a busy machine says little: for what waits for nothing."""
-
-SAID_EVERY = 20
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["query", "query.asking", "ingest.cli", "ingest.pipeline", "qdrant_edge", "onnxruntime"])
@@ -202,19 +202,19 @@ def main() -> None:
     if "text" not in right:
         sys.exit(f"the store does not answer: {right}")
     outcomes: dict[str, Counter[str]] = {how: Counter() for how in DAMAGES}
-    for number, (path, how, seed) in enumerate(trials(whole, given.every), start=1):
-        copied(whole, store)
-        damage(store / path.relative_to(whole), how, seed, keep_time=given.keep_time)
-        result = outcome(asked(store, given.photos, work), right)
-        damaged = path.relative_to(whole / "collections").parts[0]
-        status = run("check", "--repair", "-c", damaged, store=store, place=work)
-        after = "mended" if status == 0 and asked(store, given.photos, work) == right else "not mended"
-        outcomes[how].update(("tried", result, after))
-        if number % SAID_EVERY == 0:
-            print(f"{number} damages tried", file=sys.stderr, flush=True)
-        if result in ("silent", "crash") or after != "mended":
-            print(f"{result}; {after}: {path.relative_to(whole)} {how}", flush=True)
-    print(table(outcomes))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        for path, how, seed in trials(whole, given.every):
+            copied(whole, store)
+            damage(store / path.relative_to(whole), how, seed, keep_time=given.keep_time)
+            result = outcome(asked(store, given.photos, work), right)
+            damaged = path.relative_to(whole / "collections").parts[0]
+            status = run("check", "--repair", "-c", damaged, store=store, place=work)
+            after = "mended" if status == 0 and asked(store, given.photos, work) == right else "not mended"
+            outcomes[how].update(("tried", result, after))
+            if result in ("silent", "crash") or after != "mended":
+                print(f"{result}; {after}: {path.relative_to(whole)} {how}", flush=True)
+    print(table(outcomes), flush=True)
 
 
 if __name__ == "__main__":
