@@ -22,6 +22,9 @@ COLUMNS = 8192
 NUMBERS = 256
 """Of a vector in the first comparison: 1,280 take five times as long."""
 
+FEW = 4096
+"""Up to so many pictures, finding the axes takes longer than it saves."""
+
 SPARE = 2
 """So many times what is wanted is kept by upper bounds, whose order is not quite that of the cosines."""
 
@@ -91,7 +94,7 @@ class Order:
 def _bounding(vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
     """Of the vectors in their order, (places, up to NUMBERS + 1), shorter ones whose dot products are upper bounds of
     their cosines: coordinates along the first principal axes of some of them, then the length of what is left."""
-    if vectors.shape[1] <= NUMBERS + 1 or not len(rows):
+    if vectors.shape[1] <= NUMBERS + 1 or len(rows) <= FEW:
         return np.asarray(vectors[rows], np.float32)
     sample = np.asarray(vectors[rows[:: max(1, len(rows) // SAMPLE)][:SAMPLE]], np.float64)
     powers, axes = np.linalg.eigh(sample @ sample.T)
