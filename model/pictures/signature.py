@@ -22,5 +22,5 @@ def signature_of(image: Image.Image) -> bytes:
     Args:
         image: upright, as decoded: its colours are brought to sRGB when it is small.
     """
-    small = image.resize((SIGNATURE_SIDE, SIGNATURE_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    small = image.resize((SIGNATURE_SIDE, SIGNATURE_SIDE), Image.Resampling.BOX)
     return in_srgb(small).convert("L").tobytes()

@@ -22,6 +22,9 @@ COLUMNS = 8192
 NUMBERS = 256
 """Of a vector in the first comparison: 1,280 take five times as long."""
 
+FEW = 4096
+"""Up to so many pictures, finding the axes takes longer than it saves."""
+
 SPARE = 2
 """So many times what is wanted is kept by upper bounds, whose order is not quite that of the cosines."""
 
@@ -73,7 +76,7 @@ class Order:
             for first in range(start, len(self._rows), COLUMNS):
                 block.add(self._bounds[first : first + COLUMNS], first, start)
             for row in range(len(block.vectors)):
-                yield self._near(start + row, block.found(row, start), most, least, threshold)
+                yield self._near(start + row, block.found(row), most, least, threshold)
 
     def _near(self, place: int, found: NDArray[np.int64], most: int, least: float, threshold: float) -> Near:
         """Of what was found by upper bounds, what is wanted by the cosines themselves."""
@@ -91,7 +94,7 @@ class Order:
 def _bounding(vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
     """Of the vectors in their order, (places, up to NUMBERS + 1), shorter ones whose dot products are upper bounds of
     their cosines: coordinates along the first principal axes of some of them, then the length of what is left."""
-    if vectors.shape[1] <= NUMBERS + 1 or not len(rows):
+    if vectors.shape[1] <= NUMBERS + 1 or len(rows) <= FEW:
         return np.asarray(vectors[rows], np.float32)
     sample = np.asarray(vectors[rows[:: max(1, len(rows) // SAMPLE)][:SAMPLE]], np.float64)
     powers, axes = np.linalg.eigh(sample @ sample.T)
@@ -118,7 +121,7 @@ class _Block:
         self._threshold = threshold
         self._cosines = np.full((len(vectors), most), -np.inf, np.float32)
         self._places = np.zeros((len(vectors), most), np.int64)
-        self._above: list[NDArray[np.uint8]] = []
+        self._above: list[tuple[int, NDArray[np.uint8]]] = []
         self._counts = np.zeros(len(vectors), np.int64)
 
     def add(self, others: Vectors, first: int, start: int) -> None:
@@ -128,31 +131,38 @@ class _Block:
         own = np.arange(start, start + len(self.vectors))
         if first <= own[-1]:
             cosines[places[None] <= own[:, None]] = -np.inf
-        above = cosines >= self._threshold
-        self._counts += above.sum(axis=1)
-        self._above.append(np.packbits(above, axis=1))
         floor = np.maximum(self._cosines.min(axis=1), self._least)
-        self._keep(cosines, cosines >= floor[:, None], first)
+        rows, columns = np.nonzero(cosines >= np.minimum(floor, self._threshold)[:, None])
+        found = cosines[rows, columns]
+        above = found >= self._threshold
+        if above.any():
+            self._mark(rows[above], columns[above], first)
+        kept = found >= floor[rows]
+        if kept.any():
+            self._keep(rows[kept], columns[kept] + first, found[kept])
 
-    def _keep(self, cosines: Vectors, wanted: NDArray[np.bool_], first: int) -> None:
-        rows, columns = np.nonzero(wanted)
-        if not len(rows):
-            return
-        counts = np.bincount(rows, minlength=len(cosines))
+    def _mark(self, rows: NDArray[np.int64], columns: NDArray[np.int64], first: int) -> None:
+        """As above the threshold."""
+        self._counts += np.bincount(rows, minlength=len(self.vectors))
+        marks = np.zeros((len(self.vectors), COLUMNS), bool)
+        marks[rows, columns] = True
+        self._above.append((first, np.packbits(marks, axis=1)))
+
+    def _keep(self, rows: NDArray[np.int64], places: NDArray[np.int64], cosines: Vectors) -> None:
+        """The best of what was kept and these; ``rows`` rise."""
+        counts = np.bincount(rows, minlength=len(self.vectors))
         slots = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
-        fresh = np.full((len(cosines), counts.max()), -np.inf, np.float32)
-        places = np.zeros(fresh.shape, np.int64)
-        fresh[rows, slots], places[rows, slots] = cosines[rows, columns], columns + first
-        fresh = np.concatenate([self._cosines, fresh], axis=1)
-        places = np.concatenate([self._places, places], axis=1)
-        best = np.argpartition(-fresh, self.most - 1, axis=1)[:, : self.most]
-        self._cosines, self._places = np.take_along_axis(fresh, best, 1), np.take_along_axis(places, best, 1)
+        values = np.full((len(self.vectors), self.most + counts.max()), -np.inf, np.float32)
+        where = np.zeros(values.shape, np.int64)
+        values[:, : self.most], where[:, : self.most] = self._cosines, self._places
+        values[rows, self.most + slots], where[rows, self.most + slots] = cosines, places
+        best = np.argpartition(-values, self.most - 1, axis=1)[:, : self.most]
+        self._cosines, self._places = np.take_along_axis(values, best, 1), np.take_along_axis(where, best, 1)
 
-    def found(self, row: int, start: int) -> NDArray[np.int64]:
+    def found(self, row: int) -> NDArray[np.int64]:
         """Places of what is kept of a picture, and of all from the threshold on, rising."""
         kept = self._places[row][np.isfinite(self._cosines[row])]
         if self._counts[row] <= self.most:
             return np.sort(kept)
-        parts = [np.flatnonzero(np.unpackbits(part[row])) for part in self._above]
-        above = np.concatenate([part + start + number * COLUMNS for number, part in enumerate(parts)])
-        return np.union1d(kept, above)
+        above = [first + np.flatnonzero(np.unpackbits(marks[row])) for first, marks in self._above]
+        return np.union1d(kept, np.concatenate(above))

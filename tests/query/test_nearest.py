@@ -12,6 +12,7 @@ from query.asking.nearest import Order
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "ROWS", 7)
+    monkeypatch.setattr(nearest, "FEW", 0)
     monkeypatch.setattr(nearest, "COLUMNS", 11)
 
 
