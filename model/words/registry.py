@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.errors import WeightsError
 from model.system.cache import cache_errors, in_use, put_in_use
-from model.system.events import note
+from model.system.events import note, progress
 from model.system.packages import REINSTALL, PackageFile
 from model.system.prepared import discard_damaged, is_sealed, prepared_dir, seal
 from model.system.registry import Registry
@@ -86,7 +86,9 @@ def open_words(name: str, sha256: str = "") -> TextSpace:
             which = f" with checksum {sha256[:8]}" if sha256 else ""
             raise WeightsError(f"the text space {name}{which} is not here: {_way_out(spec)}")
         note(f"preparing the text space {name} (once)")
-        _prepare(spec, package.path, sha256, lambda _: None)
+        with progress(f"preparing {name}", spec.size(package.path), in_bytes=True) as shown:
+            advance: Callable[[int], None] = shown.advance
+            _prepare(spec, package.path, sha256, advance)
     return spec.open(words_dir(name, sha256))
 
 
