@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ingest.collection import Options
-from ingest.pipeline import run_folder
 from ingest.stores.embedded import EmbeddedStore
 from query.cli import app
 from tests.commands import Ran, asked
+from tests.ingest.runs import ingest, store_with_tags
 from tests.photographs import labelled_folder
 
 LABELS = ("cat", "coffee", "rocket")
@@ -22,7 +21,7 @@ PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, originals: Path, shared_cache: Path) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, originals: Path, tags_store: Path) -> Path:
     """A folder named after a year, with ten pictures each of three things, which only their keywords name."""
     place = tmp_path_factory.mktemp("keywords")
     plain = labelled_folder(place / "plain", originals, LABELS, 10)
@@ -31,15 +30,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, originals: Path, shared_cach
         target = place / f"photos/2019/{number}.jpg"
         with Image.open(source) as image:
             image.convert("RGB").save(target, xmp=PACKET.format(keyword=source.parent.name).encode())
-    with pytest.MonkeyPatch.context() as patch, EmbeddedStore(place / "store") as store:
-        patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
-        run_folder(store, place / "photos", "photos", Options(words="minilm", offline=True))
+    with store_with_tags(tags_store, place / "store") as store:
+        ingest(store, place / "photos")
     return place
-
-
-@pytest.fixture(autouse=True)
-def cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORDSIGHT_CACHE", str(shared_cache))
 
 
 def ask(place: Path, *words: str) -> Ran:
