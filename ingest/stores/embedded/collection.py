@@ -6,7 +6,6 @@ changes a collection in `writer`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,20 +77,17 @@ class EmbeddedCollection(ReadOnlyCollection):
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
         nearest = edge.Query.Nearest(vector.tolist(), using=using)
-        return self._query(nearest, limit, filter, search_params(limit, exact=exact))
+        with self._shard.opened() as shard:  # in which nobody adds a point between the two
+            found = _hits(shard, nearest, limit, filter, search_params(limit, exact=exact))
+            is_short = len(found) < limit and not self._record.graph
+            if is_short and len(found) < count_points(shard, filter):  # the engine leaves out what is not finite
+                raise self._changed()
+        return found
 
     def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
-        return self._query(edge.Query.Nearest(to_sparse(vector), using=using), limit, filter, edge.SearchParams())
-
-    def _query(self, query: edge.Query, limit: int, filter: Filter, params: edge.SearchParams) -> list[Hit]:
-        request = edge.QueryRequest(
-            limit=limit, query=query, filter=edge_filter(filter), with_payload=True, params=params
-        )
+        nearest = edge.Query.Nearest(to_sparse(vector), using=using)
         with self._shard.opened() as shard:
-            found = [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
-        if not all(math.isfinite(hit.score) for hit in found):
-            raise self._changed()
-        return found
+            return _hits(shard, nearest, limit, filter, edge.SearchParams())
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         if not ids:
@@ -162,3 +158,8 @@ class EmbeddedCollection(ReadOnlyCollection):
 
     def close(self) -> None:
         self._shard.close()
+
+
+def _hits(shard: edge.EdgeShard, query: edge.Query, limit: int, filter: Filter, params: edge.SearchParams) -> list[Hit]:
+    request = edge.QueryRequest(limit=limit, query=query, filter=edge_filter(filter), with_payload=True, params=params)
+    return [Hit(point_uuid(p.id), p.score, p.payload or {}) for p in shard.query(request)]
