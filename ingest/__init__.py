@@ -13,6 +13,7 @@ errors of one tree (`model.errors.WordsightError`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ def ingest_folder(
     keep_missing: bool = False,
     remove_missing: bool = False,
     follow_links: bool = False,
+    exclude: Sequence[str] = (),
+    metadata: bool = False,
     retry: bool = False,
     re_embed: bool = False,
     strict: bool = False,
@@ -65,6 +68,8 @@ def ingest_folder(
         remove_missing: remove them also where a whole folder is gone, or more than a fifth of the collection; else
             such pictures are kept, and the report says of which folders (``gone``).
         follow_links: enter folders that are links.
+        exclude: leave out what matches one of these patterns, as in a ``.gitignore``; it is removed if it is there.
+        metadata: read of pictures that are not embedded again, too, when, where and how they were taken.
         retry: try files again that failed before or are damaged.
         re_embed: embed every picture again, framed as ``framing`` says or as the encoder frames them now.
         strict: refuse damaged pictures, however much of them can be shown.
@@ -92,6 +97,8 @@ def ingest_folder(
         keep_missing=keep_missing,
         remove_missing=remove_missing,
         follow_links=follow_links,
+        exclude=tuple(exclude),
+        metadata=metadata,
         retry=retry,
         re_embed=re_embed,
         strict=strict,

@@ -13,7 +13,7 @@ from tests.commands import command, misused, refused
     ("make", "told"),
     [
         (lambda folder: folder / "absent", "no folder"),
-        (lambda folder: _file(folder / "a.jpg"), "is a file"),
+        (lambda folder: _file(folder / "a.jpg"), "no collection holds the folder of"),
         (lambda folder: folder, "no pictures in"),
         (lambda folder: _file(folder / "notes.txt").parent, "1 .txt"),
         (lambda folder: _link(folder / "loop"), "loop"),

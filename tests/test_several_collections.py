@@ -92,7 +92,6 @@ def test_what_other_models_gave_is_ordered_by_place(
 def test_what_is_of_one_collection_asks_one() -> None:
     several = "this asks one collection: choose with -c pets | trips"
     refused(asked(app, "tags", "pets/cat/chelsea.png", "-c", "all"), several)
-    refused(asked(app, "duplicates", "-c", "pets", "-c", "trips"), several)
     refused(asked(app, "text", "cat", "-c", "pets", "-c", "nothing"), "no collection 'nothing'")
 
 

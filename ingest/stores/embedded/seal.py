@@ -15,6 +15,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -141,7 +142,8 @@ def damaged_files(
                 read += there.size
                 stamped[name] = Sealed(there.size, status.st_mtime_ns, there.check)
     if not damaged and read > RESTAMP_BYTES:
-        _write(folder, stamped)
+        with suppress(OSError):  # on a full disk a question is answered all the same, and the next reads them again
+            _write(folder, stamped)
     return damaged
 
 
