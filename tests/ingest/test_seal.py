@@ -129,7 +129,7 @@ def test_a_copied_store_is_read_once(store: EmbeddedStore, folder: Path, monkeyp
     record = Record.from_json(read_record(folder), "a")
     read: list[str] = []
     check_of = seal.check_of
-    monkeypatch.setattr(seal, "check_of", lambda path: read.append(path.name) or check_of(path))
+    monkeypatch.setattr(seal, "check_of", lambda path: read.append(Path(path).name) or check_of(path))
     assert find_damage(folder, record) == []
     assert "chunk_0.mmap" in read
     read.clear()

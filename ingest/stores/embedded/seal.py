@@ -124,10 +124,11 @@ def damaged_files(
     damaged = []
     stamped = dict(sealed)
     read = 0
+    folder_of_shard = os.fspath(shard)
     for name, there in sealed.items():
-        path = shard / name
+        path = f"{folder_of_shard}/{name}"  # a hundred files before each question: a `Path` of each takes a millisecond
         try:
-            status = path.stat()
+            status = os.stat(path)
         except FileNotFoundError:
             damaged.append(name)
             continue
@@ -180,10 +181,11 @@ def damaged_bytes(folder: Path, sealed: Mapping[str, Sealed], shard: Path, name:
     return [(int(i) * BLOCK_BYTES, (int(i) + 1) * BLOCK_BYTES) for i in np.flatnonzero(before != now)]
 
 
-def check_of(path: Path, blocks: Blocks | None = None) -> int:
+def check_of(path: Path | str, blocks: Blocks | None = None) -> int:
     """The checksum of a file, by which it is recognised; a file of holes has that of one full of zeros."""
-    if path.suffix == ".json":
-        said = _said(path.read_bytes())
+    if os.fspath(path).endswith(".json"):
+        with open(path, "rb", buffering=0) as file:
+            said = _said(file.read())
         if said is not None:
             return zlib.crc32(said)
     return zlib.crc32((block_checks(path) if blocks is None else blocks).astype("<u4").tobytes())
@@ -200,12 +202,12 @@ def _said(data: bytes) -> bytes | None:
     return json.dumps(value, sort_keys=True).encode()
 
 
-def block_checks(path: Path) -> Blocks:
+def block_checks(path: Path | str) -> Blocks:
     """Of every block of a file; holes, which the engine's files mostly are, are not read."""
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         checks = np.zeros(-(-size // BLOCK_BYTES), np.uint32)
-        place = _next_data(file, 0, size)
+        place = _next_data(file, 0, size) if size > BLOCK_BYTES else 0
         while place < size:
             place -= place % BLOCK_BYTES
             file.seek(place)
