@@ -120,11 +120,11 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
 
 
 def is_same(one: Looks, other: Looks) -> bool:
-    """Whether they are one picture."""
+    """Whether they are one picture: the second can be laid on the first, or the first on the second."""
     shapes = one.ratio / other.ratio
     if not 1 / SHAPE <= shapes <= SHAPE:
         return False
-    return any(_is_laid_on(one, turned) for turned in (other, other.mirrored))
+    return any(_is_laid_on(one, turned) or _is_laid_on(turned, one) for turned in (other, other.mirrored))
 
 
 def _is_laid_on(one: Looks, other: Looks) -> bool:
