@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 COLUMNS = ("tried", "right", "clear error", "silent", "crash", "mended", "not mended")
 PAGE = 4096
-PROCESSOR_SECONDS = 120
+PROCESSOR_SECONDS = 300
 RETRAINED = 0.02
 """How much a score may differ where the projection was lost, and trained anew on the pictures in another order."""
 

@@ -46,7 +46,7 @@ ROW = "{:<28} {:>6} {:>22} {:>10} {:>10}  {}\n"
 def ran(words: Sequence[str | Path], env: dict[str, str]) -> float:
     """Run a command to its end; returns the seconds it took."""
     started = time.monotonic()
-    done = subprocess.run(_of(words), capture_output=True, text=True, env=env, timeout=280, check=False)
+    done = subprocess.run(_of(words), capture_output=True, text=True, env=env, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return time.monotonic() - started
