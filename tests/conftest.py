@@ -27,11 +27,24 @@ from tests.photographs import sample
 WORDS = "glove-6b-50d"
 """The text space of a test that names none: it is ready in a tenth of the bundled one's time."""
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux, where it is a file system
+ROOMY = 12 << 30
+"""Bytes: twice what is there at most."""
+
+# A store is a hundred small files, and two thousand are made: on a disk, a quarter of the time goes to its file system.
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOMY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 os.environ[WORDS_VARIABLE] = WORDS  # for fixtures that several tests share
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a thousand commands would compile every module it imports
 
 # A job of the background ignores Ctrl-C, and so would every command it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
