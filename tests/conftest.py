@@ -27,7 +27,7 @@ from tests.photographs import sample
 WORDS = "glove-6b-50d"
 """The text space of a test that names none: it is ready in a tenth of the bundled one's time."""
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux, where it is a file system
+MEMORY = Path("/dev/shm")
 ROOMY = 12 << 30
 """Bytes: twice what is there at most."""
 
