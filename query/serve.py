@@ -21,6 +21,7 @@ from query.options import PlaceOptions
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_MAX_UPLOAD_MB = 50
+DEFAULT_DECODE_MEMORY_MB = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,20 @@ class ServerOptions:
     open_page: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False
     fetch_urls: Annotated[
         bool,
-        typer.Option(
-            "--fetch-urls", help="Fetch picture addresses for clients, who then reach what this machine reaches."
-        ),
+        typer.Option("--fetch-urls", help="Fetch picture addresses for clients, public ones only."),
+    ] = False
+    fetch_private: Annotated[
+        bool,
+        typer.Option("--fetch-private", help="With --fetch-urls: those of this machine and its networks, too."),
     ] = False
     max_upload: Annotated[int, typer.Option("--max-upload", min=1, help="Refuse larger picture files, MB.")] = (
         DEFAULT_MAX_UPLOAD_MB
     )
     max_megapixels: Annotated[int, typer.Option("--max-megapixels", min=1, help="Refuse larger pictures.")] = (
         DEFAULT_MAX_MEGAPIXELS
+    )
+    decode_memory: Annotated[int, typer.Option("--decode-memory", min=64, help="Memory to decode pictures in, MB.")] = (
+        DEFAULT_DECODE_MEMORY_MB
     )
 
 
@@ -80,15 +86,18 @@ def serve(options: ServerOptions, where: ServedOptions) -> None:
         ) from error
     from query.web.security import Access
     from query.web.server import Settings
+    from query.web.service import Limits
 
+    if options.fetch_private and not options.fetch_urls:
+        raise UsageError("--fetch-private says which addresses --fetch-urls fetches: give both")
     access = Access.decide(options.host, options.token, options.no_token, options.allow_host or ())
     settings = Settings(
         options.host,
         options.port,
         options.open_page,
-        options.fetch_urls,
-        options.max_upload << 20,
+        Limits(options.max_upload << 20, options.fetch_urls, options.fetch_private),
         options.max_megapixels,
+        options.decode_memory << 20,
     )
     with where.open() as store:
         run(store, choose_served(store, where.collection), bool(where.collection), access, settings)

@@ -18,12 +18,11 @@ import uvicorn
 
 from ingest.stores import Store
 from query.web.app import make_app
-from query.web.files import Thumbnails
+from query.web.decoding import Bench
 from query.web.library import Library
 from query.web.security import Access
 from query.web.server import config, listen
-from query.web.service import Service
-from query.web.uploads import Uploads
+from query.web.service import Limits, Service
 from tests.commands import SCRIPTS
 
 LOCAL = Access.decide("127.0.0.1", "", no_token=False, allowed=())
@@ -39,10 +38,12 @@ def serving(
     max_upload: int = 20 << 20,
     max_megapixels: int = 50,
     fetch_urls: bool = False,
+    fetch_private: bool = False,
+    bench: Bench | None = None,
 ) -> Iterator[httpx.Client]:
     """A client of the application, which a thread serves."""
     library = Library(store, collection, only=only, max_megapixels=max_megapixels)
-    service = Service(library, max_upload, fetch_urls, Uploads(), Thumbnails())
+    service = Service(library, Limits(max_upload, fetch_urls, fetch_private), bench or Bench(places=2))
     with listen("127.0.0.1", 0) as listening:
         server = uvicorn.Server(config(make_app(service, access)))
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -39,6 +39,7 @@ ORDER = (
     "ingest.pipeline",
     "query.asking",
     "query.output",
+    "query.web.decoding",
     "query.web",
 )
 """Each room may import those before it."""

@@ -2,6 +2,7 @@
 
 It must not know what an encoder makes of them."""
 
+from model.pictures.cost import Cost, decoding_cost
 from model.pictures.dataset import (
     SNAPSHOT_FILES,
     LeftOut,
@@ -42,6 +43,7 @@ __all__ = [
     "SIGNATURE_SIDE",
     "SNAPSHOT_FILES",
     "WHOLE",
+    "Cost",
     "Exclusions",
     "Framed",
     "Framing",
@@ -56,6 +58,7 @@ __all__ = [
     "Source",
     "dataset_root",
     "decoder_version",
+    "decoding_cost",
     "framing_names",
     "heic_available",
     "in_order",

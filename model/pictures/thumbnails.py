@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 from PIL import Image
 
@@ -17,7 +18,11 @@ MEDIA_TYPE = "image/jpeg"
 
 
 def thumbnail(
-    picture: bytes | Image.Image, *, longest: int = LONGEST, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    picture: bytes | Image.Image,
+    *,
+    longest: int = LONGEST,
+    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
+    deadline: float = math.inf,
 ) -> bytes:
     """A JPEG file of at most ``longest`` pixels a side, never larger than the picture.
 
@@ -27,12 +32,13 @@ def thumbnail(
     Args:
         picture: a whole file, or what `model.pictures.decode.open_picture` made of one, which stays as it is.
         max_megapixels: refuse larger files; 0 lifts the limit.
+        deadline: as `open_picture`.
 
     Raises:
-        PictureTooLarge, PictureError: as `open_picture`.
+        PictureTooLarge, PictureTooSlow, PictureError: as `open_picture`.
     """
     if isinstance(picture, bytes):
-        picture = open_picture(picture, max_megapixels=max_megapixels, shown_at=longest)
+        picture = open_picture(picture, max_megapixels=max_megapixels, shown_at=longest, deadline=deadline)
     small = in_srgb(_shrunk(picture, longest))
     small.info = {}  # Pillow writes a comment found there
     file = io.BytesIO()

@@ -125,6 +125,10 @@ class Uploaded(BaseModel):
     thumbnail: str
 
 
+def uploaded(id: str, width: int, height: int) -> Uploaded:
+    return Uploaded(id=id, width=width, height=height, thumbnail=f"/api/pictures/{id}/thumbnail")
+
+
 class Health(BaseModel):
     status: Literal["ok"] = "ok"
     version: str

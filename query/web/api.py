@@ -20,6 +20,7 @@ from model import __version__
 from model.pictures import MEDIA_TYPE
 from query.asking import browse
 from query.web import answers
+from query.web.clients import client_of
 from query.web.files import media_type, open_original
 from query.web.questions import (
     Collection,
@@ -88,7 +89,12 @@ def _questions(service: Service) -> APIRouter:
     async def upload(request: Request, collection: Collection = "") -> answers.Uploaded:
         """Keep the picture in the body for an hour, to ask about it by its id."""
         sent = await service.sent_picture(request, collection, with_copy=True)
-        return await run_in_threadpool(service.upload, sent, collection)
+        return await run_in_threadpool(service.upload, sent, collection, client_of(request.scope))
+
+    @api.delete("/uploads/{id}", status_code=204)
+    async def forget(id: str) -> None:
+        """Keep a picture that was sent no longer."""
+        service.forget(id)
 
     return api
 
@@ -139,11 +145,15 @@ def _pictures(service: Service) -> APIRouter:
         return answers.PictureRecord.model_validate(answers.picture_fields(found, library.name(collection)))
 
     @api.get("/pictures/{id}/thumbnail", response_class=Response)
-    def picture_thumbnail(
-        id: str, collection: Collection = "", size: Literal["256", "512", "1024"] = "256", v: str = ""
+    async def picture_thumbnail(
+        request: Request,
+        id: str,
+        collection: Collection = "",
+        size: Literal["256", "512", "1024"] = "256",
+        v: str = "",
     ) -> Response:
         """A small JPEG, upright, made anew without the original's metadata."""
-        data = service.thumbnail(collection, id, int(size))
+        data = await service.thumbnail(collection, id, int(size), client_of(request.scope))
         return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
 
     @api.get("/pictures/{id}/original", response_class=Response)
@@ -153,7 +163,7 @@ def _pictures(service: Service) -> APIRouter:
         return _original(open_original(root, found), found, request.headers.get("if-none-match"))
 
     @api.get("/health")
-    def health() -> answers.Health:
+    async def health() -> answers.Health:
         """Whether the server is running."""
         return answers.Health(version=__version__)
 

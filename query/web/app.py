@@ -5,6 +5,7 @@ It must not know how questions are answered.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,12 +26,16 @@ from model.errors import (
     PictureGone,
     PictureOutside,
     PictureTooLarge,
+    PictureTooSlow,
     UsageError,
     WordsError,
     WordsightError,
 )
 from query.web import ASSETS
 from query.web.api import make_router
+from query.web.decoding import Busy
+from query.web.fetching import NotFetched
+from query.web.places import Full
 from query.web.security import Access, Guard, refusal
 from query.web.service import Service
 
@@ -44,12 +49,17 @@ STATUSES: dict[type[WordsightError], int] = {
     PictureOutside: 403,
     PictureGone: 404,
     CollectionNotFound: 404,
+    NotFetched: 422,
+    PictureTooSlow: 422,
+    Busy: 503,
+    Full: 503,
     StoreInUse: 503,
     StoreUnreachable: 503,
 }
 """The nearest class up the tree counts; what is not named is a failure of the server."""
 
 RETRY = {"Retry-After": "5"}
+SWEEP_SECONDS = 60.0
 
 
 def make_app(service: Service, access: Access) -> ASGIApp:
@@ -57,8 +67,10 @@ def make_app(service: Service, access: Access) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(service))
         yield
-        service.library.close()
+        sweeping.cancel()
+        service.close()
 
     app = FastAPI(
         title="wordsight",
@@ -85,6 +97,13 @@ def make_app(service: Service, access: Access) -> ASGIApp:
 
     app.mount("/assets", StaticFiles(directory=ASSETS))
     return _answering_head(Guard(app, access))
+
+
+async def _sweep(service: Service) -> None:
+    """What is kept for an hour is not kept for longer because nobody asks."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        service.uploads.forget_old()
 
 
 def _answering_head(app: ASGIApp) -> ASGIApp:

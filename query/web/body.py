@@ -1,76 +1,56 @@
-"""A picture that a client sends: received within limits of size and time, decoded a few at a time.
+"""A picture that a client sends: received within limits of size and time.
 
-It must not know what is asked about it.
+It must not know what is asked about it, or how it is decoded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO
 
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from model.errors import UsageError
-from model.pictures import Framed, Framing, open_framed, thumbnail
 from model.system.disk import in_mb
-from query.asking import Source
-from query.web.files import decoding
 
-BODY_SECONDS = 60.0
-"""A slower client is not waited for."""
+BODY_SECONDS = 120.0
+"""For a whole body."""
 
-IN_MEMORY_BYTES = 1 << 20
-"""A larger body waits in a temporary file that has no name."""
+LEAST_RATE = 64 << 10
+"""Bytes a second: a client that sends less keeps a place from others."""
+
+GRACE_SECONDS = 3.0
+"""Before the rate counts."""
 
 MAX_JSON_BYTES = 4096
-
-
-COPY_PIXELS = 768
-"""Longer side of the copy that is kept of a picture: an encoder sees some 256 of it."""
-
-MOST_RECEIVED = 32
-"""Bodies received or waiting to be decoded at once; the next is not read until one is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A picture that a client sent, as small as it can be. ``copy``: a JPEG file, empty where none was wanted."""
-
-    framed: Framed
-    copy: bytes
+MOST_RECEIVED = 64
+MOST_OF_CLIENT = 32
+MOST_WAITING = 64
+CLOSE = {"Connection": "close"}
+"""Where a body is not read to its end."""
 
 
 async def receive(request: Request, limit: int) -> IO[bytes]:
-    """The body, as a file at its beginning.
+    """The body, as a file at its beginning, which has no name.
 
     Raises:
         HTTPException: 413 over the limit, 408 too slow, 400 empty.
     """
     announced = request.headers.get("content-length", "0")
-    too_large = HTTPException(413, f"over {in_mb(limit)}: send a smaller picture; the server's --max-upload sets this")
     if announced.isdecimal() and int(announced) > limit:
-        raise too_large
-    file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-    size = 0
+        raise _too_large(limit)
+    file = TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
-                    raise too_large
-                file.write(part)
-        if not size:
-            raise HTTPException(400, "no picture in the body: send its file, as in `curl --data-binary @photo.jpg`")
+        await _fill(file, request, limit)
     except ClientDisconnect:
         file.close()
         raise HTTPException(400, "the client went away") from None
     except TimeoutError:
         file.close()
-        raise HTTPException(408, f"the picture did not arrive within {BODY_SECONDS:.0f} s: try again") from None
+        raise HTTPException(408, "the picture arrives too slowly: try again where the line is better", CLOSE) from None
     except BaseException:
         file.close()
         raise
@@ -78,12 +58,33 @@ async def receive(request: Request, limit: int) -> IO[bytes]:
     return file
 
 
+async def _fill(file: IO[bytes], request: Request, limit: int) -> None:
+    size = 0
+    begun = asyncio.get_running_loop().time()
+    async with asyncio.timeout(GRACE_SECONDS) as time:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            file.write(part)
+            time.reschedule(begun + min(BODY_SECONDS, GRACE_SECONDS + size / LEAST_RATE))
+    if not size:
+        raise HTTPException(400, "no picture in the body: send its file, as in `curl --data-binary @photo.jpg`")
+    file.flush()
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(
+        413, f"over {in_mb(limit)}: send a smaller picture; the server's --max-upload sets this", CLOSE
+    )
+
+
 def media_type(request: Request) -> str:
     """What the client says it sends. Raises HTTPException, 415, for what a form on another site could send."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("image/") or kind in ("application/octet-stream", "application/json"):
         return kind
-    raise HTTPException(415, f"{kind or 'no content type'}: send a picture as image/jpeg, image/png and so on")
+    raise HTTPException(415, f"{kind or 'no content type'}: send a picture as image/jpeg, image/png and so on", CLOSE)
 
 
 def name_of(kind: str) -> str:
@@ -91,24 +92,12 @@ def name_of(kind: str) -> str:
     return "upload.heic" if kind in ("image/heic", "image/heif") else "upload"
 
 
-def decode(body: IO[bytes], framing: Framing, max_megapixels: int, *, name: str, with_copy: bool) -> Sent:
-    """Decoded as an ingest does, when its turn has come. Raises PictureError."""
-    with decoding:
-        data = body.read()
-        framed = open_framed(data, framing, name=name, max_megapixels=max_megapixels)
-        copy = thumbnail(data, longest=COPY_PIXELS, max_megapixels=max_megapixels) if with_copy else b""
-    return Sent(framed, copy)
-
-
-def fetch(body: IO[bytes]) -> tuple[str, IO[bytes]]:
-    """The address in a JSON body, ``{"url": ...}``, and the picture there. Raises PictureError, UsageError."""
+def address_in(body: IO[bytes]) -> str:
+    """The address in a JSON body, ``{"url": ...}``. Raises UsageError."""
     try:
-        source = Source(json.loads(body.read(MAX_JSON_BYTES + 1))["url"])
-        if not source.is_url:
+        url = json.loads(body.read(MAX_JSON_BYTES + 1))["url"]
+        if not url.lower().startswith(("http://", "https://")):
             raise ValueError
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UsageError('no address in the body: send {"url": "https://..."}') from None
-    file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-    file.write(source.read())
-    file.seek(0)
-    return source.text, file
+    return str(url)

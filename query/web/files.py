@@ -1,4 +1,4 @@
-"""The files of the pictures served: the original, by its id alone, and a thumbnail of it.
+"""The files of the pictures served: the originals, by their ids alone.
 
 It must not know questions.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from ingest.records import Picture
@@ -40,12 +38,6 @@ MEDIA_TYPES = {
 }
 """By ending, and always a picture: an HTML file under such a name is not shown as HTML."""
 
-CACHE_BYTES = 64 << 20
-DECODERS = min(4, os.cpu_count() or 1)
-"""Pictures decoded at once: each may take 100 MB while it is."""
-
-decoding = threading.BoundedSemaphore(DECODERS)
-
 
 def media_type(picture: Picture) -> str:
     return MEDIA_TYPES.get(Path(picture.path).suffix.lower(), "image/jpeg")
@@ -73,25 +65,10 @@ def open_original(root: str, picture: Picture) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
-class Thumbnails:
-    """Thumbnails made before, as many as fit into 64 MB, the longest unused going first."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, int], make: Callable[[], bytes]) -> bytes:
-        """The thumbnail under ``key`` (what it is of, and its size), made where it is not kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        with decoding:
-            data = make()
-        with self._lock:
-            self._bytes += len(data) - len(self._kept.pop(key, b""))
-            self._kept[key] = data
-            while self._bytes > CACHE_BYTES and len(self._kept) > 1:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-        return data
+def in_file(data: bytes) -> IO[bytes]:
+    """Bytes as a file at its beginning, which has no name."""
+    file = TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file

@@ -6,9 +6,7 @@ It must not know what is served.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import socket
-import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
@@ -19,23 +17,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ingest.stores import Store
 from model.errors import UsageError
+from model.system.blocks import give_large_blocks_back
 from model.system.events import note
 from query.web.app import make_app
-from query.web.files import Thumbnails
+from query.web.decoding import Bench
 from query.web.library import Library
 from query.web.security import Access
-from query.web.service import Service
-from query.web.uploads import Uploads
+from query.web.service import Limits, Service
 
 MAX_CONNECTIONS = 500
 """Clients beyond that are asked to come back later: each may hold a megabyte of a picture it sends."""
 
 BACKLOG = 128
 KEEP_ALIVE_SECONDS = 30
-M_MMAP_THRESHOLD = -3
-"""malloc.h of glibc."""
-
-LARGE_BLOCK_BYTES = 4 << 20
 HEAD_SECONDS = 15
 """For a client to send the head of a request, once it has connected or its keep-alive time is over."""
 
@@ -45,14 +39,14 @@ END_SECONDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``max_upload``: bytes."""
+    """``decode_memory``: bytes."""
 
     host: str
     port: int
     open_page: bool
-    fetch_urls: bool
-    max_upload: int
+    limits: Limits
     max_megapixels: int
+    decode_memory: int
 
 
 def run(store: Store, collection: str, only: bool, access: Access, settings: Settings) -> None:
@@ -61,13 +55,13 @@ def run(store: Store, collection: str, only: bool, access: Access, settings: Set
     Raises:
         UsageError: the address cannot be used.
     """
-    _give_large_blocks_back()
+    give_large_blocks_back()
     listening = listen(settings.host, settings.port)
     library = Library(store, collection, only=only, max_megapixels=settings.max_megapixels)
     with listening:
         if missing := library.warm_up():
             note(missing)
-        service = Service(library, settings.max_upload, settings.fetch_urls, Uploads(), Thumbnails())
+        service = Service(library, settings.limits, Bench(settings.decode_memory))
         address = _address(listening, settings.host)
         note(f"serving {_summary(library)} at {address}; Ctrl-C ends it")
         if settings.open_page:
@@ -124,16 +118,6 @@ class Connection(H11Protocol):
                 self.transport.close()
 
         self._timer = self.loop.call_later(seconds, close_if_silent)
-
-
-def _give_large_blocks_back() -> None:
-    """Let large pictures leave nothing behind: glibc would keep their memory, 1 GB and more, for each thread apart.
-
-    A fixed threshold (mallopt(3)) makes every larger block a mapping of its own, which ends when it is freed.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
-    if mallopt:
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _summary(library: Library) -> str:

@@ -5,7 +5,6 @@ It must not know how questions are answered.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
@@ -15,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from ingest.records import Picture
 from model.errors import PictureError, PictureGone, UsageError
-from model.pictures import MAX_FILE_BYTES, thumbnail
+from model.pictures import Framed, Framing
 from query.asking import (
     ANY_SCORE,
     Answer,
@@ -31,9 +30,12 @@ from query.asking import (
     parse,
 )
 from query.web import answers, body
-from query.web.body import Sent
-from query.web.files import Thumbnails, open_original
+from query.web.clients import client_of
+from query.web.decoding import Bench, Decoded, Job, Use
+from query.web.fetching import NotFetched, fetch
+from query.web.files import in_file, open_original
 from query.web.library import Library
+from query.web.places import Places
 from query.web.questions import (
     ScoredParameters,
     SimilarParameters,
@@ -44,19 +46,40 @@ from query.web.questions import (
     WordsParameters,
     picture_id,
 )
-from query.web.uploads import PREFIX, Uploads
+from query.web.thumbnails import Thumbnails
+from query.web.uploads import COPY_PIXELS, PREFIX, Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``max_upload``: bytes. ``fetch_urls``: whether clients may name addresses; ``fetch_private``: of any kind."""
+
+    max_upload: int
+    fetch_urls: bool = False
+    fetch_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A picture that a client sent. ``copy``: a small JPEG file of it, empty where none was wanted."""
+
+    framed: Framed
+    copy: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the API answers from. ``max_upload``: bytes. ``fetch_urls``: whether clients may name addresses."""
+    """What the API answers from."""
 
     library: Library
-    max_upload: int
-    fetch_urls: bool
-    uploads: Uploads
-    thumbnails: Thumbnails
-    receiving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(body.MOST_RECEIVED))
+    limits: Limits
+    bench: Bench
+    uploads: Uploads = field(default_factory=Uploads)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    receiving: Places = field(
+        default_factory=lambda: Places("receiving pictures", body.MOST_RECEIVED, body.MOST_OF_CLIENT, body.MOST_WAITING)
+    )
+    fetching: Places = field(default_factory=lambda: Places("fetching addresses", 8, 2, 16))
 
     def text(self, asked: TextParameters) -> answers.Answer:
         with self.library.asking(asked.collection) as context:
@@ -93,12 +116,17 @@ class Service:
         results = [answers.WordRecord(word=word.word, score=round(word.score, 6)) for word in answer.words]
         return answers.NearWords(collection=name, note="; ".join(answer.messages), results=results)
 
-    def upload(self, sent: Sent, collection: str) -> answers.Uploaded:
+    def upload(self, sent: Sent, collection: str, client: str) -> answers.Uploaded:
         """Keep a picture for a while."""
         with self.library.asking(collection) as context:
-            kept = self.uploads.add(sent, context)
-        address = f"/api/pictures/{kept.id}/thumbnail"
-        return answers.Uploaded(id=kept.id, width=kept.width, height=kept.height, thumbnail=address)
+            features = encode(context, sent.framed.pixels)
+            kept = self.uploads.add(sent.copy, (sent.framed.width, sent.framed.height), features, context, client)
+        return answers.uploaded(kept.id, kept.width, kept.height)
+
+    def forget(self, id: str) -> None:
+        """An upload. Raises PictureGone where it is not kept."""
+        self.uploads.remove(id)
+        self.thumbnails.forget(id)
 
     def _pictures(self, context: CollectionContext, ids: Sequence[str]) -> list[QueryPicture]:
         """Those of the collection, and uploads.
@@ -111,49 +139,71 @@ class Service:
     async def sent_picture(self, request: Request, collection: str, *, with_copy: bool = False) -> Sent:
         """The picture in a request's body, or at the address in it, as the collection's encoder takes it."""
         kind = body.media_type(request)
+        client = client_of(request.scope)
         by_address = kind == "application/json"
-        if by_address and not self.fetch_urls:
-            raise HTTPException(403, "this server fetches no addresses for others: send the picture itself")
-        async with self.receiving:
-            received = await body.receive(request, body.MAX_JSON_BYTES if by_address else self.max_upload)
-            return await run_in_threadpool(self._decoded, received, kind, collection, by_address, with_copy)
+        if by_address and not self.limits.fetch_urls:
+            raise HTTPException(403, "this server fetches no addresses for others: send the picture itself", body.CLOSE)
+        framing = await run_in_threadpool(self._framing, collection)
+        async with self.receiving.place(client):
+            file = await body.receive(request, body.MAX_JSON_BYTES if by_address else self.limits.max_upload)
+        if by_address:
+            return await self._fetched(file, framing, client, with_copy)
+        job = self._job(framing, body.name_of(kind), with_copy)
+        return _sent(await self.bench.decode(Use.ASK, job, file, client))
 
-    def _decoded(self, received: IO[bytes], kind: str, collection: str, by_address: bool, with_copy: bool) -> Sent:
+    async def _fetched(self, received: IO[bytes], framing: Framing, client: str, with_copy: bool) -> Sent:
         with received:
-            with self.library.asking(collection) as context:  # not held while decoding
-                framing = context.encoder.spec.framing
-            most = self.library.max_megapixels
-            if not by_address:
-                return body.decode(received, framing, most, name=body.name_of(kind), with_copy=with_copy)
-            address, file = body.fetch(received)
-            with file:
-                try:
-                    return body.decode(file, framing, most, name=address, with_copy=with_copy)
-                except PictureError as error:
-                    raise type(error)(f"{address}: {error}") from error
+            address = body.address_in(received)
+        async with self.fetching.place(client):
+            limits = self.limits
+            file = await run_in_threadpool(fetch, address, limits.max_upload, private=limits.fetch_private)
+        try:
+            return _sent(await self.bench.decode(Use.ASK, self._job(framing, "picture", with_copy), file, client))
+        except PictureError:
+            raise NotFetched from None
+
+    def _framing(self, collection: str) -> Framing:
+        with self.library.asking(collection) as context:
+            return context.encoder.spec.framing
+
+    def _job(self, framing: Framing, name: str, with_copy: bool) -> Job:
+        return Job(COPY_PIXELS if with_copy else 0, framing, name, self.library.max_megapixels)
 
     def find(self, collection: str, id: str) -> tuple[Picture, str]:
         """A picture of a collection and the root of its dataset."""
         with self.library.asking(collection) as context:
             return find_picture(context.collection, picture_id(id)), context.metadata.root
 
-    def thumbnail(self, collection: str, id: str, size: int) -> bytes:
+    async def thumbnail(self, collection: str, id: str, size: int, client: str) -> bytes:
+        """A small JPEG of a picture or an upload."""
         if id.startswith(PREFIX):
-            upload = self.uploads.get(id)
-            return self.thumbnails.get((id, size), lambda: thumbnail(upload.copy, longest=size))
-        picture, root = self.find(collection, id)
+            copy = self.uploads.get(id).copy
+            return await self.thumbnails.get((id, size), lambda: self._small(in_file(copy), size, client))
+        picture, root = await run_in_threadpool(self.find, collection, id)
 
-        def make() -> bytes:
+        async def make() -> bytes:
             try:
-                with open_original(root, picture) as file:
-                    return thumbnail(file.read(MAX_FILE_BYTES), longest=size, max_megapixels=0)
+                file = await run_in_threadpool(open_original, root, picture)
             except PictureGone:
-                carried = self.library.store.thumbnail(picture.id)
+                carried = await run_in_threadpool(self.library.store.thumbnail, picture.id)
                 if carried is None:
                     raise
                 return carried
+            return await self._small(file, size, client)
 
-        return self.thumbnails.get((picture.sha256, size), make)
+        return await self.thumbnails.get((picture.sha256, size), make)
+
+    async def _small(self, file: IO[bytes], size: int, client: str) -> bytes:
+        return (await self.bench.decode(Use.LOOK, Job(small=size), file, client)).small
+
+    def close(self) -> None:
+        self.bench.close()
+        self.library.close()
+
+
+def _sent(decoded: Decoded) -> Sent:
+    assert decoded.framed is not None  # noqa: S101 - a job with a framing
+    return Sent(decoded.framed, decoded.small)
 
 
 def _response(asked: ScoredParameters, answer: Answer) -> answers.Answer:

@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 from model.errors import PictureGone
 from model.pictures import open_framed
 from query.asking import CollectionContext, EncodedPicture, encode
-from query.web.body import Sent
 
 PREFIX = "upload-"
 KEPT = 200
 """At most so many, the longest unused going first: 40 MB, since a small copy is kept and not the file."""
 
+KEPT_OF_CLIENT = 50
+"""So that one client does not push out what the others sent."""
+
+COPY_PIXELS = 768
+"""Longer side of the copy that is kept of a picture: an encoder sees some 256 of it."""
+
 KEPT_SECONDS = 3600.0
+GONE = "that picture was kept for an hour and is gone: drop it once more"
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class Upload:
     width: int
     height: int
     expires: float
+    client: str = ""
     features: dict[tuple[str, str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def encoded(self, context: CollectionContext) -> EncodedPicture:
@@ -57,33 +64,59 @@ class Uploads:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, sent: Sent, context: CollectionContext) -> Upload:
-        """Encode a picture once, and keep its features and a small copy."""
-        features = encode(context, sent.framed.pixels)
+    def add(
+        self,
+        copy: bytes,
+        size: tuple[int, int],
+        features: NDArray[np.float32],
+        context: CollectionContext,
+        client: str = "",
+    ) -> Upload:
+        """Keep a small copy of a picture, and what the collection's encoder made of the whole.
+
+        Args:
+            size: width and height of the whole.
+        """
         upload = Upload(
             id=PREFIX + secrets.token_urlsafe(12),
-            copy=sent.copy,
-            width=sent.framed.width,
-            height=sent.framed.height,
+            copy=copy,
+            width=size[0],
+            height=size[1],
             expires=time.monotonic() + KEPT_SECONDS,
+            client=client,
             features={_encoder_key(context): features},
         )
         with self._lock:
             self._kept[upload.id] = upload
-            self._forget()
+            of_client = [id for id, one in self._kept.items() if one.client == client]
+            for id in of_client[:-KEPT_OF_CLIENT]:
+                del self._kept[id]
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
         return upload
 
-    def _forget(self) -> None:
+    def forget_old(self) -> None:
+        """Those whose hour is over."""
         now = time.monotonic()
-        while self._kept and (len(self._kept) > KEPT or next(iter(self._kept.values())).expires < now):
-            self._kept.popitem(last=False)
+        with self._lock:
+            for id in [id for id, one in self._kept.items() if one.expires < now]:
+                del self._kept[id]
+
+    def remove(self, id: str) -> None:
+        """Raises PictureGone where it is not kept."""
+        with self._lock:
+            if self._kept.pop(id, None) is None:
+                raise PictureGone(GONE)
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, id: str) -> Upload:
         """Raises PictureGone where it is no longer kept."""
         with self._lock:
             upload = self._kept.get(id)
             if upload is None or upload.expires < time.monotonic():
-                raise PictureGone("that picture was kept for an hour and is gone: drop it once more")
+                raise PictureGone(GONE)
             self._kept.move_to_end(id)
             upload.expires = time.monotonic() + KEPT_SECONDS
             return upload

@@ -340,7 +340,7 @@ def elsewhere(photos: Photos) -> Iterator[str]:
 def test_addresses_are_fetched_for_nobody_unless_told(photos: Photos, elsewhere: str) -> None:
     with serving(photos.store, "photos") as client:
         problem(client.post("/api/uploads", json={"url": elsewhere}), 403, "fetches no addresses")
-    with serving(photos.store, "photos", fetch_urls=True) as client:
+    with serving(photos.store, "photos", fetch_urls=True, fetch_private=True) as client:
         found = client.post("/api/similar", json={"url": elsewhere}).json()["results"]
         assert found[0]["path"] == "cat/chelsea.png"
         for url in ("file:///etc/passwd", str(photos.folder / "cat" / "chelsea.png"), "-"):

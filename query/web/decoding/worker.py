@@ -1,0 +1,116 @@
+"""A decoding process: it is handed open files, one at a time, and gives back pixels or the reason why there are none.
+
+It must not know who asks. What it sends is plain bytes, which nobody has to believe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+from pathlib import Path
+
+from model.errors import PictureError, PictureNoMemory
+from model.pictures import MAX_FILE_BYTES, decoding_cost, open_framed, thumbnail
+from model.system.blocks import give_large_blocks_back
+from model.system.disk import in_mb
+from query.web.decoding.job import ERRORS, Job
+
+MOST_SCANS = 64
+"""Of a JPEG: encoders write up to a dozen. Each goes over all of its pixels."""
+
+LARGER = "larger"
+"""The answer of a process that needs more memory than it was given."""
+
+
+def work(connection: Connection) -> None:
+    """Until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    give_large_blocks_back()
+    own = _data_bytes()
+    with suppress(EOFError, ConnectionError):
+        while True:
+            job, memory, seconds = connection.recv()
+            handle = recv_handle(connection)
+            with os.fdopen(handle, "rb") as file, _at_most(own + memory if own else 0):
+                parts = _answer(job, memory, seconds, file.fileno())
+            for part in parts:
+                connection.send_bytes(part)
+
+
+def _answer(job: Job, memory: int, seconds: float, handle: int) -> list[bytes]:
+    try:
+        return _decode(job, memory, time.monotonic() + seconds, handle)
+    except (MemoryError, PictureNoMemory):
+        return [json.dumps({"error": LARGER, "message": "", "parts": 0}).encode()]
+    except PictureError as error:
+        kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ERRORS)
+        return [json.dumps({"error": kind, "message": str(error), "parts": 0}).encode()]
+
+
+def _decode(job: Job, memory: int, deadline: float, handle: int) -> list[bytes]:
+    data = _read(handle)
+    needed = decoding_cost(data, shown_at=job.small, framing=job.framing)
+    if needed.memory > memory:
+        told = {"width": needed.width, "height": needed.height, "memory": needed.memory}
+        return [json.dumps({"error": LARGER, "message": "", "parts": 0, **told}).encode()]
+    if needed.scans > MOST_SCANS:
+        raise PictureError(
+            f"a JPEG of {needed.scans} scans, of which no more than {MOST_SCANS} are decoded: save it anew"
+        )
+    told = {}
+    parts = []
+    if job.framing is not None:
+        framed = open_framed(data, job.framing, name=job.name, max_megapixels=job.max_megapixels, deadline=deadline)
+        told = {
+            "views": len(framed.pixels),
+            "width": framed.width,
+            "height": framed.height,
+            "damaged": framed.damaged,
+            "frame": framed.frame,
+        }
+        parts += [framed.pixels.tobytes(), framed.signature]
+    if job.small:
+        parts.append(thumbnail(data, longest=job.small, max_megapixels=job.max_megapixels, deadline=deadline))
+    return [json.dumps({"error": "", "message": "", "parts": len(parts), **told}).encode(), *parts]
+
+
+def _read(handle: int) -> bytes:
+    size = os.fstat(handle).st_size
+    if size > MAX_FILE_BYTES:
+        raise PictureError(f"a file of {in_mb(size)}: no picture needs as much")
+    with os.fdopen(os.dup(handle), "rb") as file:
+        file.seek(0)
+        return file.read(size)
+
+
+def _data_bytes() -> int:
+    """Of memory that this process has written to or may write to; 0 where the system does not tell."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData")), 0)
+
+
+@contextmanager
+def _at_most(memory: int) -> Iterator[None]:
+    """So much memory and no more, where the system can see to that; elsewhere what headers tell has to do."""
+    if sys.platform == "win32" or not memory:
+        yield
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory if most < 0 else min(memory, most), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
