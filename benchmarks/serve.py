@@ -51,21 +51,21 @@ def main(folder: Path, requests: int) -> None:
 def measure(client: httpx.Client, server: int, folder: Path, requests: int) -> None:
     pictures = itertools.cycle(unseen(folder))
     words = itertools.cycle(WORDS)
-    ids = [one["id"] for one in client.get("/api/pictures", params={"limit": 100}).json()["results"]]
+    ids = [one["id"] for one in client.get("/api/v1/pictures", params={"limit": 100}).json()["results"]]
     stored = itertools.cycle(ids)
-    print(f"{client.get('/api/collections').json()[0]['pictures']} pictures; load {os.getloadavg()[0]:.1f}")
+    print(f"{client.get('/api/v1/collections').json()[0]['pictures']} pictures; load {os.getloadavg()[0]:.1f}")
     kinds: dict[str, Callable[[], httpx.Response]] = {
-        "health": lambda: client.get("/api/health"),
-        "text": lambda: client.get("/api/text", params={"q": next(words)}),
+        "health": lambda: client.get("/api/v1/health"),
+        "text": lambda: client.get("/api/v1/text", params={"q": next(words)}),
         "text, 48 that stand out": lambda: client.get(
-            "/api/text", params={"q": next(words), "limit": 48, "min_score": "auto"}
+            "/api/v1/text", params={"q": next(words), "limit": 48, "min_score": "auto"}
         ),
-        "similar, stored": lambda: client.get("/api/similar", params={"id": next(stored)}),
-        "similar, unseen": lambda: client.post("/api/similar", content=next(pictures), headers=JPEG),
-        "tags, unseen": lambda: client.post("/api/tags", content=next(pictures), headers=JPEG),
-        "words": lambda: client.get("/api/words", params={"q": next(words)}),
-        "thumbnail, new": lambda: client.get(f"/api/pictures/{next(stored)}/thumbnail"),
-        "thumbnail, again": lambda: client.get(f"/api/pictures/{ids[0]}/thumbnail"),
+        "similar, stored": lambda: client.get("/api/v1/similar", params={"id": next(stored)}),
+        "similar, unseen": lambda: client.post("/api/v1/similar", content=next(pictures), headers=JPEG),
+        "tags, unseen": lambda: client.post("/api/v1/tags", content=next(pictures), headers=JPEG),
+        "words": lambda: client.get("/api/v1/words", params={"q": next(words)}),
+        "thumbnail, new": lambda: client.get(f"/api/v1/pictures/{next(stored)}/thumbnail"),
+        "thumbnail, again": lambda: client.get(f"/api/v1/pictures/{ids[0]}/thumbnail"),
     }
     memory = resident(server)
     for name, ask in kinds.items():

@@ -5,6 +5,8 @@ It must not know how requests are answered.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,10 +46,15 @@ class ServerOptions:
 
     host: Annotated[str, typer.Option("--host", help="Address to listen at; 0.0.0.0 for all.")] = DEFAULT_HOST
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = DEFAULT_PORT
-    token: Annotated[
-        str,
-        typer.Option("--token", envvar="WORDSIGHT_TOKEN", help="Clients must know this.", show_default=False),
-    ] = ""
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="Clients must know what is in this file, or in the variable WORDSIGHT_TOKEN.",
+            show_default=False,
+        ),
+    ] = None
+    token: Annotated[str, typer.Option("--token", hidden=True)] = ""
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let everybody who reaches the host see the pictures.")
     ] = False
@@ -64,6 +71,14 @@ class ServerOptions:
         bool,
         typer.Option("--fetch-private", help="With --fetch-urls: those of this machine and its networks, too."),
     ] = False
+    cors: Annotated[
+        list[str] | None,
+        typer.Option("--cors", help="Another page that may ask, as https://photos.example; repeatable."),
+    ] = None
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="The path below which a proxy serves this, as /pictures.")
+    ] = ""
+    log: Annotated[str, typer.Option("--log", help="Write an access log to this file; - for standard error.")] = ""
     max_upload: Annotated[int, typer.Option("--max-upload", min=1, help="Refuse larger picture files, MB.")] = (
         DEFAULT_MAX_UPLOAD_MB
     )
@@ -84,13 +99,15 @@ def serve(options: ServerOptions, where: ServedOptions) -> None:
         raise UsageError(
             f"the web page needs two more packages ({error.name} is missing): pip install fastapi uvicorn"
         ) from error
-    from query.web.security import Access
+    from query.web.access import Access
     from query.web.server import Settings
     from query.web.service import Limits
 
     if options.fetch_private and not options.fetch_urls:
         raise UsageError("--fetch-private says which addresses --fetch-urls fetches: give both")
-    access = Access.decide(options.host, options.token, options.no_token, options.allow_host or ())
+    access = Access.decide(
+        options.host, token_of(options), options.no_token, options.allow_host or (), options.cors or ()
+    )
     settings = Settings(
         options.host,
         options.port,
@@ -98,9 +115,40 @@ def serve(options: ServerOptions, where: ServedOptions) -> None:
         Limits(options.max_upload << 20, options.fetch_urls, options.fetch_private),
         options.max_megapixels,
         options.decode_memory << 20,
+        options.log,
+        checked_root(options.root_path),
     )
     with where.open() as store:
         run(store, choose_served(store, where.collection), bool(where.collection), access, settings)
+
+
+def token_of(options: ServerOptions) -> str:
+    """What clients have to know; empty where nothing was said.
+
+    Raises:
+        UsageError: it stands on the command line, or the file cannot be read or is empty.
+    """
+    if options.token:
+        raise UsageError(
+            "a token on the command line is seen by every user of this machine: put it into a file and name that by "
+            "--token-file, or into the variable WORDSIGHT_TOKEN"
+        )
+    if options.token_file is None:
+        return os.environ.get("WORDSIGHT_TOKEN", "")
+    try:
+        token = options.token_file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the token in {options.token_file}: {error}") from error
+    if not token:
+        raise UsageError(f"no token in {options.token_file}")
+    return token
+
+
+def checked_root(path: str) -> str:
+    """Raises UsageError where it is no path that a proxy could serve below."""
+    if path and not re.fullmatch(r"(/[\w.~-]+)+/?", path):
+        raise UsageError(f"--root-path takes a path, such as /pictures, not {path!r}")
+    return path.rstrip("/")
 
 
 def choose_served(store: Store, collection: str) -> str:

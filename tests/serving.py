@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from ingest.stores import Store
+from query.web.access import Access
 from query.web.app import make_app
 from query.web.decoding import Bench
 from query.web.library import Library
-from query.web.security import Access
-from query.web.server import config, listen
+from query.web.server import Server, config, listen
 from query.web.service import Limits, Service
 from tests.commands import SCRIPTS
 
@@ -45,7 +44,8 @@ def serving(
     library = Library(store, collection, only=only, max_megapixels=max_megapixels)
     service = Service(library, Limits(max_upload, fetch_urls, fetch_private), bench or Bench(places=2))
     with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(config(make_app(service, access)))
+        served = make_app(service, access)
+        server = Server(config(served.app), served.ending)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:

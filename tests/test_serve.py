@@ -44,7 +44,7 @@ def test_an_ingest_and_a_server_go_on_beside_each_other(photos: Path, tmp_path: 
         def ask() -> None:
             nonlocal answered
             while running.poll() is None:
-                answer = client.get("/api/text", params={"q": "animal", "limit": 5})
+                answer = client.get("/api/v1/text", params={"q": "animal", "limit": 5})
                 with lock:
                     answered += 1
                     if answer.status_code != 200:
@@ -59,16 +59,16 @@ def test_an_ingest_and_a_server_go_on_beside_each_other(photos: Path, tmp_path: 
         assert running.returncode == 0, told
         assert not failed
         assert answered > 20
-        assert client.get("/api/text", params={"q": "animal"}).json()["total"] == 15 + 75
+        assert client.get("/api/v1/text", params={"q": "animal"}).json()["total"] == 15 + 75
         assert command("query", "text", "animal").status == 0  # another reader has its turn too
         assert command("ingest", "drop", "photos", "--yes").status == 0
-        gone = client.get("/api/text", params={"q": "animal"})
+        gone = client.get("/api/v1/text", params={"q": "animal"})
         assert gone.status_code in (404, 503)
 
 
 def test_ctrl_c_ends_it_and_gives_the_collection_back(photos: Path) -> None:
     with serve() as served:
-        assert httpx.get(f"{served.address}api/health").json()["status"] == "ok"
+        assert httpx.get(f"{served.address}api/v1/health").json()["status"] == "ok"
         assert served.told == [f"serving photos (15 pictures) at {served.address}; Ctrl-C ends it"]
         assert served.end() == 130
     assert command("query", "text", "vehicle").status == 0

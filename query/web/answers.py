@@ -126,7 +126,7 @@ class Uploaded(BaseModel):
 
 
 def uploaded(id: str, width: int, height: int) -> Uploaded:
-    return Uploaded(id=id, width=width, height=height, thumbnail=f"/api/pictures/{id}/thumbnail")
+    return Uploaded(id=id, width=width, height=height, thumbnail=f"/api/v1/pictures/{id}/thumbnail")
 
 
 class Health(BaseModel):
@@ -135,13 +135,17 @@ class Health(BaseModel):
 
 
 class Problem(BaseModel):
-    """Every error."""
+    """Every error: problem details of RFC 9457."""
 
-    error: str = Field(description="A sentence: what, which value, what to do")
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="A sentence: what, which value, what to do")
+    code: str = Field(description="What programs tell it by; it stays the same when the sentence changes")
 
 
 def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
-    address = f"/api/pictures/{picture.id}"
+    address = f"/api/v1/pictures/{picture.id}"
     which = f"collection={quote(collection, safe='')}&v={picture.sha256[:12]}"
     return {
         "id": str(picture.id),

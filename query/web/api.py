@@ -5,18 +5,16 @@ It must not know how they are answered.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import hashlib
 from pathlib import PurePosixPath
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from ingest.records import Picture
-from model import __version__
 from model.pictures import MEDIA_TYPE
 from query.asking import browse
 from query.web import answers
@@ -32,18 +30,19 @@ from query.web.questions import (
     TextParameters,
     WordsParameters,
 )
+from query.web.sending import FileSent, tagged
 from query.web.service import Service
 
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 """For addresses that hold a checksum of what they give."""
 
-CHUNK_BYTES = 1 << 18
+Version = Annotated[str, Query(description="Of the file, as the answers give it: it may then be kept for ever")]
 PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": answers.Problem}, "5XX": {"model": answers.Problem}}
 
 
 def make_router(service: Service) -> APIRouter:
     """The routes below ``/api``."""
-    api = APIRouter(prefix="/api", responses=PROBLEMS)
+    api = APIRouter(prefix="/api/v1", responses=PROBLEMS)
     api.include_router(_questions(service))
     api.include_router(_pictures(service))
     return api
@@ -150,22 +149,24 @@ def _pictures(service: Service) -> APIRouter:
         id: str,
         collection: Collection = "",
         size: Literal["256", "512", "1024"] = "256",
-        v: str = "",
+        v: Version = "",
     ) -> Response:
         """A small JPEG, upright, made anew without the original's metadata."""
         data = await service.thumbnail(collection, id, int(size), client_of(request.scope))
-        return Response(data, media_type=MEDIA_TYPE, headers=FOR_EVER if v else None)
+        tag = hashlib.sha256(data).hexdigest()[:32]
+        return tagged(request, data, MEDIA_TYPE, tag, FOR_EVER if v else {})
 
     @api.get("/pictures/{id}/original", response_class=Response)
-    def picture_original(request: Request, id: str, collection: Collection = "") -> Response:
-        """The file itself."""
-        found, root = service.find(collection, id)
-        return _original(open_original(root, found), found, request.headers.get("if-none-match"))
-
-    @api.get("/health")
-    async def health() -> answers.Health:
-        """Whether the server is running."""
-        return answers.Health(version=__version__)
+    async def picture_original(
+        id: str,
+        collection: Collection = "",
+        download: bool = False,
+        v: Version = "",  # noqa: ARG001 - answers give it for all addresses of a picture
+    ) -> Response:
+        """The file itself, or a part of it by `Range`."""
+        found, root = await run_in_threadpool(service.find, collection, id)
+        file = await run_in_threadpool(open_original, root, found)
+        return _original(file, found, download=download)
 
     return api
 
@@ -186,26 +187,10 @@ def _counts(counts: dict[str, int]) -> list[answers.Count]:
     return [answers.Count(name=name, pictures=number) for name, number in counts.items()]
 
 
-def _original(file: IO[bytes], picture: Picture, known: str | None) -> Response:
-    """``known``: the tag of what the client has, if it has any."""
-    status = os.fstat(file.fileno())
-    tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
-    if known == tag:
-        file.close()
-        return Response(status_code=304, headers={"ETag": tag})
+def _original(file: IO[bytes], picture: Picture, *, download: bool) -> Response:
     name = quote(PurePosixPath(picture.path).name, errors="replace")
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-        "Content-Length": str(status.st_size),
-        "ETag": tag,
-        "Content-Disposition": f"inline; filename*=UTF-8''{name}",
+        "Content-Disposition": f"{'attachment' if download else 'inline'}; filename*=UTF-8''{name}",
     }
-    return StreamingResponse(sent(file, status.st_size), media_type=media_type(picture), headers=headers)
-
-
-def sent(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """The first ``size`` bytes, which were announced: a file may grow while it is sent."""
-    with file:
-        while chunk := file.read(min(CHUNK_BYTES, size)):
-            size -= len(chunk)
-            yield chunk
+    return FileSent(file, media_type(picture), headers)

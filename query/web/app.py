@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -32,12 +33,18 @@ from model.errors import (
     WordsightError,
 )
 from query.web import ASSETS
+from query.web.access import Access
 from query.web.api import make_router
 from query.web.decoding import Busy
+from query.web.ending import Ending
 from query.web.fetching import NotFetched
+from query.web.health import make_health
+from query.web.observing import AccessLog, Figures, Observer
 from query.web.places import Full
-from query.web.security import Access, Guard, refusal
+from query.web.problems import problem
+from query.web.security import Guard
 from query.web.service import Service
+from query.web.sessions import Sessions
 
 log = logging.getLogger("wordsight")
 
@@ -58,12 +65,32 @@ STATUSES: dict[type[WordsightError], int] = {
 }
 """The nearest class up the tree counts; what is not named is a failure of the server."""
 
+CODES: dict[type[WordsightError], str] = {
+    WordsError: "unknown-word",
+    PictureTooSlow: "picture-too-slow",
+    PictureOutside: "outside",
+    NotFetched: "not-fetched",
+    StoreInUse: "store-in-use",
+    StoreUnreachable: "store-unreachable",
+}
+"""What programs tell an error by, where its status says too little."""
+
 RETRY = {"Retry-After": "5"}
 SWEEP_SECONDS = 60.0
 
 
-def make_app(service: Service, access: Access) -> ASGIApp:
-    """The whole application, guarded. It closes the service's library when it ends."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The whole application, and what is asked of it when it ends."""
+
+    app: ASGIApp
+    ending: Ending
+
+
+def make_app(
+    service: Service, access: Access, sessions: Sessions | None = None, log: AccessLog | None = None
+) -> Served:
+    """The whole application, guarded. It closes the service when it ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,16 +99,18 @@ def make_app(service: Service, access: Access) -> ASGIApp:
         sweeping.cancel()
         service.close()
 
+    figures = Figures()
     app = FastAPI(
         title="wordsight",
         version=__version__,
         description="Pictures like a picture, pictures for words, words for a picture: the questions of `query`.",
-        openapi_url="/api/openapi.json",
+        openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
     app.include_router(make_router(service))
+    app.include_router(make_health(service, figures))
     app.add_exception_handler(WordsightError, _tell)
     app.add_exception_handler(StarletteHTTPException, _tell_status)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
@@ -96,7 +125,8 @@ def make_app(service: Service, access: Access) -> ASGIApp:
         return FileResponse(ASSETS / "docs.html")
 
     app.mount("/assets", StaticFiles(directory=ASSETS))
-    return _answering_head(Guard(app, access))
+    ending = Ending(Guard(app, access, sessions or Sessions()))
+    return Served(Observer(_answering_head(ending), figures, log), ending)
 
 
 async def _sweep(service: Service) -> None:
@@ -121,11 +151,12 @@ def _tell(_: Request, error: Exception) -> Response:
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
     if status == 500:  # paths of this machine are for its owner
         log.error("error: %s", error)
-        return refusal(500, "the server failed: its own messages say why")
+        return problem(500, "the server failed: its own messages say why")
     if isinstance(error, StoreUnreachable):
         log.error("error: %s", error)
-        return refusal(status, "the Qdrant server behind this one does not answer: try again soon", RETRY)
-    return refusal(status, str(error), RETRY if status == 503 else None)
+        return problem(status, "the Qdrant server behind this one does not answer: try again soon", headers=RETRY)
+    code = CODES.get(type(error), "")
+    return problem(status, str(error), code, RETRY if status == 503 else None)
 
 
 def _tell_status(request: Request, error: Exception) -> Response:
@@ -133,12 +164,12 @@ def _tell_status(request: Request, error: Exception) -> Response:
     sentence = str(known.detail)
     if sentence == HTTPStatus(known.status_code).phrase:  # Starlette's own, which says no more than the status
         sentence = f"{request.method} {request.url.path}: {sentence.lower()}; /api/docs lists what there is"
-    return refusal(known.status_code, sentence, dict(known.headers or {}))
+    return problem(known.status_code, sentence, headers=dict(known.headers or {}))
 
 
 def _tell_invalid(_: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    return refusal(422, "; ".join(_sentence(problem) for problem in problems))
+    return problem(400, "; ".join(_sentence(problem) for problem in problems))
 
 
 def _sentence(problem: dict[str, Any]) -> str:
@@ -154,4 +185,4 @@ def _sentence(problem: dict[str, Any]) -> str:
 
 def _tell_nothing(_: Request, _error: Exception) -> Response:
     """The error itself is logged by whoever runs this, with its place in the code."""
-    return refusal(500, "the server failed: its own messages say why")
+    return problem(500, "the server failed: its own messages say why")

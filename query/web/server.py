@@ -5,7 +5,7 @@ It must not know what is served.
 
 from __future__ import annotations
 
-import asyncio
+import signal
 import socket
 import threading
 import webbrowser
@@ -13,28 +13,24 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ingest.stores import Store
 from model.errors import UsageError
 from model.system.blocks import give_large_blocks_back
 from model.system.events import note
+from query.web.access import Access
 from query.web.app import make_app
+from query.web.connections import KEEP_ALIVE_SECONDS, Connection, room_for_connections
 from query.web.decoding import Bench
+from query.web.ending import Ending
 from query.web.library import Library
-from query.web.security import Access
+from query.web.observing import AccessLog
 from query.web.service import Limits, Service
-
-MAX_CONNECTIONS = 500
-"""Clients beyond that are asked to come back later: each may hold a megabyte of a picture it sends."""
+from query.web.sessions import Sessions
 
 BACKLOG = 128
-KEEP_ALIVE_SECONDS = 30
-HEAD_SECONDS = 15
-"""For a client to send the head of a request, once it has connected or its keep-alive time is over."""
-
-END_SECONDS = 3
-"""For requests that are being answered when the server is asked to end."""
+TAKEN_BACK_SECONDS = 2
+"""Beyond what `query.web.ending` gives requests: then uvicorn cancels what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,77 +43,71 @@ class Settings:
     limits: Limits
     max_megapixels: int
     decode_memory: int
+    log: str = ""
+    root_path: str = ""
 
 
 def run(store: Store, collection: str, only: bool, access: Access, settings: Settings) -> None:
     """Serve until asked to end.
 
     Raises:
-        UsageError: the address cannot be used.
+        UsageError: the address cannot be used, or the log cannot be written.
     """
     give_large_blocks_back()
+    log = AccessLog(settings.log) if settings.log else None
     listening = listen(settings.host, settings.port)
     library = Library(store, collection, only=only, max_megapixels=settings.max_megapixels)
     with listening:
         if missing := library.warm_up():
             note(missing)
+        sessions = Sessions()
         service = Service(library, settings.limits, Bench(settings.decode_memory))
-        address = _address(listening, settings.host)
+        address = _address(listening, settings.host) + settings.root_path.lstrip("/")
         note(f"serving {_summary(library)} at {address}; Ctrl-C ends it")
         if settings.open_page:
-            page = f"{address}?token={access.token}" if access.token else address
+            page = f"{address}?ticket={sessions.ticket()}" if access.token else address
             threading.Timer(0.5, webbrowser.open, [page]).start()
-        uvicorn.Server(config(make_app(service, access))).run(sockets=[listening])
+        served = make_app(service, access, sessions, log)
+        Server(config(served.app, settings.root_path), served.ending).run(sockets=[listening])
 
 
-def config(app: ASGIApp) -> uvicorn.Config:
+def config(app: ASGIApp, root_path: str = "") -> uvicorn.Config:
     """How the application is served."""
+    Connection.most = room_for_connections()
     return uvicorn.Config(
         app,
         http=Connection,
         ws="none",
         log_config=None,
-        log_level="warning",
-        access_log=False,  # addresses hold what people search for, and once the token
+        log_level="error",  # what clients do wrong is told to them
+        access_log=False,  # `query.web.observing` writes one, without tokens
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=END_SECONDS,
+        timeout_graceful_shutdown=TAKEN_BACK_SECONDS,
         h11_max_incomplete_event_size=1 << 16,
+        root_path=root_path,
     )
 
 
-class Connection(H11Protocol):
-    """A connection that is closed where no request comes over it: else a few hundred silent ones would take all places.
+class Server(uvicorn.Server):
+    """A server whose end is for `Ending` to see to. ``ending``: None where requests may just be cut off."""
 
-    uvicorn closes one that is silent after a response, but waits without end for a request that has begun.
-    """
+    def __init__(self, config: uvicorn.Config, ending: Ending | None = None) -> None:
+        super().__init__(config)
+        self._ending = ending
 
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._await_request(HEAD_SECONDS, after=None)
-
-    def on_response_complete(self) -> None:
-        answered = self.cycle
-        super().on_response_complete()  # may take up the next request at once
-        self._await_request(KEEP_ALIVE_SECONDS + HEAD_SECONDS, after=answered)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._timer:
-            self._timer.cancel()
-
-    def _await_request(self, seconds: float, *, after: RequestResponseCycle | None) -> None:
-        if self._timer:
-            self._timer.cancel()
-
-        def close_if_silent() -> None:
-            if self.cycle is after and not self.transport.is_closing():
-                self.transport.close()
-
-        self._timer = self.loop.call_later(seconds, close_if_silent)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        if self._ending:
+            self._ending.begin()
+            await self._ending.wait()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and not connection.is_silent:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+        if signal.SIGTERM in self._captured_signals and self._ending:
+            note(f"ended: {self._ending.answered} requests still answered, {self._ending.refused} told to come back")
 
 
 def _summary(library: Library) -> str:

@@ -28,7 +28,7 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 
 def get(client: httpx.Client, path: str, **parameters: Any) -> Any:
-    answer = client.get(f"/api/{path}", params=parameters)
+    answer = client.get(f"/api/v1/{path}", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -36,9 +36,11 @@ def get(client: httpx.Client, path: str, **parameters: Any) -> Any:
 def problem(answer: httpx.Response, status: int, *told: str) -> None:
     """An error as all of them are: one sentence, naming all of ``told``."""
     assert answer.status_code == status, answer.text
-    assert answer.json().keys() == {"error"}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json().keys() == {"type", "title", "status", "detail", "code"}
+    assert answer.json()["status"] == status
     for text in told:
-        assert text in answer.json()["error"]
+        assert text in answer.json()["detail"]
 
 
 def picture(client: httpx.Client, path: str) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def picture(client: httpx.Client, path: str) -> dict[str, Any]:
 
 
 def upload(client: httpx.Client, data: bytes) -> str:
-    answer = client.post("/api/uploads", content=data, headers=JPEG)
+    answer = client.post("/api/v1/uploads", content=data, headers=JPEG)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
@@ -104,13 +106,13 @@ def test_a_picture_is_answered_as_on_the_command_line(client: httpx.Client, phot
 
 def test_a_picture_that_is_sent_is_asked_about_at_once_or_by_its_id(client: httpx.Client, photos: Photos) -> None:
     data = unseen(photos)
-    sent = client.post("/api/similar", params={"limit": 4}, content=data, headers=JPEG).json()
+    sent = client.post("/api/v1/similar", params={"limit": 4}, content=data, headers=JPEG).json()
     assert {one["label"] for one in sent["results"][:2]} == {"motorcycle"}
     kept = upload(client, data)
     assert get(client, "similar", id=kept, limit=4) == sent
-    tags = client.post("/api/tags", content=data, headers=JPEG).json()
+    tags = client.post("/api/v1/tags", content=data, headers=JPEG).json()
     assert get(client, "tags", id=kept) == tags
-    small = client.get(f"/api/pictures/{kept}/thumbnail")
+    small = client.get(f"/api/v1/pictures/{kept}/thumbnail")
     assert max(Image.open(io.BytesIO(small.content)).size) <= 256
 
 
@@ -133,7 +135,7 @@ def test_pictures_are_added_up_and_taken_away(client: httpx.Client) -> None:
     assert moon not in both
     moved = get(client, "similar", id=cat, q="moon", minus_id=moon)["results"]
     assert {one["id"] for one in moved}.isdisjoint({cat, moon})
-    problem(client.get("/api/similar", params={"id": cat, "minus_id": cat}), 400, "cancel")
+    problem(client.get("/api/v1/similar", params={"id": cat, "minus_id": cat}), 400, "cancel")
 
 
 def test_what_stands_out_comes_first_and_what_does_not_is_told(client: httpx.Client) -> None:
@@ -172,25 +174,25 @@ def test_collections_tell_labels_and_folders_with_counts(client: httpx.Client) -
 
 
 def test_errors_are_sentences(client: httpx.Client) -> None:
-    problem(client.get("/api/text", params={"q": "motorcycl xqzvw"}), 400, "motorcycl", "did you mean")
-    problem(client.get("/api/text", params={"q": "- people"}), 400, "at least one to look for")
-    problem(client.get("/api/text"), 422, "q")
-    problem(client.get("/api/text", params={"q": "cat", "min_score": "nan"}), 422, "min_score")
-    problem(client.get("/api/text", params={"q": "cat", "collection": "nothere"}), 404, "nothere")
-    problem(client.get("/api/similar"), 400, "no picture")
-    problem(client.get("/api/similar", params={"id": "upload-gone"}), 404, "once more")
-    problem(client.get("/api/tags", params={"id": "00000000-0000-0000-0000-000000000000"}), 404, "no picture")
-    problem(client.post("/api/similar", content=b"no picture", headers=JPEG), 415, "not a picture")
-    problem(client.post("/api/similar", content=b"", headers=JPEG), 400, "no picture in the body")
-    problem(client.get("/api/nothing"), 404)
+    problem(client.get("/api/v1/text", params={"q": "motorcycl xqzvw"}), 400, "motorcycl", "did you mean")
+    problem(client.get("/api/v1/text", params={"q": "- people"}), 400, "at least one to look for")
+    problem(client.get("/api/v1/text"), 400, "q")
+    problem(client.get("/api/v1/text", params={"q": "cat", "min_score": "nan"}), 400, "min_score")
+    problem(client.get("/api/v1/text", params={"q": "cat", "collection": "nothere"}), 404, "nothere")
+    problem(client.get("/api/v1/similar"), 400, "no picture")
+    problem(client.get("/api/v1/similar", params={"id": "upload-gone"}), 404, "once more")
+    problem(client.get("/api/v1/tags", params={"id": "00000000-0000-0000-0000-000000000000"}), 404, "no picture")
+    problem(client.post("/api/v1/similar", content=b"no picture", headers=JPEG), 415, "not a picture")
+    problem(client.post("/api/v1/similar", content=b"", headers=JPEG), 400, "no picture in the body")
+    problem(client.get("/api/v1/nothing"), 404)
     assert get(client, "text", q="motorcycle xqzvw")["note"].startswith("no vector for 'xqzvw'")
 
 
 def test_the_documentation_describes_every_question(client: httpx.Client) -> None:
     paths = get(client, "openapi.json")["paths"]
     questions = {"similar", "text", "tags", "words", "collections", "pictures/{id}", "health", "uploads"}
-    assert {f"/api/{name}" for name in questions} <= paths.keys()
-    assert {f"/api/pictures/{{id}}/{kind}" for kind in ("thumbnail", "original")} <= paths.keys()
+    assert {f"/api/v1/{name}" for name in questions} <= paths.keys()
+    assert {f"/api/v1/pictures/{{id}}/{kind}" for kind in ("thumbnail", "original")} <= paths.keys()
     assert "docs.js" in client.get("/api/docs").text
     assert get(client, "health")["status"] == "ok"
 
@@ -209,10 +211,10 @@ def test_thumbnails_and_originals(client: httpx.Client, photos: Photos) -> None:
 def test_fifty_questions_at_once_are_all_answered(client: httpx.Client, photos: Photos) -> None:
     data = unseen(photos)
     asks = [
-        lambda: client.get("/api/text", params={"q": "vehicle", "min_score": "auto"}),
-        lambda: client.post("/api/similar", content=data, headers=JPEG),
-        lambda: client.post("/api/tags", content=data, headers=JPEG),
-        lambda: client.get("/api/words", params={"q": "ocean"}),
+        lambda: client.get("/api/v1/text", params={"q": "vehicle", "min_score": "auto"}),
+        lambda: client.post("/api/v1/similar", content=data, headers=JPEG),
+        lambda: client.post("/api/v1/tags", content=data, headers=JPEG),
+        lambda: client.get("/api/v1/words", params={"q": "ocean"}),
         lambda: client.get(picture(client, "moon/moon.png")["thumbnail"]),
     ]
     statuses: list[int] = []
@@ -251,12 +253,12 @@ def test_uploads_are_kept_within_bounds(photos: Photos, monkeypatch: pytest.Monk
     monkeypatch.setattr(uploads, "KEPT", 2)
     with serving(photos.store, "photos") as client:
         first, *others = (upload(client, unseen(photos)) for _ in range(3))
-        problem(client.get("/api/similar", params={"id": first}), 404, "once more")
+        problem(client.get("/api/v1/similar", params={"id": first}), 404, "once more")
         for kept in others:
             get(client, "similar", id=kept)
     monkeypatch.setattr(uploads, "KEPT_SECONDS", -1.0)
     with serving(photos.store, "photos") as client:
-        problem(client.get("/api/similar", params={"id": upload(client, unseen(photos))}), 404, "once more")
+        problem(client.get("/api/v1/similar", params={"id": upload(client, unseen(photos))}), 404, "once more")
 
 
 def test_a_snapshot_is_served_with_what_it_carries(photos: Photos, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def decode(on: Bench, data: bytes, **job: object) -> bytes:
 def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded(client: httpx.Client) -> None:
     data = of_many_scans(Image.new("L", (14000, 3000), 128), 300)
     assert len(data) < 2_000_000
-    problem(client.post("/api/uploads", content=data, headers=JPEG), 415, "300 scans")
+    problem(client.post("/api/v1/uploads", content=data, headers=JPEG), 415, "300 scans")
     ordinary = encoded(Image.effect_noise((900, 700), 80), "JPEG", progressive=True)
-    assert client.post("/api/uploads", content=ordinary, headers=JPEG).status_code == 201
+    assert client.post("/api/v1/uploads", content=ordinary, headers=JPEG).status_code == 201
 
 
 def test_scans_of_previews_do_not_count() -> None:
@@ -121,11 +121,11 @@ def test_a_decoder_that_does_not_come_back_is_abandoned(
 def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes) -> None:
     """Nor do pictures to look at wait for those that were sent."""
     with serving(photos.store, "photos", bench=Bench(places=2)) as client:
-        assert client.post("/api/uploads", content=small, headers=JPEG).status_code == 201
+        assert client.post("/api/v1/uploads", content=small, headers=JPEG).status_code == 201
         told: list[int] = []
 
         def send() -> None:
-            answer = client.post("/api/uploads", content=small, headers=JPEG)
+            answer = client.post("/api/v1/uploads", content=small, headers=JPEG)
             told.append(answer.status_code)
 
         threads = [threading.Thread(target=send) for _ in range(40)]
@@ -133,7 +133,7 @@ def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes) 
             for thread in threads:
                 thread.start()
             for _ in range(3):
-                assert client.get("/api/health").status_code == 200
+                assert client.get("/api/v1/health").status_code == 200
                 assert get(client, "text", q="cat", limit=1)["results"]
             assert not told
         for thread in threads:
@@ -160,7 +160,7 @@ def test_pictures_to_look_at_have_a_place_that_those_sent_do_not_take(made: list
 def test_memory_is_limited_by_what_decoding_takes(client: httpx.Client, made: list[Bench]) -> None:
     webp = encoded(Image.new("RGB", (6000, 5000)), "WEBP", quality=1, method=0)
     assert len(webp) < 100_000
-    problem(client.post("/api/uploads", content=webp, headers=JPEG), 413, "6000 x 5000", "--decode-memory")
+    problem(client.post("/api/v1/uploads", content=webp, headers=JPEG), 413, "6000 x 5000", "--decode-memory")
     made.append(Bench(memory=64 << 20, places=2))
     with pytest.raises(PictureNoMemory, match="48 MB"):
         decode(made[0], encoded(Image.new("RGB", (3000, 3000)), "PNG"))
@@ -173,7 +173,7 @@ def test_an_indexed_file_that_was_replaced_by_a_huge_one_is_no_thumbnail(client:
     huge.write_bytes(claiming(26000, 20000))
     try:
         with holding(photos, "cat/huge.png") as id:
-            problem(client.get(f"/api/pictures/{id}/thumbnail"), 413, "26000 x 20000")
+            problem(client.get(f"/api/v1/pictures/{id}/thumbnail"), 413, "26000 x 20000")
     finally:
         huge.unlink()
 
@@ -204,10 +204,10 @@ def test_a_thumbnail_is_made_once_and_a_broken_file_tried_once(client: httpx.Cli
     file.write_bytes(b"\xff\xd8broken")
     try:
         with holding(photos, "cat/broken.jpg") as id:
-            first = client.get(f"/api/pictures/{id}/thumbnail")
+            first = client.get(f"/api/v1/pictures/{id}/thumbnail")
             problem(first, 415)
             file.write_bytes(encoded(Image.new("RGB", (9, 9)), "JPEG"))
-            assert client.get(f"/api/pictures/{id}/thumbnail").json() == first.json()
+            assert client.get(f"/api/v1/pictures/{id}/thumbnail").json() == first.json()
     finally:
         file.unlink()
     address = picture(client, "cat/chelsea.png")["thumbnail"]

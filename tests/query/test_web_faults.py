@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -17,12 +18,13 @@ from ingest.records import stable_id
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import UsageError
 from query.asking import ranking
-from query.web import api, questions, server
-from query.web.security import Access
+from query.web import connections, questions
+from query.web.access import Access
+from query.web.sending import FileSent
 from tests.copies import copy_store
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
-from tests.query.test_web_security import TOKEN, access, holding
+from tests.query.test_web_security import TOKEN, holding
 from tests.serving import serve, serving
 
 
@@ -35,11 +37,11 @@ def test_a_folder_in_the_place_of_a_picture_is_not_served(client: httpx.Client, 
     folder.mkdir()
     try:
         with holding(photos, "cat/folder.jpg") as id:
-            problem(client.get(f"/api/pictures/{id}/original"), 403, "not a regular file")
+            problem(client.get(f"/api/v1/pictures/{id}/original"), 403, "not a regular file")
             before = handles()
             for _ in range(10):
-                problem(client.get(f"/api/pictures/{id}/original"), 403)
-                problem(client.get(f"/api/pictures/{id}/thumbnail"), 403)
+                problem(client.get(f"/api/v1/pictures/{id}/original"), 403)
+                problem(client.get(f"/api/v1/pictures/{id}/thumbnail"), 403)
             assert handles() < before + 10
     finally:
         folder.rmdir()
@@ -50,8 +52,8 @@ def test_a_loop_of_links_in_the_place_of_a_picture_is_none(client: httpx.Client,
     loop.symlink_to(loop)
     try:
         with holding(photos, "cat/loop.jpg") as id:
-            problem(client.get(f"/api/pictures/{id}/original"), 404, "cannot be read")
-            problem(client.get(f"/api/pictures/{id}/thumbnail"), 404)
+            problem(client.get(f"/api/v1/pictures/{id}/original"), 404, "cannot be read")
+            problem(client.get(f"/api/v1/pictures/{id}/thumbnail"), 404)
     finally:
         loop.unlink()
 
@@ -72,20 +74,54 @@ def test_an_original_that_is_known_is_not_sent_again(client: httpx.Client, photo
 
 def test_head_tells_what_get_would(client: httpx.Client) -> None:
     original = picture(client, "coffee/turned.jpg")["original"]
-    for address in ("/", "/api/docs", "/api/health", "/api/collections", "/api/text?q=cat", original):
+    for address in ("/", "/api/docs", "/api/v1/health", "/api/v1/collections", "/api/v1/text?q=cat", original):
         head, got = client.head(address), client.get(address)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"] == got.headers["content-type"]
         assert head.headers["content-length"] == got.headers["content-length"]
-    assert client.head("/api/nothing").status_code == 404
+    assert client.head("/api/v1/nothing").status_code == 404
 
 
-def test_an_original_that_grows_while_it_is_sent_ends_where_it_was_announced(tmp_path: Path) -> None:
-    growing = tmp_path / "growing.jpg"
-    growing.write_bytes(b"12345")
-    sent = api.sent(growing.open("rb"), 5)
-    growing.write_bytes(b"1234567890")
-    assert b"".join(sent) == b"12345"
+def test_an_original_that_grows_or_shrinks_while_it_is_sent_is_as_long_as_announced(tmp_path: Path) -> None:
+    changing = tmp_path / "changing.jpg"
+
+    def body(then: bytes) -> bytes:
+        changing.write_bytes(b"12345")
+        response = FileSent(changing.open("rb"), "image/jpeg", {})
+        changing.write_bytes(then)
+        parts: list[bytes] = []
+
+        async def send(message: Any) -> None:
+            parts.append(message.get("body", b""))
+
+        async def receive() -> Any:
+            return await asyncio.Event().wait()
+
+        asyncio.run(response({"type": "http", "method": "GET", "headers": []}, receive, send))
+        return b"".join(parts)
+
+    assert body(b"1234567890") == b"12345"
+    assert body(b"123") == b"123"
+
+
+def test_a_part_of_an_original_is_sent_where_one_is_asked_for(client: httpx.Client, photos: Photos) -> None:
+    address = picture(client, "coffee/turned.jpg")["original"]
+    whole = (photos.folder / "coffee" / "turned.jpg").read_bytes()
+    size = len(whole)
+    for asked, begin, end in [("0-4", 0, 5), ("5-", 5, size), ("-7", size - 7, size), (f"3-{size * 2}", 3, size)]:
+        part = client.get(address, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, whole[begin:end])
+        assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+    for asked in (f"{size}-", "-0"):
+        gone = client.get(address, headers={"Range": f"bytes={asked}"})
+        problem(gone, 416, str(size))
+        assert gone.headers["content-range"] == f"bytes */{size}"
+    for asked in ("5-2", "0-1,3-4", "x-y", "-"):
+        assert client.get(address, headers={"Range": f"bytes={asked}"}).status_code == 200
+    tag = client.get(address).headers["etag"]
+    assert client.get(address, headers={"Range": "bytes=0-4", "If-Range": tag}).status_code == 206
+    assert client.get(address, headers={"Range": "bytes=0-4", "If-Range": '"old"'}).content == whole
+    assert "attachment" in client.get(address + "&download=true").headers["content-disposition"]
 
 
 def test_a_client_that_goes_away_while_it_sends_is_no_news(photos: Photos) -> None:
@@ -93,33 +129,33 @@ def test_a_client_that_goes_away_while_it_sends_is_no_news(photos: Photos) -> No
         address = urlsplit(served.address)
         for _ in range(3):
             with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
-                head = f"POST /api/uploads HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: image/jpeg\r\n"
+                head = f"POST /api/v1/uploads HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: image/jpeg\r\n"
                 raw.sendall(f"{head}Content-Length: 100000\r\n\r\nbegin".encode())
-        assert httpx.get(f"{served.address}api/health").status_code == 200
+        assert httpx.get(f"{served.address}api/v1/health").status_code == 200
         assert served.end() == 0 or served.process.returncode == 130
         assert served.process.stderr is not None
         assert served.process.stderr.read() == b""
 
 
 def test_a_connection_that_says_nothing_is_closed(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     with serving(photos.store, "photos") as client:
         address = urlsplit(str(client.base_url))
         for begin in (b"", b"GET / HT"):
             with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
                 raw.sendall(begin)
                 assert raw.recv(100) == b""
-        assert client.get("/api/health").status_code == 200
+        assert client.get("/api/v1/health").status_code == 200
 
 
 def test_a_question_that_does_not_end_after_another_is_not_waited_for(
     photos: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 1)
-    monkeypatch.setattr(server, "HEAD_SECONDS", 1)
+    monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 1)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1)
     with serving(photos.store, "photos") as client:
         address = urlsplit(str(client.base_url))
-        ask = f"GET /api/health HTTP/1.1\r\nHost: {address.netloc}\r\n".encode()
+        ask = f"GET /api/v1/health HTTP/1.1\r\nHost: {address.netloc}\r\n".encode()
         with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
             for _ in range(2):
                 raw.sendall(ask + b"\r\n")
@@ -138,27 +174,16 @@ def test_a_weight_out_of_all_proportion_is_the_clients_mistake(client: httpx.Cli
     weight = "9" * 400
     id = stable_id("cat/chelsea.png")
     for path, asked in (("text", {}), ("words", {}), ("similar", {"id": str(id)})):
-        problem(client.get(f"/api/{path}", params={"q": f"{weight}:cat", **asked}), 400, "1000 is the most")
+        problem(client.get(f"/api/v1/{path}", params={"q": f"{weight}:cat", **asked}), 400, "1000 is the most")
 
 
 def test_an_address_where_nothing_is_and_values_that_are_wrong_are_told(client: httpx.Client) -> None:
-    problem(client.get("/api/nothing"), 404, "GET /api/nothing: not found", "/api/docs")
-    problem(client.post("/api/text"), 405, "POST /api/text: method not allowed")
+    problem(client.get("/api/v1/nothing"), 404, "GET /api/v1/nothing: not found", "/api/docs")
+    problem(client.post("/api/v1/text"), 405, "POST /api/v1/text: method not allowed")
     problem(client.get("/assets/__init__.py"), 404)
-    problem(client.get("/api/text"), 422, "q is missing")
-    problem(client.get("/api/text?q=cat&colection=photos"), 422, "no parameter 'colection'", "/api/docs")
-    problem(client.get("/api/text?q=cat&limit=999"), 422, "limit is '999': it should be less than or equal to 200")
-
-
-def test_a_token_leaves_the_address_though_it_is_known(photos: Photos) -> None:
-    with serving(photos.store, "photos", access(token=TOKEN)) as client:
-        assert client.get("/", params={"token": TOKEN}).status_code == 303
-        for token in (TOKEN, "wrong-horse-battery"):
-            again = client.get("/", params={"token": token, "q": "cat"})
-            assert again.status_code == 303
-            assert again.headers["location"] == "/?q=cat"
-        assert client.get("/", params={"q": "cat"}).status_code == 200
-        assert client.get("/api/docs").status_code == 200
+    problem(client.get("/api/v1/text"), 400, "q is missing")
+    problem(client.get("/api/v1/text?q=cat&colection=photos"), 400, "no parameter 'colection'", "/api/docs")
+    problem(client.get("/api/v1/text?q=cat&limit=999"), 400, "limit is '999': it should be less than or equal to 200")
 
 
 @pytest.mark.parametrize("name", ["photos.example:8000", "https://photos.example", "", "a b", "."])
@@ -219,10 +244,10 @@ def test_a_collection_that_was_dropped_is_told_without_the_others(photos: Photos
     copy_store(photos.store.root, tmp_path / "store")
     store = EmbeddedStore(tmp_path / "store")
     with serving(store, "photos", only=True) as client:
-        assert client.get("/api/text", params={"q": "cat"}).status_code == 200
+        assert client.get("/api/v1/text", params={"q": "cat"}).status_code == 200
         store.drop("photos")
         for address in ("text?q=cat", "pictures", "collections", "collections/photos"):
-            answer = client.get(f"/api/{address}")
+            answer = client.get(f"/api/v1/{address}")
             problem(answer, 404, "no collection 'photos' is served here")
             assert str(tmp_path) not in answer.text
 

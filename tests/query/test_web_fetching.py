@@ -124,17 +124,17 @@ def test_all_failures_are_told_alike(photos: Photos) -> None:
             "http://x:99999999/",
             "https://",
         ):
-            answer = client.post("/api/similar", json={"url": url})
+            answer = client.post("/api/v1/similar", json={"url": url})
             problem(answer, 422, NOT_FETCHED)
     with inside() as (port, _), serving(photos.store, "photos", fetch_urls=True, fetch_private=True) as client:
-        answer = client.post("/api/similar", json={"url": f"http://127.0.0.1:{port}/no-picture"})
+        answer = client.post("/api/v1/similar", json={"url": f"http://127.0.0.1:{port}/no-picture"})
         problem(answer, 422, NOT_FETCHED)
 
 
 def test_json_that_is_nested_too_deeply_is_a_mistake_of_the_client(photos: Photos) -> None:
     with serving(photos.store, "photos", fetch_urls=True) as client:
         for nested in (b"[" * 4000, b'{"url":' + b"[" * 4000):
-            answer = client.post("/api/similar", content=nested, headers={"Content-Type": "application/json"})
+            answer = client.post("/api/v1/similar", content=nested, headers={"Content-Type": "application/json"})
             problem(answer, 400, "no address")
             assert answer.headers["x-content-type-options"] == "nosniff"
 

@@ -337,6 +337,6 @@ def test_the_token_is_asked_for_once(photos: Photos) -> None:
 
 def test_the_api_documents_itself(desktop: Page, served: Served) -> None:
     desktop.driver.get(f"{served.address}api/docs")
-    desktop.wait(lambda: "POST /api/uploads" in desktop.driver.page_source)
+    desktop.wait(lambda: "POST /api/v1/uploads" in desktop.driver.page_source)
     desktop.shoot("8-api")
     assert not desktop.complaints()

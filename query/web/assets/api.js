@@ -13,11 +13,11 @@ async function call(path, options = {}) {
   if (answer.ok) return answer.json();
   if (answer.status === 401) location.reload(); // the token is asked for
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(sentence(problem.error ?? `The server answers ${answer.status}`));
+  throw new Error(sentence(problem.detail ?? `The server answers ${answer.status}`));
 }
 
-export const collections = () => call("/api/collections");
-export const collection = (name) => call(`/api/collections/${encodeURIComponent(name)}`);
+export const collections = () => call("/api/v1/collections");
+export const collection = (name) => call(`/api/v1/collections/${encodeURIComponent(name)}`);
 
 // One page of answers; without a question, of all pictures.
 export function find(question, offset, limit, signal) {
@@ -27,7 +27,7 @@ export function find(question, offset, limit, signal) {
   const kind = question.isEmpty ? "pictures" : question.hasPictures ? "similar" : "text";
   if (kind !== "similar") parameters.delete("vector");
   if (kind !== "pictures") parameters.set("min_score", "auto");
-  return call(`/api/${kind}?${parameters}`, { signal });
+  return call(`/api/v1/${kind}?${parameters}`, { signal });
 }
 
 // Words for the first picture asked about, or near the words asked for.
@@ -36,18 +36,18 @@ export function words(question, signal) {
   if (question.collection) parameters.set("collection", question.collection);
   if (question.ids.length) parameters.set("id", question.ids[0]);
   else parameters.set("q", question.text);
-  return call(`/api/${question.ids.length ? "tags" : "words"}?${parameters}`, { signal });
+  return call(`/api/v1/${question.ids.length ? "tags" : "words"}?${parameters}`, { signal });
 }
 
 export function thumbnail(id, collection) {
-  return `/api/pictures/${id}/thumbnail` + (collection ? `?collection=${encodeURIComponent(collection)}` : "");
+  return `/api/v1/pictures/${id}/thumbnail` + (collection ? `?collection=${encodeURIComponent(collection)}` : "");
 }
 
 // Keeps a picture on the server for a while; `source` is a file, or an address.
 export function upload(source, collection) {
   const isFile = source instanceof Blob;
   const type = isFile ? (/^image\//.test(source.type) ? source.type : "application/octet-stream") : "application/json";
-  return call(`/api/uploads?collection=${encodeURIComponent(collection)}`, {
+  return call(`/api/v1/uploads?collection=${encodeURIComponent(collection)}`, {
     method: "POST",
     headers: { "Content-Type": type },
     body: isFile ? source : JSON.stringify({ url: source }),
