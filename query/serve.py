@@ -112,7 +112,7 @@ def serve(options: ServerOptions, where: ServedOptions) -> None:
         options.host,
         options.port,
         options.open_page,
-        Limits(options.max_upload << 20, options.fetch_urls, options.fetch_private),
+        Limits(options.max_upload << 20, options.fetch_urls, options.fetch_private, bool(access.token)),
         options.max_megapixels,
         options.decode_memory << 20,
         options.log,
@@ -152,11 +152,13 @@ def checked_root(path: str) -> str:
 
 
 def choose_served(store: Store, collection: str) -> str:
-    """The collection that is shown first: as a query would choose, else the first by name."""
+    """The collection that is shown first: as a query would choose, else the first by name; empty where there is none.
+
+    The page then says how to make one, and shows it once it is there.
+    """
     try:
         return choose_collection(store, collection)
     except CollectionNotFound:
-        there = store.collections()
-        if collection or not there:
+        if collection:
             raise
-        return min(there)
+        return min(store.collections(), default="")

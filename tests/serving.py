@@ -39,13 +39,16 @@ def serving(
     fetch_urls: bool = False,
     fetch_private: bool = False,
     bench: Bench | None = None,
+    root_path: str = "",
 ) -> Iterator[httpx.Client]:
     """A client of the application, which a thread serves."""
     library = Library(store, collection, only=only, max_megapixels=max_megapixels)
-    service = Service(library, Limits(max_upload, fetch_urls, fetch_private), bench or Bench(places=2))
+    service = Service(
+        library, Limits(max_upload, fetch_urls, fetch_private), bench or Bench(places=2), root_path=root_path
+    )
     with listen("127.0.0.1", 0) as listening:
         served = make_app(service, access)
-        server = Server(config(served.app), served.ending)
+        server = Server(config(served.app, root_path), served.ending)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:

@@ -13,13 +13,24 @@ from pydantic import BaseModel, Field
 from ingest.records import Picture
 from ingest.stores import Summary
 from model.system.names import shown
-from query.asking import PictureHit
+from query.asking import Group, PictureHit
+
+
+class Problem(BaseModel):
+    """Every error: problem details of RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="A sentence: what, which value, what to do")
+    code: str = Field(description="What programs tell it by; it stays the same when the sentence changes")
 
 
 class PictureRecord(BaseModel):
     """A picture of a collection."""
 
     id: str = Field(description="By which it is asked about, and its files are fetched")
+    collection: str
     path: str = Field(description="In the dataset")
     label: str | None
     width: int = Field(description="Pixels, upright")
@@ -30,6 +41,8 @@ class PictureRecord(BaseModel):
     frame: int = Field(description="Which frame or page stands for a file of several, from 0")
     taken: str | None = Field(description="When, local time; the time of the file where its header does not say")
     camera: str | None
+    place: tuple[float, float] | None = Field(description="Latitude and longitude, where the file says so")
+    keywords: list[str] = Field(description="In the file")
     thumbnail: str = Field(description="Address of a JPEG of at most 256 pixels a side; `size` asks for 512 or 1024")
     original: str = Field(description="Address of the file itself")
 
@@ -40,6 +53,14 @@ class FoundPicture(PictureRecord):
     score: float = Field(description="Cosine; with `vector=both` a sum of reciprocal ranks")
     stands_out: bool | None = Field(description="Whether it stands out; with `min_score=auto` alone")
     matched: Literal["name"] | None = Field(description="`name` where names of its folders or file hold the words")
+
+
+class TagRecord(BaseModel):
+    """A word for a picture."""
+
+    word: str
+    score: float
+    trained: bool = Field(description="Whether the collection's projection was trained on it")
 
 
 class Answer(BaseModel):
@@ -58,6 +79,7 @@ class Answer(BaseModel):
     note: str = Field(description="What was passed over, such as words that are not known; mostly empty")
     results: list[FoundPicture]
     next: int | None = Field(description="`offset` of the answers that follow, if there are any")
+    cursor: str | None = Field(description="The same as `cursor`, which also holds while pictures come and go")
 
 
 class Pictures(BaseModel):
@@ -65,17 +87,86 @@ class Pictures(BaseModel):
 
     collection: str
     total: int
-    note: str = Field(description="Why there is no next page, though there are more pictures; mostly empty")
     results: list[PictureRecord]
-    next: int | None
+    next: int | None = Field(description="`offset` of the pictures that follow, if there are any")
+    cursor: str | None = Field(description="The same as `cursor`, which also holds while pictures come and go")
 
 
-class TagRecord(BaseModel):
-    """A word for a picture."""
+class Month(BaseModel):
+    month: str = Field(description="`2019-07`; empty for pictures without a date")
+    pictures: int
+    offset: int = Field(description="Of its first picture, with the same `sort`")
 
-    word: str
+
+class Timeline(BaseModel):
+    """How many pictures were taken when."""
+
+    collection: str
+    total: int
+    months: list[Month]
+
+
+class PictureVectors(BaseModel):
+    """As the collection holds them."""
+
+    id: str
+    collection: str
+    visual: list[float]
+    semantic: list[float]
+
+
+class PictureTags(BaseModel):
+    """One line of the tags of all pictures."""
+
+    id: str
+    path: str
+    tags: list[TagRecord]
+
+
+class FailureRecord(BaseModel):
+    """A file that could not be indexed, or is shown damaged."""
+
+    path: str
+    reason: str
+    at: str
+    shown: bool
+
+
+class Failures(BaseModel):
+    collection: str
+    failures: list[FailureRecord]
+
+
+class Copy(BaseModel):
+    """A picture in a group. ``kind``: what it is to the first one: `copy`, `same` or `alike`."""
+
+    kind: Literal["copy", "same", "alike"]
     score: float
-    trained: bool = Field(description="Whether the collection's projection was trained on it")
+    picture: PictureRecord
+
+
+class DuplicatesGroup(BaseModel):
+    """Pictures that are one, the best first."""
+
+    kind: Literal["copy", "same", "alike"]
+    members: list[Copy]
+
+
+class Duplicates(BaseModel):
+    collection: str
+    total: int = Field(description="Groups")
+    groups: list[DuplicatesGroup]
+
+
+class Status(BaseModel):
+    """What a client has to know of the server."""
+
+    version: str
+    has_token: bool = Field(description="Whether one logs in and out here")
+    fetches_urls: bool
+    max_upload_bytes: int
+    collections: int
+    pictures: int
 
 
 class Tags(BaseModel):
@@ -92,6 +183,19 @@ class NearWords(BaseModel):
     collection: str
     note: str
     results: list[WordRecord]
+
+
+class Answered(BaseModel):
+    """One of several: what it would answer by itself, or the problem."""
+
+    answer: Answer | Tags | NearWords | None
+    problem: Problem | None
+
+
+class Answers(BaseModel):
+    """In the order of the questions."""
+
+    answers: list[Answered]
 
 
 class CollectionRecord(BaseModel):
@@ -125,8 +229,8 @@ class Uploaded(BaseModel):
     thumbnail: str
 
 
-def uploaded(id: str, width: int, height: int) -> Uploaded:
-    return Uploaded(id=id, width=width, height=height, thumbnail=f"/api/v1/pictures/{id}/thumbnail")
+def uploaded(id: str, width: int, height: int, root_path: str) -> Uploaded:
+    return Uploaded(id=id, width=width, height=height, thumbnail=f"{root_path}/api/v1/pictures/{id}/thumbnail")
 
 
 class Health(BaseModel):
@@ -134,18 +238,9 @@ class Health(BaseModel):
     version: str
 
 
-class Problem(BaseModel):
-    """Every error: problem details of RFC 9457."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str = Field(description="A sentence: what, which value, what to do")
-    code: str = Field(description="What programs tell it by; it stays the same when the sentence changes")
-
-
-def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
-    address = f"/api/v1/pictures/{picture.id}"
+def picture_fields(picture: Picture, collection: str, root_path: str) -> dict[str, object]:
+    address = f"{root_path}/api/v1/pictures/{picture.id}"
+    photo = picture.photo
     which = f"collection={quote(collection, safe='')}&v={picture.sha256[:12]}"
     return {
         "id": str(picture.id),
@@ -157,20 +252,39 @@ def picture_fields(picture: Picture, collection: str) -> dict[str, object]:
         "sha256": picture.sha256,
         "damaged": picture.damaged,
         "frame": picture.frame,
-        "taken": (picture.photo.taken or None) if picture.photo else None,
-        "camera": (picture.photo.camera or None) if picture.photo else None,
+        "collection": collection,
+        "taken": (photo.taken or None) if photo else None,
+        "camera": (photo.camera or None) if photo else None,
+        "place": photo.place if photo else None,
+        "keywords": list(photo.keywords) if photo else [],
         "thumbnail": f"{address}/thumbnail?{which}",
         "original": f"{address}/original?{which}",
     }
 
 
-def found_picture(hit: PictureHit, collection: str) -> FoundPicture:
+def picture_record(picture: Picture, collection: str, root_path: str) -> PictureRecord:
+    return PictureRecord.model_validate(picture_fields(picture, collection, root_path))
+
+
+def duplicates_group(group: Group, collection: str, root_path: str) -> DuplicatesGroup:
+    members = [
+        Copy(
+            kind=member.kind.value,
+            score=round(member.score, 6),
+            picture=picture_record(member.picture, collection, root_path),
+        )
+        for member in group.members
+    ]
+    return DuplicatesGroup(kind=group.kind.value, members=members)
+
+
+def found_picture(hit: PictureHit, root_path: str) -> FoundPicture:
     return FoundPicture.model_validate(
         {
             "score": hit.score,
             "stands_out": hit.stands_out,
             "matched": hit.matched,
-            **picture_fields(hit.picture, collection),
+            **picture_fields(hit.picture, hit.collection, root_path),
         }
     )
 

@@ -11,69 +11,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest.errors import CollectionNotFound, StoreInUse, StoreUnreachable
+from ingest.errors import StoreUnreachable
 from model import __version__
-from model.errors import (
-    PictureError,
-    PictureGone,
-    PictureOutside,
-    PictureTooLarge,
-    PictureTooSlow,
-    UsageError,
-    WordsError,
-    WordsightError,
-)
+from model.errors import WordsightError
 from query.web import ASSETS
 from query.web.access import Access
 from query.web.api import make_router
-from query.web.decoding import Busy
+from query.web.description import ADDRESS, describe, operation_name
 from query.web.ending import Ending
-from query.web.fetching import NotFetched
 from query.web.health import make_health
 from query.web.observing import AccessLog, Figures, Observer
-from query.web.places import Full
 from query.web.problems import problem
 from query.web.security import Guard
 from query.web.service import Service
 from query.web.sessions import Sessions
+from query.web.statuses import FAILED, code_of, sentence_of, status_of
 
 log = logging.getLogger("wordsight")
-
-STATUSES: dict[type[WordsightError], int] = {
-    UsageError: 400,
-    WordsError: 400,
-    PictureError: 415,
-    PictureTooLarge: 413,
-    PictureOutside: 403,
-    PictureGone: 404,
-    CollectionNotFound: 404,
-    NotFetched: 422,
-    PictureTooSlow: 422,
-    Busy: 503,
-    Full: 503,
-    StoreInUse: 503,
-    StoreUnreachable: 503,
-}
-"""The nearest class up the tree counts; what is not named is a failure of the server."""
-
-CODES: dict[type[WordsightError], str] = {
-    WordsError: "unknown-word",
-    PictureTooSlow: "picture-too-slow",
-    PictureOutside: "outside",
-    NotFetched: "not-fetched",
-    StoreInUse: "store-in-use",
-    StoreUnreachable: "store-unreachable",
-}
-"""What programs tell an error by, where its status says too little."""
 
 RETRY = {"Retry-After": "5"}
 SWEEP_SECONDS = 60.0
@@ -104,11 +67,13 @@ def make_app(
         title="wordsight",
         version=__version__,
         description="Pictures like a picture, pictures for words, words for a picture: the questions of `query`.",
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=ADDRESS,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=operation_name,
     )
+    describe(app, has_token=bool(access.token))
     app.include_router(make_router(service))
     app.include_router(make_health(service, figures))
     app.add_exception_handler(WordsightError, _tell)
@@ -125,7 +90,7 @@ def make_app(
         return FileResponse(ASSETS / "docs.html")
 
     app.mount("/assets", StaticFiles(directory=ASSETS))
-    ending = Ending(Guard(app, access, sessions or Sessions()))
+    ending = Ending(Guard(_packing(app), access, sessions or Sessions()))
     return Served(Observer(_answering_head(ending), figures, log), ending)
 
 
@@ -134,6 +99,20 @@ async def _sweep(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         service.uploads.forget_old()
+
+
+PACKED_ALREADY = ("/thumbnail", "/original", "/archive")
+
+
+def _packing(app: ASGIApp) -> ASGIApp:
+    """With gzip, where that makes it smaller: not pictures."""
+    packed = GZipMiddleware(app, minimum_size=1000, compresslevel=5)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        is_packed = scope["type"] == "http" and scope["path"].endswith(PACKED_ALREADY)
+        await (app if is_packed else packed)(scope, receive, send)
+
+    return answer
 
 
 def _answering_head(app: ASGIApp) -> ASGIApp:
@@ -148,15 +127,15 @@ def _answering_head(app: ASGIApp) -> ASGIApp:
 
 
 def _tell(_: Request, error: Exception) -> Response:
-    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
-    if status == 500:  # paths of this machine are for its owner
+    status = status_of(error)
+    if status == FAILED:  # paths of this machine are for its owner
         log.error("error: %s", error)
-        return problem(500, "the server failed: its own messages say why")
+        return problem(FAILED, "the server failed: its own messages say why")
     if isinstance(error, StoreUnreachable):
         log.error("error: %s", error)
-        return problem(status, "the Qdrant server behind this one does not answer: try again soon", headers=RETRY)
-    code = CODES.get(type(error), "")
-    return problem(status, str(error), code, RETRY if status == 503 else None)
+        sentence = "the Qdrant server behind this one does not answer: try again soon"
+        return problem(status, sentence, code_of(error), RETRY)
+    return problem(status, str(error), code_of(error), RETRY if status == 503 else None)
 
 
 def _tell_status(request: Request, error: Exception) -> Response:
@@ -169,18 +148,7 @@ def _tell_status(request: Request, error: Exception) -> Response:
 
 def _tell_invalid(_: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    return problem(400, "; ".join(_sentence(problem) for problem in problems))
-
-
-def _sentence(problem: dict[str, Any]) -> str:
-    """A complaint of the validator with the value that it is about."""
-    name = ".".join(str(part) for part in problem["loc"][1:])
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    if problem["type"] == "extra_forbidden":
-        return f"there is no parameter {name!r}: /api/docs lists them"
-    message = problem["msg"].replace("Input should", "it should")
-    return f"{name} is {str(problem['input'])[:40]!r}: {message[0].lower()}{message[1:]}"
+    return problem(400, "; ".join(map(sentence_of, problems)))
 
 
 def _tell_nothing(_: Request, _error: Exception) -> Response:

@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ingest.errors import CollectionNotFound
-from ingest.stores import PooledStore, Store, Summary
+from ingest.stores import Filter, PooledStore, Store, Summary
 from model.errors import WordsightError
 from query.asking import CollectionContext, SharedContexts
+from query.web.catalogue import Catalogue, Catalogues, Order, entries_of, in_order
+
+ALL = "all"
+"""In the place of a name: all collections that are served."""
+
+
+NOTHING_YET = "there are no pictures here yet: `ingest run FOLDER` makes a collection of a folder"
 
 
 class Library:
@@ -20,23 +27,32 @@ class Library:
     A name that a client gives is compared with those there are, and never made a path.
 
     Args:
-        default: the collection meant where a client names none.
+        default: the collection meant where a client names none; empty where there is none yet, and then the first by
+            name is, as soon as there is one.
         only: whether no other is served.
     """
 
     def __init__(self, store: Store, default: str, *, only: bool, max_megapixels: int) -> None:
         self.store = PooledStore(store)
-        self.default = default
+        self._default = default
         self.max_megapixels = max_megapixels
         self._only = only
-        self._known: frozenset[str] = frozenset([default])
-        self._contexts = SharedContexts(self.store, max_megapixels=max_megapixels)
+        self._known: frozenset[str] = frozenset([default] if default else [])
+        self.contexts = SharedContexts(self.store, max_megapixels=max_megapixels)
+        self._catalogues = Catalogues()
+
+    @property
+    def default(self) -> str:
+        """The collection meant where none is named; empty where there is none."""
+        if not self._default:
+            self._default = min(self.store.collections(), default="")
+        return self._default
 
     def summaries(self) -> list[Summary]:
         """The collections served, by name."""
         names = [self.default] if self._only else sorted(self.store.collections())
         self._known |= frozenset(names)
-        return [self.summary(name) for name in names]
+        return [self.summary(name) for name in names if name]
 
     def summary(self, asked: str) -> Summary:
         """What is known of a collection without asking it.
@@ -55,11 +71,25 @@ class Library:
             CollectionNotFound: none that is served.
         """
         name = asked or self.default
+        if name == ALL and not self._only and ALL not in self.store.collections():
+            name = self.default  # whose models are taken where only one collection's can be
+        if not name:
+            raise CollectionNotFound(
+                "there are no pictures here yet: `ingest run FOLDER` makes a collection of a folder"
+            )
         if name not in self._known and not self._only:
             self._known |= frozenset(self.store.collections())
         if name not in self._known:
             raise CollectionNotFound(f"no collection {name!r} is served here")
         return name
+
+    def names(self, asked: str) -> list[str]:
+        """The collections meant: one, or all."""
+        if asked == ALL and not self._only:
+            self._known |= frozenset(there := self.store.collections())
+            if there and ALL not in there:
+                return sorted(there)
+        return [self.name(asked)]
 
     @contextmanager
     def asking(self, asked: str) -> Iterator[CollectionContext]:
@@ -69,8 +99,25 @@ class Library:
             CollectionNotFound: none that is served.
         """
         name = self.name(asked)
-        with _served(name), self._contexts.asking(name) as context:
+        with _served(name), self.contexts.asking(name) as context:
             yield context
+
+    def catalogue(self, asked: str, filter: Filter, order: Order) -> tuple[list[str], Catalogue]:
+        """The names of the collections meant, and all their pictures in an order."""
+        names = self.names(asked)
+        versions = []
+        for name in names:
+            with self.asking(name) as context:
+                versions.append((name, context.metadata.updated, context.collection.count()))
+
+        def make() -> Catalogue:
+            entries = []
+            for place, name in enumerate(names):
+                with self.asking(name) as context:
+                    entries += entries_of(context.collection, place, filter)
+            return in_order(entries, order)
+
+        return names, self._catalogues.get((tuple(versions), filter, order), make)
 
     def warm_up(self) -> str:
         """Load what the default collection's questions need, so that the first is answered as fast as the others.
@@ -78,6 +125,8 @@ class Library:
         Returns:
             What cannot be asked, and why; empty where everything can.
         """
+        if not self.default:
+            return NOTHING_YET
         with self.asking("") as context:
             context.words.phrase("picture")
             try:

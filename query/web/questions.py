@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ingest.stores import Filter
 from model.errors import UsageError
 from query.asking import (
     ANY_SCORE,
+    DEFAULT_THRESHOLD,
     MinScore,
     QueryPicture,
     Question,
     Reading,
+    Sort,
     Space,
     TagsQuestion,
     Taken,
@@ -28,10 +30,14 @@ from query.asking import (
     read,
     split_labels,
 )
+from query.web.catalogue import Order, read_cursor
 
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
 """Nobody scrolls further, and every page costs as much as all those before it."""
+
+MAX_SORTED = 1000
+"""Answers put into another order than the best first."""
 
 MAX_PICTURES = 20
 MAX_TEXT = 500
@@ -59,33 +65,57 @@ class PicturesParameters(Parameters):
     before: str = Field("", description="Only pictures taken before this day", max_length=32)
     camera: str = Field("", description="Only by a camera with these words in its name", max_length=200)
     near: str = Field("", description="Only taken near a place: latitude, longitude, kilometres", max_length=100)
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning")
+    offset: int = Field(0, ge=0, lt=1 << 31, description="How many to leave out at the beginning")
+    cursor: str = Field("", description="Where to go on: of the answer before, in place of `offset`", max_length=200)
 
     @property
     def filter(self) -> Filter:
         taken = Taken(self.after, self.before, self.camera, self.near)
         return taken.narrowed(Filter(tuple(self.label), self.under.strip("/")))
 
+
+class ListedParameters(PicturesParameters):
+    """Of pictures in no order of meaning."""
+
+    sort: Order = Field(Order.ID, description="`date`: the oldest first; `-date`: the newest; `name`: by path")
+
+
+class ScoredParameters(PicturesParameters):
+    sort: Sort = Field(Sort.SCORE, description="Of the first answers, best first: `date` or `name` instead")
+    min_score: FiniteFloat | Literal["auto"] | None = Field(
+        None, description="Leave out lower scores; `auto`: what stands out from the rest comes first, then the nearest"
+    )
+
+    @model_validator(mode="after")
+    def _is_within_reach(self) -> Self:
+        if self.begin > MAX_OFFSET:
+            raise ValueError(f"offset is {self.begin}: it should be at most {MAX_OFFSET}; narrow the question instead")
+        return self
+
+    @property
+    def begin(self) -> int:
+        """Where this page begins."""
+        return read_cursor(self.cursor)[0] if self.cursor else self.offset
+
     @property
     def end(self) -> int:
         """Where this page ends, and the next one begins."""
-        return self.offset + self.limit
+        return self.begin + self.limit
+
+    @property
+    def asked_for(self) -> tuple[int, int]:
+        """Limit and offset of the question: answers in another order than the best first are had all at once."""
+        return (self.limit, self.begin) if self.sort is Sort.SCORE else (MAX_SORTED, 0)
 
     @property
     def is_last(self) -> bool:
         """Whether no page after this one may be asked for, though there are more pictures."""
-        return self.end > MAX_OFFSET
+        return self.end > (MAX_OFFSET if self.sort is Sort.SCORE else MAX_SORTED - 1)
 
     @property
     def no_more_note(self) -> str:
         """What to say there."""
         return f"no more than {self.end} are shown: narrow the question with a filter or more words"
-
-
-class ScoredParameters(PicturesParameters):
-    min_score: FiniteFloat | Literal["auto"] | None = Field(
-        None, description="Leave out lower scores; `auto`: what stands out from the rest comes first, then the nearest"
-    )
 
     @property
     def least(self) -> MinScore:
@@ -100,8 +130,8 @@ class TextParameters(ScoredParameters):
         return replace(
             Question.in_words(self.q),
             filter=self.filter,
-            limit=self.limit,
-            offset=self.offset,
+            limit=self.asked_for[0],
+            offset=self.asked_for[1],
             min_score=self.least,
             names=self.names,
         )
@@ -125,8 +155,8 @@ class SimilarParameters(ScoredParameters):
             minus_pictures=tuple(minus),
             space=self.vector,
             filter=self.filter,
-            limit=self.limit,
-            offset=self.offset,
+            limit=self.asked_for[0],
+            offset=self.asked_for[1],
             min_score=self.least,
         )
 
@@ -153,6 +183,22 @@ class TagsParameters(Parameters):
 
 class StoredTagsParameters(TagsParameters):
     id: Id = Field(description="A picture of the collection, or an upload")
+
+
+class AllTagsParameters(TagsParameters):
+    limit: int = Field(5, ge=1, le=50, description="How many words for each picture at most")
+    under: str = Field("", description="Only pictures below this folder of the dataset", max_length=4096)
+
+
+class DuplicatesParameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    collection: str = Field("", description="Which collection; without it, the default one", max_length=200)
+    threshold: float = Field(DEFAULT_THRESHOLD, gt=0, le=1, description="Cosine from which pictures are alike")
+    alike: bool = Field(False, description="Also those that look alike and are not the same")
+    under: str = Field("", description="Only pictures below this folder of the dataset", max_length=4096)
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many groups at most")
+    offset: int = Field(0, ge=0, lt=1 << 31, description="How many groups to leave out at the beginning")
 
 
 class WordsParameters(Parameters):

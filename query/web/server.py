@@ -61,7 +61,7 @@ def run(store: Store, collection: str, only: bool, access: Access, settings: Set
         if missing := library.warm_up():
             note(missing)
         sessions = Sessions()
-        service = Service(library, settings.limits, Bench(settings.decode_memory))
+        service = Service(library, settings.limits, Bench(settings.decode_memory), root_path=settings.root_path)
         address = _address(listening, settings.host) + settings.root_path.lstrip("/")
         note(f"serving {_summary(library)} at {address}; Ctrl-C ends it")
         if settings.open_page:

@@ -5,14 +5,18 @@ It must not know how questions are answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import IO
+from uuid import UUID
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
+from ingest.collection import features_of
 from ingest.records import Picture
+from ingest.stores import VISUAL
 from model.errors import PictureError, PictureGone, UsageError
 from model.pictures import Framed, Framing
 from query.asking import (
@@ -21,15 +25,20 @@ from query.asking import (
     CollectionContext,
     EncodedPicture,
     QueryPicture,
+    Question,
+    Sort,
     TagsAnswer,
     ask,
+    ask_several,
     ask_tags,
     ask_words,
     encode,
     find_picture,
+    in_order_of,
     parse,
 )
 from query.web import answers, body
+from query.web.catalogue import cursor_after
 from query.web.clients import client_of
 from query.web.decoding import Bench, Decoded, Job, Use
 from query.web.fetching import NotFetched, fetch
@@ -47,7 +56,7 @@ from query.web.questions import (
     picture_id,
 )
 from query.web.thumbnails import Thumbnails
-from query.web.uploads import COPY_PIXELS, PREFIX, Uploads
+from query.web.uploads import COPY_PIXELS, PREFIX, Uploads, features_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Limits:
     max_upload: int
     fetch_urls: bool = False
     fetch_private: bool = False
+    has_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,15 @@ class Sent:
 
     framed: Framed
     copy: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture, the folder of its dataset, and the collection it is in."""
+
+    picture: Picture
+    root: str
+    collection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +98,43 @@ class Service:
     receiving: Places = field(
         default_factory=lambda: Places("receiving pictures", body.MOST_RECEIVED, body.MOST_OF_CLIENT, body.MOST_WAITING)
     )
+    root_path: str = ""
     fetching: Places = field(default_factory=lambda: Places("fetching addresses", 8, 2, 16))
 
     def text(self, asked: TextParameters) -> answers.Answer:
-        with self.library.asking(asked.collection) as context:
-            return _response(asked, ask(context, asked.question()))
+        return self._ask(asked, lambda _: asked.question())
 
     def similar(self, asked: StoredParameters) -> answers.Answer:
         if not asked.id and not asked.minus_id:
             raise UsageError("no picture to look like: give its id, or send one with POST")
-        with self.library.asking(asked.collection) as context:
-            question = asked.question(self._pictures(context, asked.id), self._pictures(context, asked.minus_id))
-            return _response(asked, ask(context, question))
+        names = self.library.names(asked.collection)
+
+        def put_to(context: CollectionContext) -> Question:
+            return asked.question(
+                self._pictures(context, asked.id, names), self._pictures(context, asked.minus_id, names)
+            )
+
+        return self._ask(asked, put_to)
+
+    def _ask(self, asked: ScoredParameters, put_to: Callable[[CollectionContext], Question]) -> answers.Answer:
+        """One collection, or all of them."""
+        names = self.library.names(asked.collection)
+        if len(names) == 1:
+            with self.library.asking(names[0]) as context:
+                return self._response(asked, ask(context, put_to(context)))
+        limit, offset = asked.asked_for
+
+        def put(context: CollectionContext) -> Question:
+            return replace(put_to(context), limit=offset + limit, offset=0)
+
+        found = ask_several(names, self.library.contexts, put, ask, offset + limit)
+        return self._response(asked, replace(found, hits=found.hits[offset:]))
 
     def similar_to(self, sent: Sent, asked: SimilarParameters) -> answers.Answer:
         with self.library.asking(asked.collection) as context:
             picture = EncodedPicture(encode(context, sent.framed.pixels))
             question = asked.question([picture], self._pictures(context, asked.minus_id))
-            return _response(asked, ask(context, question))
+            return self._response(asked, ask(context, question))
 
     def tags(self, asked: StoredTagsParameters) -> answers.Tags:
         with self.library.asking(asked.collection) as context:
@@ -121,20 +159,44 @@ class Service:
         with self.library.asking(collection) as context:
             features = encode(context, sent.framed.pixels)
             kept = self.uploads.add(sent.copy, (sent.framed.width, sent.framed.height), features, context, client)
-        return answers.uploaded(kept.id, kept.width, kept.height)
+        return answers.uploaded(kept.id, kept.width, kept.height, self.root_path)
 
     def forget(self, id: str) -> None:
         """An upload. Raises PictureGone where it is not kept."""
         self.uploads.remove(id)
         self.thumbnails.forget(id)
 
-    def _pictures(self, context: CollectionContext, ids: Sequence[str]) -> list[QueryPicture]:
-        """Those of the collection, and uploads.
+    def _pictures(
+        self, context: CollectionContext, ids: Sequence[str], names: Sequence[str] = ()
+    ) -> list[QueryPicture]:
+        """Those of the collection, of the others in ``names``, and uploads.
 
         Raises:
             UsageError: no id. PictureGone: an upload that is no longer kept.
         """
-        return [self.uploads.get(id).encoded(context) if id.startswith(PREFIX) else picture_id(id) for id in ids]
+        found: list[QueryPicture] = []
+        for id in ids:
+            if id.startswith(PREFIX):
+                found.append(self.uploads.get(id).encoded(context))
+            elif len(names) > 1:
+                found.append(self._of_any(context, picture_id(id), names))
+            else:
+                found.append(picture_id(id))
+        return found
+
+    def _of_any(self, context: CollectionContext, id: UUID, names: Sequence[str]) -> QueryPicture:
+        """A picture of one of several collections, as it is put to one of them."""
+        if id in context.collection.retrieve([id]):
+            return id
+        for name in names:
+            with self.library.asking(name) as other:
+                point = other.collection.retrieve([id], [VISUAL]).get(id)
+                if point is None:
+                    continue
+                if features_key(other) != features_key(context):
+                    raise UsageError(f"{context.name} was made with another encoder than {name}, where that picture is")
+                return EncodedPicture(features_of(point))
+        raise PictureGone(f"no picture {id} in these collections: it may have been removed since")
 
     async def sent_picture(self, request: Request, collection: str, *, with_copy: bool = False) -> Sent:
         """The picture in a request's body, or at the address in it, as the collection's encoder takes it."""
@@ -169,17 +231,25 @@ class Service:
     def _job(self, framing: Framing, name: str, with_copy: bool) -> Job:
         return Job(COPY_PIXELS if with_copy else 0, framing, name, self.library.max_megapixels)
 
-    def find(self, collection: str, id: str) -> tuple[Picture, str]:
-        """A picture of a collection and the root of its dataset."""
-        with self.library.asking(collection) as context:
-            return find_picture(context.collection, picture_id(id)), context.metadata.root
+    def find(self, collection: str, id: str) -> Found:
+        """A picture of a collection, or of any of `all`.
+
+        Raises:
+            UsageError: no id. PictureGone: none that is there.
+        """
+        wanted = picture_id(id)
+        for name in self.library.names(collection):
+            with self.library.asking(name) as context, suppress(PictureGone):
+                return Found(find_picture(context.collection, wanted), context.metadata.root, name)
+        raise PictureGone(f"no picture {wanted} here: it may have been removed since")
 
     async def thumbnail(self, collection: str, id: str, size: int, client: str) -> bytes:
         """A small JPEG of a picture or an upload."""
         if id.startswith(PREFIX):
             copy = self.uploads.get(id).copy
             return await self.thumbnails.get((id, size), lambda: self._small(in_file(copy), size, client))
-        picture, root = await run_in_threadpool(self.find, collection, id)
+        found = await run_in_threadpool(self.find, collection, id)
+        picture, root = found.picture, found.root
 
         async def make() -> bytes:
             try:
@@ -196,6 +266,24 @@ class Service:
     async def _small(self, file: IO[bytes], size: int, client: str) -> bytes:
         return (await self.bench.decode(Use.LOOK, Job(small=size), file, client)).small
 
+    def _response(self, asked: ScoredParameters, answer: Answer) -> answers.Answer:
+        answer = in_order_of(answer, asked.sort)
+        hits = answer.hits if asked.sort is Sort.SCORE else answer.hits[asked.begin : asked.end]
+        has_more = answer.has_more or (asked.sort is not Sort.SCORE and len(answer.hits) > asked.end)
+        ends_here = has_more and asked.is_last
+        goes_on = has_more and not ends_here
+        return answers.Answer(
+            collection=answer.collection,
+            total=answer.total,
+            cutoff=dict(answer.cutoff.floors) if answer.cutoff else None,
+            standing=answer.standing,
+            ends=answer.ends,
+            note="; ".join([*answer.messages, *([asked.no_more_note] if ends_here else [])]),
+            results=[answers.found_picture(hit, self.root_path) for hit in hits],
+            next=asked.end if goes_on else None,
+            cursor=cursor_after(asked.end) if goes_on else None,
+        )
+
     def close(self) -> None:
         self.bench.close()
         self.library.close()
@@ -204,20 +292,6 @@ class Service:
 def _sent(decoded: Decoded) -> Sent:
     assert decoded.framed is not None  # noqa: S101 - a job with a framing
     return Sent(decoded.framed, decoded.small)
-
-
-def _response(asked: ScoredParameters, answer: Answer) -> answers.Answer:
-    ends_here = answer.has_more and asked.is_last
-    return answers.Answer(
-        collection=answer.collection,
-        total=answer.total,
-        cutoff=dict(answer.cutoff.floors) if answer.cutoff else None,
-        standing=answer.standing,
-        ends=answer.ends,
-        note="; ".join([*answer.messages, *([asked.no_more_note] if ends_here else [])]),
-        results=[answers.found_picture(hit, answer.collection) for hit in answer],
-        next=asked.end if answer.has_more and not ends_here else None,
-    )
 
 
 def _tags_response(answer: TagsAnswer) -> answers.Tags:

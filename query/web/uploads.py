@@ -46,14 +46,15 @@ class Upload:
 
     def encoded(self, context: CollectionContext) -> EncodedPicture:
         """As this collection's encoder sees it, which may be another than that of the last one asked."""
-        encoder = _encoder_key(context)
+        encoder = features_key(context)
         if encoder not in self.features:
             pixels = open_framed(self.copy, context.encoder.spec.framing).pixels
             self.features[encoder] = encode(context, pixels)
         return EncodedPicture(self.features[encoder])
 
 
-def _encoder_key(context: CollectionContext) -> tuple[str, str, str]:
+def features_key(context: CollectionContext) -> tuple[str, str, str]:
+    """What two collections have in common where a picture's features are the same for both."""
     return context.metadata.encoder, context.metadata.encoder_sha256, context.metadata.framing
 
 
@@ -84,7 +85,7 @@ class Uploads:
             height=size[1],
             expires=time.monotonic() + KEPT_SECONDS,
             client=client,
-            features={_encoder_key(context): features},
+            features={features_key(context): features},
         )
         with self._lock:
             self._kept[upload.id] = upload

@@ -250,12 +250,3 @@ def test_a_collection_that_was_dropped_is_told_without_the_others(photos: Photos
             answer = client.get(f"/api/v1/{address}")
             problem(answer, 404, "no collection 'photos' is served here")
             assert str(tmp_path) not in answer.text
-
-
-def test_where_browsing_ends_is_told(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MAX_OFFSET", 5)
-    page = get(client, "pictures", limit=4)
-    assert (page["next"], page["note"]) == (4, "")
-    page = get(client, "pictures", limit=4, offset=4)
-    assert (page["next"], len(page["results"])) == (None, 4)
-    assert "no more than 8 are shown" in page["note"]
