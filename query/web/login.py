@@ -141,7 +141,7 @@ def cookie_name(scope: Scope) -> str:
 
 
 def _number(scope: Scope) -> str:
-    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(cookie_name(scope), "")
+    return str(cookie_parser(Headers(scope=scope).get("cookie", "")).get(cookie_name(scope), ""))
 
 
 def _is_secure(scope: Scope) -> bool:

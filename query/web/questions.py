@@ -65,13 +65,15 @@ class PicturesParameters(Parameters):
     before: str = Field("", description="Only pictures taken before this day", max_length=32)
     camera: str = Field("", description="Only by a camera with these words in its name", max_length=200)
     near: str = Field("", description="Only taken near a place: latitude, longitude, kilometres", max_length=100)
+    without: list[Id] = Field([], description="Pictures to leave out; repeatable", max_length=100)
     offset: int = Field(0, ge=0, lt=1 << 31, description="How many to leave out at the beginning")
     cursor: str = Field("", description="Where to go on: of the answer before, in place of `offset`", max_length=200)
 
     @property
     def filter(self) -> Filter:
         taken = Taken(self.after, self.before, self.camera, self.near)
-        return taken.narrowed(Filter(tuple(self.label), self.under.strip("/")))
+        without = tuple(map(picture_id, self.without))
+        return taken.narrowed(Filter(tuple(self.label), self.under.strip("/"), without))
 
 
 class ListedParameters(PicturesParameters):

@@ -1,31 +1,40 @@
 // The page: what is asked, from the address and back into it.
 
 import * as api from "./api.js";
+import * as asked from "./asked.js";
+import * as bringing from "./bringing.js";
 import * as filters from "./filters.js";
 import * as grid from "./grid.js";
+import * as lightbox from "./lightbox.js";
+import * as looks from "./looks.js";
+import * as rail from "./rail.js";
+import * as review from "./review.js";
+import * as selection from "./selection.js";
 import { Question } from "./state.js";
-import { number } from "./text.js";
+import { count, number, sentence, suggestions } from "./text.js";
+import * as tiles from "./tiles.js";
 
 const one = (selector) => document.querySelector(selector);
 const form = one(".search");
 const text = form.elements.q;
-const file = one("input[type=file]");
 const collections = one(".collections");
 const problem = one(".problem");
 const message = one(".message");
-const askedList = one(".asked");
-const words = one(".words");
-const vector = one(".vector");
-const drop = one(".drop");
+const retry = one(".retry");
+const meant = one(".did-you-mean");
+const sort = one(".sort");
 const help = one(".help");
-const askedPicture = one("#asked-picture").content.firstElementChild;
-const word = one("#word").content.firstElementChild;
-
-let question = new Question();
-let filled = null; // the collection the filter shows
-let wordsBusy = null;
 
 const MOST_PICTURES = 20; // that the API takes
+const NEWS_SECONDS = 15;
+const ORDERS = {
+  all: [["-date", "newest first"], ["date", "oldest first"], ["name", "by name"], ["id", "shuffled"]],
+  some: [["score", "best first"], ["date", "oldest first"], ["name", "by name"]],
+};
+
+let question = new Question();
+let shown = null; // the address of the list that is shown
+let filled = null; // the collection the filter shows
 
 // Asks another question: a new entry of the history, from which one comes back to where one was.
 function ask(next) {
@@ -36,15 +45,15 @@ function ask(next) {
   remember();
   const isSame = next.address === location.pathname + location.search;
   history[isSame ? "replaceState" : "pushState"](null, "", next.address);
-  scrollTo(0, 0);
-  render().then(focus);
+  if (next.list !== shown) scrollTo(0, 0);
+  return render().then(focus);
 }
 
 // Where one is, kept with the entry of the history: for coming back, and for reloading.
 let remembering = 0;
 function remember() {
   clearTimeout(remembering);
-  history.replaceState({ count: grid.shown(), top: scrollY }, "");
+  history.replaceState({ ...history.state, top: scrollY }, "");
 }
 addEventListener("scroll", () => {
   clearTimeout(remembering);
@@ -54,65 +63,145 @@ addEventListener("scroll", () => {
 // What is pressed in the page is written anew with the answer; the keyboard stays where it was.
 function keptFocus() {
   const held = document.activeElement;
-  const area = [".grid", ".asked", ".words", ".filters", ".rest"].find((selector) => held.closest(selector));
+  const area = [".grid", ".asked", ".words", ".chips", ".filters", ".rest"].find((selector) => held.closest(selector));
   const id = held.closest(".card")?.dataset.id;
   return () => {
     if (!area || document.activeElement !== document.body) return;
-    const place = area === ".filters" ? one(".filters select") : one(`${area}:not([hidden], .grid) button:not([hidden])`);
+    const place = area === ".filters" ? one(".filters button, .filters input") : one(`${area}:not([hidden], .grid) button:not([hidden])`);
     if (place) place.focus({ preventScroll: true });
-    else grid.focus(id);
+    else grid.focus(Math.max(0, grid.all()?.placeOf(id) ?? 0), { scroll: false });
   };
 }
 
-async function render(back = null) {
+async function render(top = 0) {
   question = new Question();
+  if (question.list !== shown) await renderList(top);
+  await renderView();
+}
+
+async function renderList(top) {
+  const mine = question.list;
+  shown = mine;
   tellProblem("");
   text.value = question.text;
   document.title = question.text ? `${question.text} · wordsight` : "wordsight";
   collections.value = question.collection || collections.dataset.default || "";
-  showAsked();
+  selection.reset(question);
   filters.reflect(question);
-  const chips = showWords();
+  showOrders();
+  const chips = asked.show(question);
   fillFilter();
   try {
-    await grid.show(question, back?.count);
-    if (back?.top !== undefined) scrollTo(0, back.top);
+    const answers = await grid.show(question, top);
+    if (answers) rail.show(question, answers.total);
   } catch (error) {
-    fail(error);
+    if (mine === shown) fail(error);
   }
   await chips;
+}
+
+// The picture shown large, as the address says.
+async function renderView() {
+  if (!question.view) return lightbox.close();
+  const place = grid.all()?.placeOf(question.view) ?? -1;
+  lightbox.tellPlace(place, grid.total());
+  return lightbox.show(question.view, question, place < 0 ? null : grid.all().at(place));
+}
+
+function showOrders() {
+  const orders = ORDERS[question.isEmpty ? "all" : "some"];
+  sort.replaceChildren(...orders.map(([value, name]) => new Option(name, value)));
+  sort.value = question.sort;
 }
 
 function fail(error) {
   message.textContent = "";
   tellProblem(error.message);
+  const isPassing = ["offline", "busy", "store-in-use", "store-unreachable", "failed"].includes(error.code);
+  retry.hidden = !isPassing;
+  offer(suggestions(error.message));
 }
 
-function tellProblem(sentence) {
-  problem.textContent = sentence;
-  problem.hidden = !sentence;
+// Words that were perhaps meant, to click.
+function offer(words) {
+  meant.replaceChildren(...words.map((word) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = word;
+    button.addEventListener("click", () => ask(question.with({ q: word })));
+    return button;
+  }));
+  meant.hidden = !words.length;
 }
+
+function tellProblem(told) {
+  problem.textContent = told;
+  problem.hidden = !told;
+  retry.hidden = true;
+  offer([]);
+}
+
+const again = () => {
+  shown = null;
+  render(scrollY);
+};
+retry.addEventListener("click", again);
+addEventListener("online", () => retry.hidden || again());
+
+grid.on.told = (answers) => {
+  const { first, total } = answers;
+  const note = first.note ? ` ${sentence(first.note)}` : "";
+  const all = count(first.total, "picture");
+  one(".looks").hidden = !total;
+  one(".first-run").hidden = true;
+  offer(suggestions(first.note ?? ""));
+  if (question.isEmpty) {
+    message.textContent = first.total ? `${all}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
+  } else if (!total) {
+    message.textContent = `No picture found.${note}`;
+  } else if (first.standing === 0) {
+    message.textContent = `None of ${all} stands out: these are only the nearest.${note}`;
+  } else if (first.standing) {
+    message.textContent = `${number.format(first.standing)} of ${all} ${first.standing === 1 ? "stands" : "stand"} out.${note}`;
+  } else {
+    message.textContent = `${all}, the nearest first.${note}`;
+  }
+};
 
 async function fillFilter() {
   const name = question.collection || collections.dataset.default;
   if (!name || name === filled) return;
   filled = name;
+  if (name === "all") {
+    filters.fill({ pictures: 1, labels: [], folders: [] });
+    return;
+  }
   try {
     filters.fill(await api.collection(name));
     filters.reflect(question);
   } catch (error) {
     filled = null;
-    fail(error);
+    if (error.code !== "no-collection") fail(error);
   }
 }
 
 async function fillCollections() {
   const there = await api.collections();
-  collections.replaceChildren(...there.map(({ name, pictures }) => new Option(`${name} (${number.format(pictures)})`, name)));
+  if (!there.length) {
+    one(".first-run").hidden = false;
+    tellProblem("");
+    message.textContent = "";
+    return;
+  }
+  const all = there.reduce((sum, { pictures }) => sum + pictures, 0);
+  const options = there.map(({ name, pictures }) => new Option(`${name} (${number.format(pictures)})`, name));
+  if (there.length > 1 && !there.some(({ name }) => name === "all")) options.push(new Option(`All (${number.format(all)})`, "all"));
+  collections.replaceChildren(...options);
   collections.dataset.default = there.find((record) => record.default)?.name ?? "";
   collections.value = question.collection || collections.dataset.default;
   collections.hidden = there.length < 2;
-  if (question.collection && !there.some(({ name }) => name === question.collection)) {
+  pictures = all;
+  if (question.collection && question.collection !== "all" && !there.some(({ name }) => name === question.collection)) {
     const gone = question.collection;
     history.replaceState(null, "", question.with({ collection: "", label: [], under: "" }).address);
     await render();
@@ -121,68 +210,29 @@ async function fillCollections() {
   await fillFilter();
 }
 
-function showAsked() {
-  const item = (id, sign, number) => {
-    const li = askedPicture.cloneNode(true);
-    const [turn, remove] = li.querySelectorAll("button");
-    const other = sign === "plus" ? "minus" : "plus";
-    li.classList.add(sign);
-    li.querySelector("img").src = api.thumbnail(id, question.collection);
-    li.querySelector("img").addEventListener("error", () => li.classList.add("gone"), { once: true });
-    li.querySelector("img").alt = sign === "plus" ? "Picture looked for" : "Picture turned away from";
-    turn.textContent = sign === "plus" ? "+" : "−";
-    const which = question.ids.length + question.minusIds.length > 1 ? `picture ${number + 1}` : "this picture";
-    turn.setAttribute("aria-label", sign === "plus" ? `Take ${which} away instead` : `Add ${which} instead`);
-    turn.addEventListener("click", () => ask(question.withPicture(id, other)));
-    remove.setAttribute("aria-label", `Leave ${which} out`);
-    remove.addEventListener("click", () => ask(question.withoutPicture(id)));
-    return li;
-  };
-  askedList.replaceChildren(
-    ...question.ids.map((id, number) => item(id, "plus", number)),
-    ...question.minusIds.map((id, number) => item(id, "minus", question.ids.length + number)),
-  );
-  askedList.hidden = !question.hasPictures;
-  vector.hidden = !question.hasPictures || Boolean(question.text);
-  for (const choice of vector.querySelectorAll("input")) choice.checked = choice.value === (question.vector || "visual");
-}
-
-// Words as chips: of the picture asked about, or near the words asked for.
-async function showWords() {
-  wordsBusy?.abort();
-  wordsBusy = new AbortController();
-  if (!question.ids.length && !question.text) return void (words.hidden = true);
-  const about = question;
-  try {
-    const { results } = await api.words(about, wordsBusy.signal);
-    one(".words-title").textContent = about.ids.length ? "In this picture" : "Near words";
-    words.querySelector("ul").replaceChildren(...results.map(makeWord));
-    words.hidden = !results.length;
-  } catch (error) {
-    if (error.name !== "AbortError") words.hidden = true; // the pictures matter; their answer tells what is wrong
+// What an ingest that runs meanwhile adds is told, and not shown under somebody's hands.
+let pictures = null;
+async function watch() {
+  if (document.hidden) return;
+  const now = await api.status().catch(() => null);
+  if (!now) return;
+  one(".log-out").hidden = !now.has_token;
+  if (pictures === null || !one(".first-run").hidden) {
+    if (now.pictures) again(await fillCollections().catch(fail));
+    return;
   }
+  const news = one(".news");
+  const more = now.pictures - pictures;
+  news.hidden = more === 0;
+  const added = more > 0 ? `${count(more, "picture")} more since this page was opened` : `${count(-more, "picture")} fewer now`;
+  news.querySelector("span").textContent = `${added}: an ingest is running, or has.`;
 }
-
-function makeWord({ word: text }) {
-  const li = word.cloneNode(true);
-  const [only, plus, minus] = li.querySelectorAll("button");
-  only.textContent = text;
-  only.title = "Search for this word (Shift and click adds it)";
-  only.addEventListener("click", (event) =>
-    ask(event.shiftKey ? withWord(event.altKey ? "-" : "+", text) : question.about({ q: text })),
-  );
-  plus.setAttribute("aria-label", `Add ${text} to the search`);
-  minus.setAttribute("aria-label", `Take ${text} away from the search`);
-  for (const more of [plus, minus]) more.addEventListener("click", () => ask(withWord(more.dataset.sign, text)));
-  return li;
-}
-
-function withWord(sign, text) {
-  const before = question.text || (sign === "-" ? "" : null);
-  const terms = `+ ${before} `.split(/\s(?=[+-]\s)/).map((term) => term.trim());
-  if (terms.includes(`${sign} ${text}`)) return question;
-  return question.with({ q: before === null ? text : `${before} ${sign} ${text}`.trim(), vector: "" });
-}
+one(".news button").addEventListener("click", () => {
+  one(".news").hidden = true;
+  filled = null;
+  fillCollections().then(again, fail);
+});
+setInterval(watch, NEWS_SECONDS * 1000);
 
 async function uploadAndAsk(source) {
   tellProblem("");
@@ -194,7 +244,8 @@ async function uploadAndAsk(source) {
     ask(question.about({ id }));
   } catch (error) {
     message.textContent = before;
-    tellProblem(error.message);
+    const name = source.name ? `${source.name}: ` : "";
+    tellProblem(name ? `${name}${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}` : error.message);
   } finally {
     document.body.classList.remove("busy");
   }
@@ -203,28 +254,69 @@ async function uploadAndAsk(source) {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   text.blur();
-  const asked = text.value.trim();
-  ask(question.hasPictures ? question.with({ q: asked, vector: asked ? "" : question.vector }) : question.about({ q: asked }));
-});
-
-file.addEventListener("change", () => {
-  if (file.files.length) uploadAndAsk(file.files[0]);
-  file.value = "";
+  const words = text.value.trim();
+  ask(question.hasPictures ? question.with({ q: words, vector: words ? "" : question.vector, sort: "", view: "" }) : question.about({ q: words }));
 });
 
 collections.addEventListener("change", () => {
   // Ids and labels are of the other collection; words and uploads can be asked of any.
   const mine = (ids) => ids.filter((id) => id.startsWith("upload-"));
-  const changes = { label: [], under: "", id: mine(question.ids), minus_id: mine(question.minusIds) };
-  ask(question.with({ collection: collections.value, ...changes }));
+  const changes = { id: mine(question.ids), minus_id: mine(question.minusIds), view: "" };
+  ask(question.unfiltered().with({ collection: collections.value, ...changes }));
 });
 
-vector.addEventListener("change", (event) => ask(question.with({ vector: event.target.value })));
-filters.on.change = (changes) => ask(question.with(changes));
-grid.on.ask = ask;
+sort.addEventListener("change", () => ask(question.with({ sort: sort.value })));
+filters.on.change = (changes) => ask(question.with({ ...changes, view: "" }));
+filters.on.clear = () => ask(question.unfiltered());
+asked.on.ask = ask;
+selection.on.ask = ask;
+selection.on.changed = tiles.mark;
+lightbox.on.ask = ask;
+lightbox.on.select = (picture) => selection.toggle(picture);
+lightbox.on.close = () => (history.state?.opened ? history.back() : leave());
+rail.on.go = (place) => grid.scrollToPlace(place);
+looks.on.change = grid.reshape;
+review.on.collection = () => (question.collection === "all" ? "" : question.collection) || collections.dataset.default;
+bringing.on.bring = uploadAndAsk;
+bringing.on.tell = tellProblem;
+bringing.on.ask = ask;
+tiles.on.ask = ask;
+tiles.on.question = () => question;
+tiles.on.view = (id) => {
+  remember();
+  history.pushState({ top: scrollY, opened: true }, "", question.with({ view: id }).address);
+  question = new Question();
+  renderView();
+};
+
+// From one picture to the next, in one entry of the history.
+lightbox.on.step = async (by) => {
+  const answers = grid.all();
+  const place = answers.placeOf(question.view) + by;
+  if (place < 0 || place >= answers.total) return;
+  await answers.load(place);
+  const found = answers.at(place);
+  if (!found) return;
+  history.replaceState(history.state, "", question.with({ view: found.id }).address);
+  question = new Question();
+  await renderView();
+};
+
+function leave() {
+  const id = question.view;
+  history.replaceState(history.state, "", question.with({ view: "" }).address);
+  question = new Question();
+  lightbox.close();
+  grid.focus(grid.all()?.placeOf(id) ?? 0);
+}
+
 addEventListener("popstate", (event) => {
   clearTimeout(remembering);
-  if (new Question().address !== question.address) render({ count: 0, top: 0, ...event.state });
+  const viewed = question.view;
+  const isSame = new Question().list === shown;
+  render(event.state?.top ?? 0).then(() => {
+    if (isSame && viewed && !question.view) grid.focus(grid.all().placeOf(viewed));
+  });
 });
 
 one("[data-home]").addEventListener("click", (event) => {
@@ -232,60 +324,31 @@ one("[data-home]").addEventListener("click", (event) => {
   event.preventDefault();
   ask(new Question(new URLSearchParams({ collection: question.collection })));
 });
-
-document.addEventListener("paste", (event) => {
-  const picture = [...event.clipboardData.files].find((item) => item.type.startsWith("image/"));
-  if (!picture) return;
-  event.preventDefault();
-  uploadAndAsk(picture);
+one(".menu").addEventListener("click", (event) => {
+  const kind = event.target.closest("[data-menu]")?.dataset.menu;
+  if (!kind) return;
+  one(".menu").open = false;
+  review.show(kind);
 });
-
-const carries = (event) => ["Files", "text/uri-list"].some((type) => event.dataTransfer.types.includes(type));
-document.addEventListener("dragover", (event) => {
-  if (!carries(event)) return;
-  event.preventDefault();
-  drop.classList.add("over");
-});
-document.addEventListener("dragleave", (event) => event.relatedTarget ?? drop.classList.remove("over"));
-document.addEventListener("drop", (event) => {
-  drop.classList.remove("over");
-  if (!carries(event)) return;
-  event.preventDefault();
-  const { files, items } = event.dataTransfer;
-  if ([...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory)) {
-    tellProblem("That is a folder: drop one picture.");
-  } else if (files.length > 1) {
-    tellProblem(`One picture at a time: those are ${files.length}.`);
-  } else if (files.length) {
-    uploadAndAsk(files[0]);
-  } else {
-    askAddress(event.dataTransfer.getData("text/uri-list").split("\n")[0].trim());
-  }
-});
-
-// An address dropped: of a picture of this page, or of one elsewhere, which the server may fetch.
-function askAddress(address) {
-  if (!URL.canParse(address)) return;
-  const { origin, searchParams } = new URL(address);
-  const own = new Question(searchParams);
-  if (origin !== location.origin) uploadAndAsk(address);
-  else if (own.hasPictures) ask(own);
-}
+addEventListener("click", (event) => event.target.closest(".menu") || (one(".menu").open = false));
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (one("dialog[open]")) return;
   if (event.key === "/") text.focus();
   else if (event.key === "?") help.showModal();
+  else if (event.key === "Escape" && selection.size()) selection.clear();
   else return;
   event.preventDefault();
 });
 text.addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowDown" || !grid.shown()) return;
+  if (event.key !== "ArrowDown" || !grid.total()) return;
   event.preventDefault();
-  grid.focus();
+  grid.focus(0);
 });
 one(".help-button").addEventListener("click", () => help.showModal());
 
 history.scrollRestoration = "manual";
 fillCollections().catch(fail);
-render(history.state);
+render(history.state?.top ?? 0);
+watch();

@@ -1,6 +1,6 @@
 // The documentation of the API, written from its OpenAPI description.
 
-const description = await (await fetch("/api/v1/openapi.json")).json();
+const description = await (await fetch(new URL("../api/v1/openapi.json", import.meta.url))).json();
 const place = document.querySelector("#operations");
 
 function element(name, text = "", ...children) {

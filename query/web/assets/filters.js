@@ -1,38 +1,93 @@
-// The filter beside the pictures: a folder, and any of the labels.
+// The filter beside the pictures: folders, labels, days, a camera; and what is chosen of it, as chips.
 
 import { number } from "./text.js";
 
 const filters = document.querySelector(".filters");
-const folder = filters.querySelector("select");
+const tree = filters.querySelector(".tree");
 const list = filters.querySelector(".labels ul");
 const find = filters.querySelector(".find-label");
-const clear = filters.querySelector(".clear");
+const chips = document.querySelector(".chips");
+const dates = filters.querySelector(".dates");
 const item = document.querySelector("#label").content.firstElementChild;
+const chip = document.querySelector("#chip").content.firstElementChild;
 const SEARCHED = 15; // more labels than this can be searched
+const LISTED = 300; // labels in the page at once; the others are found by typing
 
-export const on = { change: () => {} };
+export const on = { change: () => {}, clear: () => {} };
+let labels = [];
+let chosen = { labels: [], under: "" };
 
 // Fills the filter with what a collection has.
 export function fill(detail) {
-  const all = new Option(`All (${number.format(detail.pictures)})`, "");
-  folder.replaceChildren(all, ...detail.folders.map(folderOption));
-  list.replaceChildren(...detail.labels.map(labelItem));
-  find.hidden = detail.labels.length <= SEARCHED;
+  labels = detail.labels; // the most frequent first
+  find.hidden = labels.length <= SEARCHED;
   find.value = "";
-  filters.querySelector(".labels").hidden = !detail.labels.length;
+  tree.replaceChildren(...branches(detail.folders, ""));
+  filters.querySelector(".labels").hidden = !labels.length;
   filters.querySelector(".folder").hidden = !detail.folders.length;
-  filters.hidden = !detail.folders.length;
+  filters.hidden = !detail.pictures;
+  listLabels();
 }
 
-function folderOption({ name, pictures }) {
-  const parts = name.split("/");
-  const indent = "\u2003".repeat(parts.length - 1);
-  return new Option(`${indent}${parts.at(-1)} (${number.format(pictures)})`, name);
+// The folders below one, each opened when it is asked for: a dataset can have many thousands.
+function branches(folders, parent) {
+  const depth = parent ? parent.split("/").length + 1 : 1;
+  const here = folders.filter(({ name }) => name.split("/").length === depth && (!parent || name.startsWith(`${parent}/`)));
+  return here.map((folder) => branch(folders, folder));
+}
+
+function branch(folders, { name, pictures }) {
+  const li = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.under = name;
+  button.dir = "auto";
+  button.textContent = name.split("/").at(-1);
+  const many = document.createElement("span");
+  many.className = "count";
+  many.textContent = number.format(pictures);
+  button.append(many);
+  const inside = folders.filter((other) => other.name.startsWith(`${name}/`));
+  if (!inside.length) {
+    li.append(button);
+    return li;
+  }
+  const details = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.append(button);
+  const below = document.createElement("ul");
+  details.append(summary, below);
+  details.addEventListener("toggle", () => {
+    if (details.open && !below.children.length) {
+      below.append(...branches(inside, name));
+      markFolder();
+    }
+  });
+  li.append(details);
+  return li;
+}
+
+function markFolder() {
+  for (const button of tree.querySelectorAll("button")) {
+    if (button.dataset.under === chosen.under) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+function listLabels() {
+  const wanted = find.value.trim().toLowerCase();
+  const fitting = labels.filter(({ name }) => name.toLowerCase().includes(wanted));
+  const ticked = fitting.filter(({ name }) => chosen.labels.includes(name));
+  const others = fitting.filter(({ name }) => !chosen.labels.includes(name)).slice(0, LISTED);
+  list.replaceChildren(...[...ticked, ...others].map(labelItem));
+  list.dataset.empty = fitting.length ? "" : "No label with that in it";
 }
 
 function labelItem({ name, pictures }) {
   const one = item.cloneNode(true);
-  one.querySelector("input").value = name;
+  const box = one.querySelector("input");
+  box.value = name;
+  box.checked = chosen.labels.includes(name);
   one.querySelector(".what").textContent = name;
   one.querySelector(".count").textContent = number.format(pictures);
   return one;
@@ -40,27 +95,53 @@ function labelItem({ name, pictures }) {
 
 // Shows what the question filters by.
 export function reflect(question) {
-  folder.value = question.under;
-  for (const box of boxes()) box.checked = question.labels.includes(box.value);
-  const count = question.labels.length + (question.under ? 1 : 0);
-  filters.querySelector(".chosen").textContent = count ? ` (${count})` : "";
-  clear.hidden = !count;
+  chosen = { labels: question.labels, under: question.under };
+  listLabels();
+  markFolder();
+  for (const name of ["after", "before", "camera"]) dates.elements[name].value = question.one(name);
+  const made = [
+    ...question.labels.map((label) => makeChip(`Label: ${label}`, { label: question.labels.filter((other) => other !== label) })),
+    ...(question.under ? [makeChip(`Folder: ${question.under}`, { under: "" })] : []),
+    ...["after", "before", "camera", "near"].filter((name) => question.one(name)).map((name) => makeChip(`${sentenceOf[name]}: ${question.one(name)}`, { [name]: "" })),
+    ...(question.without.length ? [makeChip(`Left out: ${question.without.length}`, { without: [] })] : []),
+  ];
+  chips.replaceChildren(...made);
+  chips.hidden = !made.length;
+  filters.querySelector(".chosen").textContent = made.length ? ` (${made.length})` : "";
+  filters.querySelector(".clear").hidden = !made.length;
 }
 
-const boxes = () => list.querySelectorAll("input");
+const sentenceOf = { after: "From", before: "Before", camera: "Camera", near: "Near" };
 
-function change() {
-  const label = [...boxes()].filter((box) => box.checked).map((box) => box.value);
-  on.change({ label, under: folder.value });
+function makeChip(text, changes) {
+  const one = chip.cloneNode(true);
+  one.querySelector(".what").textContent = text;
+  const button = one.querySelector("button");
+  button.setAttribute("aria-label", `Remove the filter ${text}`);
+  button.addEventListener("click", () => on.change(changes));
+  return one;
 }
 
-filters.addEventListener("change", (event) => event.target !== find && change());
-clear.addEventListener("click", () => on.change({ label: [], under: "" }));
-find.addEventListener("input", () => {
-  const wanted = find.value.trim().toLowerCase();
-  for (const one of list.children) one.hidden = !one.textContent.toLowerCase().includes(wanted);
-  list.dataset.empty = [...list.children].every((one) => one.hidden) ? "No label with that in it" : "";
+tree.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  event.preventDefault();
+  const { under } = button.dataset;
+  const details = button.closest("details");
+  if (details && details.querySelector("summary")?.contains(button)) details.open = true;
+  on.change({ under: under === chosen.under ? "" : under });
 });
+list.addEventListener("change", () => {
+  const shown = [...list.querySelectorAll("input")];
+  const kept = chosen.labels.filter((name) => !shown.some((box) => box.value === name));
+  on.change({ label: [...kept, ...shown.filter((box) => box.checked).map((box) => box.value)] });
+});
+dates.addEventListener("submit", (event) => {
+  event.preventDefault();
+  on.change(Object.fromEntries(["after", "before", "camera"].map((name) => [name, dates.elements[name].value.trim()])));
+});
+filters.querySelector(".clear").addEventListener("click", () => on.clear());
+find.addEventListener("input", listLabels);
 
 const wide = matchMedia("(min-width: 56rem)");
 // Where there is room it is always open, and its heading is no button.

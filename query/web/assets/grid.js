@@ -1,139 +1,204 @@
-// The pictures found: cards, more of them while one scrolls, and the keyboard.
+// The pictures found, as tiles: only those near the window are in the page, however many there are.
 
-import { find } from "./api.js";
-import { number, sentence } from "./text.js";
+import { Answers, PAGE } from "./answers.js";
+import { makeCard } from "./cards.js";
+import { sentence } from "./text.js";
 
-const PAGE = 48;
-const MOST = 200; // that the API gives at once
 const grid = document.querySelector(".grid");
 const rest = document.querySelector(".rest");
-const end = document.querySelector(".end");
-const message = document.querySelector(".message");
-const card = document.querySelector("#card").content.firstElementChild;
+const GAP = 12;
+const CAPTION = 30; // pixels below a picture
+const LINE = 44;
+const BESIDE = 1; // windows above and below that are filled too
+const WIDTHS = { small: 120, medium: 176, large: 280 };
 
-let question = null;
-let next = null; // where the following page begins, or null
-let busy = null; // the AbortController of the page that is on its way
+let answers = null;
+let shape = { columns: 1, width: 100, height: 100 };
+let shown = new Map(); // place to card
+let current = 0; // the place of the card that the keyboard is at
+let line = null;
 
-// Shows the answers to another question, at least `count` of them where there are so many.
-export async function show(asked, count = PAGE) {
-  busy?.abort();
-  question = asked;
-  next = 0;
-  rest.hidden = true;
+// Set by the page. `told`: called when more is known of the answers.
+export const on = { told: () => {}, card: () => {}, failed: () => {} };
+
+// Shows the answers to a question; those shown before stay until there are others.
+export async function show(question, top = 0) {
+  answers?.stop();
+  const mine = new Answers(question);
+  answers = mine;
   grid.setAttribute("aria-busy", "true");
   try {
-    const answer = await load(Math.min(MOST, Math.max(PAGE, count)));
-    if (!answer) return;
-    tell(answer);
-    while (next && shown() < count && (await load(MOST)));
-    watchEnd();
-  } finally {
-    grid.removeAttribute("aria-busy");
-  }
-}
-
-const cards = () => [...grid.querySelectorAll(".card")];
-export const shown = () => cards().length;
-
-// Where the keyboard is after another answer: at the same picture, or at the first, or where one would be.
-export function focus(id) {
-  const same = cards().find((one) => one.dataset.id === id);
-  const place = (same ?? grid).querySelector("a") ?? grid;
-  place.focus({ preventScroll: !same });
-}
-
-async function load(limit = PAGE) {
-  const asked = question;
-  const offset = next;
-  busy = new AbortController();
-  next = null;
-  let answer;
-  try {
-    answer = await find(asked, offset, limit, busy.signal);
+    await mine.load(0);
+    if (answers !== mine) return null;
+    clear();
+    layOut();
+    if (top) scrollTo(0, top);
+    on.told(mine);
+    await draw();
+    return mine;
   } catch (error) {
     if (error.name === "AbortError") return null;
-    if (offset === 0) grid.replaceChildren();
-    else next = offset;
+    if (answers === mine) clear();
+    grid.style.height = "";
     throw error;
-  }
-  if (asked !== question) return null;
-  const made = answer.results.map(makeCard);
-  const nearest = answer.results.findIndex((found) => found.stands_out === false);
-  if (nearest >= 0 && offset + nearest === answer.standing) made.splice(nearest, 0, makeLine(answer));
-  if (offset === 0) grid.replaceChildren(...made);
-  else grid.append(...made);
-  next = answer.next;
-  if (offset && answer.note && !next) tellRest(answer.note);
-  else rest.hidden = true;
-  return answer;
-}
-
-// Between what stands out and what is only near.
-function makeLine(answer) {
-  const line = document.createElement("li");
-  line.className = "line";
-  line.textContent = sentence(answer.ends);
-  return line;
-}
-
-function makeCard(found) {
-  const one = card.cloneNode(true);
-  const name = found.label ?? found.path.split("/").at(-1);
-  const link = one.querySelector("a");
-  const picture = one.querySelector("img");
-  one.dataset.id = found.id;
-  link.href = question.about({ id: found.id }).address;
-  link.setAttribute("aria-label", `${found.path}: search by this picture`);
-  link.title = `${found.path}\n${found.width} × ${found.height}${found.damaged ? `\nDamaged: ${found.damaged}` : ""}`;
-  picture.src = found.thumbnail;
-  picture.srcset = `${found.thumbnail} 256w, ${found.thumbnail}&size=512 512w`;
-  picture.sizes = "(max-width: 40rem) 45vw, 220px";
-  picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
-  one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
-  one.classList.toggle("named", found.matched === "name");
-  if (found.matched) link.title += "\nFound by name";
-  if (found.score !== undefined && question.vector !== "both") one.querySelector(".score").textContent = found.score.toFixed(2);
-  const [plus, minus] = one.querySelectorAll("button");
-  plus.setAttribute("aria-label", `Add ${found.path} to the search`);
-  minus.setAttribute("aria-label", `Take ${found.path} away from the search`);
-  plus.title = "Add to the search (Shift and click)";
-  minus.title = "Take away from the search (Shift, Alt and click)";
-  const open = one.querySelector(".open");
-  open.href = found.original;
-  open.title = "Open the file";
-  open.setAttribute("aria-label", `Open the file ${found.path}`);
-  return one;
-}
-
-const MISSING = { 403: "It leads out of the folder", 404: "The file is not here", 415: "The file cannot be read" };
-
-async function tellMissing(one, address) {
-  const answer = await fetch(address).catch(() => null);
-  const why = answer ? (MISSING[answer.status] ?? "Not available just now") : "The server does not answer";
-  one.querySelector("a").dataset.why = why;
-  one.classList.add("gone");
-}
-
-function tell(answer) {
-  const note = answer.note ? ` ${sentence(answer.note)}` : "";
-  const total = `${number.format(answer.total)} ${answer.total === 1 ? "picture" : "pictures"}`;
-  if (question.isEmpty) {
-    message.textContent = answer.total ? `${total}. Write words, drop a picture, or click one.` : "No picture passes the filter.";
-  } else if (!answer.results.length) {
-    message.textContent = `No picture found.${note}`;
-  } else if (answer.standing === 0) {
-    message.textContent = `None of ${total} stands out: these are only the nearest.${note}`;
-  } else if (answer.standing) {
-    const standing = number.format(answer.standing);
-    message.textContent = `${standing} of ${total} ${answer.standing === 1 ? "stands" : "stand"} out.${note}`;
-  } else {
-    message.textContent = `${total}, the nearest first.${note}`;
+  } finally {
+    if (answers === mine) grid.removeAttribute("aria-busy");
   }
 }
+
+export const all = () => answers;
+export const total = () => answers?.total ?? 0;
+
+function clear() {
+  grid.replaceChildren();
+  shown = new Map();
+  line = null;
+  current = 0;
+  rest.hidden = true;
+}
+
+// How many columns, and how large a tile is: by the width there is, and the density chosen.
+export function layOut() {
+  if (!answers) return;
+  const least = innerWidth < 640 ? Math.min(WIDTHS[grid.dataset.density] ?? 176, 150) : WIDTHS[grid.dataset.density] ?? 176;
+  const columns = Math.max(1, Math.floor((grid.clientWidth + GAP) / (least + GAP)));
+  const width = (grid.clientWidth - GAP * (columns - 1)) / columns;
+  shape = { columns, width, height: width * 0.75 + CAPTION };
+  grid.style.height = `${heightOf()}px`;
+}
+
+const rows = (many) => Math.ceil(many / shape.columns);
+
+function heightOf() {
+  if (answers.line < 0) return rows(answers.total) * (shape.height + GAP);
+  return (rows(answers.line) + rows(answers.total - answers.line)) * (shape.height + GAP) + LINE + GAP;
+}
+
+// Left and top of a tile, pixels.
+function spot(place) {
+  const below = answers.line >= 0 && place >= answers.line;
+  const inside = below ? place - answers.line : place;
+  const before = below ? rows(answers.line) * (shape.height + GAP) + LINE + GAP : 0;
+  return {
+    left: (inside % shape.columns) * (shape.width + GAP),
+    top: before + Math.floor(inside / shape.columns) * (shape.height + GAP),
+  };
+}
+
+// The first place of the row at a height, and of the one after the last.
+function span(from, to) {
+  const step = shape.height + GAP;
+  const split = answers.line < 0 ? answers.total : answers.line;
+  const above = rows(split) * step;
+  const first = (height) => {
+    if (height < above || split === answers.total) return Math.max(0, Math.floor(height / step)) * shape.columns;
+    return split + Math.max(0, Math.floor((height - above - LINE - GAP) / step)) * shape.columns;
+  };
+  return [Math.min(first(from), answers.total), Math.min(first(to) + shape.columns, answers.total)];
+}
+
+let drawing = 0;
+export function redraw() {
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(() => draw());
+}
+
+async function draw() {
+  const mine = answers;
+  if (!mine) return;
+  const above = scrollY - (grid.getBoundingClientRect().top + scrollY);
+  const [from, to] = span(above - innerHeight * BESIDE, above + innerHeight * (1 + BESIDE));
+  for (const [place, card] of shown) {
+    const isHeld = card.contains(document.activeElement);
+    if ((place < from || place >= to) && !isHeld) {
+      card.remove();
+      shown.delete(place);
+    }
+  }
+  for (let place = from; place < to; place += 1) put(place);
+  putLine(from, to);
+  await need(mine, from, to);
+}
+
+// Asks for what is not there yet, and draws it when it comes.
+async function need(mine, from, to) {
+  const pages = new Set();
+  for (let place = from; place < to; place += 1) if (!mine.at(place)) pages.add(Math.floor(place / PAGE));
+  if (!pages.size) return;
+  try {
+    const before = mine.total;
+    await Promise.all([...pages].map((page) => mine.load(page * PAGE)));
+    if (mine !== answers) return;
+    rest.hidden = true;
+    if (mine.total !== before) layOut();
+    for (const [place, card] of [...shown]) {
+      if (place >= mine.total || (card.dataset.waits && mine.at(place))) {
+        card.remove();
+        shown.delete(place);
+      }
+    }
+    redraw();
+    if (mine.rest && to >= mine.total) tellRest(mine.rest);
+  } catch (error) {
+    if (error.name !== "AbortError" && mine === answers) tellRest(error.message, "Try again", () => { rest.hidden = true; redraw(); });
+  }
+}
+
+function put(place) {
+  if (shown.has(place)) return;
+  const found = answers.at(place);
+  const card = makeCard(found, place, answers);
+  move(card, place);
+  on.card(card, found);
+  const next = [...shown.keys()].filter((other) => other > place).sort((a, b) => a - b)[0];
+  grid.insertBefore(card, next === undefined ? null : shown.get(next));
+  shown.set(place, card);
+}
+
+function move(card, place) {
+  const { left, top } = spot(place);
+  card.style.width = `${shape.width}px`;
+  card.style.height = `${shape.height}px`;
+  card.style.transform = `translate(${left}px, ${top}px)`;
+  card.querySelector("a").tabIndex = place === current ? 0 : -1;
+}
+
+function putLine(from, to) {
+  const place = answers.line;
+  if (place < 0 || place < from || place > to) {
+    line?.remove();
+    line = null;
+    return;
+  }
+  if (!line) {
+    line = document.createElement("li");
+    line.className = "line";
+    line.textContent = sentence(answers.first.ends || "Below are only the nearest of the others");
+  }
+  line.style.transform = `translate(0, ${rows(place) * (shape.height + GAP)}px)`;
+  const after = shown.get(place);
+  if (after && line.nextSibling !== after) grid.insertBefore(line, after);
+}
+
+// Places all anew: another width, or another density.
+export function reshape() {
+  if (!answers) return;
+  const [top] = span(scrollY - (grid.getBoundingClientRect().top + scrollY), 0);
+  const kept = top;
+  layOut();
+  for (const [place, card] of shown) move(card, place);
+  if (kept > 0) scrollToPlace(kept);
+  redraw();
+}
+
+export function scrollToPlace(place) {
+  scrollTo(0, grid.getBoundingClientRect().top + scrollY + spot(place).top - headerHeight());
+}
+
+const headerHeight = () => document.querySelector("header").offsetHeight + 8;
 
 // Below the pictures: why no more come, and what can be done about it.
-function tellRest(why, does = "", action = null) {
+export function tellRest(why, does = "", action = null) {
   rest.querySelector("p").textContent = why && sentence(why);
   const button = rest.querySelector("button");
   button.textContent = does;
@@ -142,58 +207,44 @@ function tellRest(why, does = "", action = null) {
   rest.hidden = false;
 }
 
-// Set by the page: called with a new question.
-export const on = { ask: () => {} };
-
-const observer = new IntersectionObserver(
-  (entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) more();
-  },
-  { rootMargin: "600px" },
-);
-
-// Observed anew after each page: one too short to push the end out of sight is then followed by the next.
-function watchEnd() {
-  observer.unobserve(end);
-  observer.observe(end);
+// The keyboard's place: all tiles are one stop of the Tab key.
+export async function focus(place, { scroll = true } = {}) {
+  if (!answers || place < 0 || place >= answers.total) return grid.focus({ preventScroll: true });
+  for (const card of shown.values()) card.querySelector("a").tabIndex = -1;
+  current = place;
+  if (scroll) {
+    const { top } = spot(place);
+    const begin = grid.getBoundingClientRect().top + scrollY + top;
+    if (begin - headerHeight() < scrollY) scrollTo(0, begin - headerHeight());
+    else if (begin + shape.height > scrollY + innerHeight) scrollTo(0, begin + shape.height + GAP - innerHeight);
+  }
+  await draw();
+  const card = shown.get(place);
+  if (!card) return undefined;
+  const link = card.querySelector("a");
+  link.tabIndex = 0;
+  link.focus({ preventScroll: true });
+  return undefined;
 }
 
-function more() {
-  if (next) load().then((answer) => answer && watchEnd(), (error) => tellRest(error.message, "Try again", more));
-}
+export const currentPlace = () => current;
+export const cardAt = (place) => shown.get(place);
+export const placeOfCard = (card) => [...shown].find(([, other]) => other === card)?.[0] ?? -1;
+export const cards = () => [...shown.values()];
 
-grid.addEventListener("click", (event) => {
-  const one = event.target.closest(".card");
-  if (!one || event.target.closest(".open")) return;
-  const sign = event.target.closest("button")?.dataset.sign;
-  if (!sign && (event.ctrlKey || event.metaKey)) return; // a new tab
-  event.preventDefault();
-  const id = one.dataset.id;
-  if (sign) on.ask(question.withPicture(id, sign));
-  else if (event.shiftKey) on.ask(question.withPicture(id, event.altKey ? "minus" : "plus"));
-  else on.ask(question.about({ id }));
-});
-
-const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: "up", ArrowDown: "down" };
+const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -shape.columns, ArrowDown: () => shape.columns, Home: () => -Infinity, End: () => Infinity };
 
 grid.addEventListener("keydown", (event) => {
-  const one = event.target.closest(".card");
-  if (!one || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "+" || event.key === "-") {
-    on.ask(question.withPicture(one.dataset.id, event.key === "+" ? "plus" : "minus"));
-  } else if (event.key === "o") {
-    one.querySelector(".open").click();
-  } else if (event.key in STEPS) {
-    step(one, STEPS[event.key]);
-  } else {
-    return;
-  }
+  const card = event.target.closest(".card");
+  if (!card || event.ctrlKey || event.metaKey || event.altKey || !(event.key in STEPS)) return;
   event.preventDefault();
+  const place = placeOfCard(card);
+  const next = Math.min(answers.total - 1, Math.max(0, place + STEPS[event.key]()));
+  focus(next).then(() => on.moved?.(place, next, event.shiftKey));
 });
-
-function step(one, by) {
-  const all = cards();
-  const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-  const steps = by === "up" ? -columns : by === "down" ? columns : by;
-  all[all.indexOf(one) + steps]?.querySelector("a").focus();
-}
+grid.addEventListener("focusin", (event) => {
+  const card = event.target.closest(".card");
+  if (card) current = placeOfCard(card);
+});
+addEventListener("scroll", redraw, { passive: true });
+new ResizeObserver(reshape).observe(grid.parentElement);

@@ -1,7 +1,44 @@
-// How the page writes sentences and numbers.
+// How the page writes sentences, numbers and dates.
 
 export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.?]$/.test(text) ? "" : ".");
 }
 
 export const number = new Intl.NumberFormat("en");
+const month = new Intl.DateTimeFormat("en", { year: "numeric", month: "long", timeZone: "UTC" });
+const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+
+export const count = (many, noun) => `${number.format(many)} ${noun}${many === 1 ? "" : "s"}`;
+
+// `2019-07`
+export function monthName(text) {
+  return text ? month.format(new Date(`${text}-01T00:00:00Z`)) : "Without a date";
+}
+
+// Local time, wherever it was: what the camera's clock showed.
+export function dateOf(taken) {
+  const time = new Date(`${taken.slice(0, 19)}Z`);
+  return Number.isNaN(time.getTime()) ? taken : moment.format(time);
+}
+
+export function sizeOf(bytes) {
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export const fileName = (path) => path.split("/").at(-1);
+export const folderOf = (path) => path.split("/").slice(0, -1).join("/");
+
+// The words in "... did you mean one, another?"
+export function suggestions(text) {
+  const found = /did you mean ([^?;]+)\?/.exec(text);
+  return found ? found[1].split(/, | or /).map((word) => word.trim()).filter(Boolean) : [];
+}
+
+// One scale for all scores: 50 where what stands out begins, 100 for the best answer; without such a line, parts of
+// the best.
+export function scaled(score, best, floor) {
+  if (!(best > 0)) return 0;
+  if (!(floor > 0)) return Math.round(Math.max(0, 100 * score / best));
+  if (score < floor) return Math.round(Math.max(0, 49 * score / floor));
+  return best > floor ? Math.round(50 + (50 * (score - floor)) / (best - floor)) : 100;
+}

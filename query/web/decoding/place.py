@@ -98,7 +98,7 @@ class Place:
             self._process.start()
             theirs.close()
             self._connection = ours
-        return self._connection  # type: ignore[return-value]
+        return self._connection
 
 
 def _decoded(job: Job, told: dict[str, Any], parts: list[bytes]) -> Decoded:

@@ -59,13 +59,13 @@ def _decode(job: Job, memory: int, deadline: float, handle: int) -> list[bytes]:
     data = _read(handle)
     needed = decoding_cost(data, shown_at=job.small, framing=job.framing)
     if needed.memory > memory:
-        told = {"width": needed.width, "height": needed.height, "memory": needed.memory}
-        return [json.dumps({"error": LARGER, "message": "", "parts": 0, **told}).encode()]
+        size = {"width": needed.width, "height": needed.height}
+        return [json.dumps({"error": LARGER, "message": "", "parts": 0, **size}).encode()]
     if needed.scans > MOST_SCANS:
         raise PictureError(
             f"a JPEG of {needed.scans} scans, of which no more than {MOST_SCANS} are decoded: save it anew"
         )
-    told = {}
+    told: dict[str, object] = {}
     parts = []
     if job.framing is not None:
         framed = open_framed(data, job.framing, name=job.name, max_megapixels=job.max_megapixels, deadline=deadline)
