@@ -161,4 +161,6 @@ def _is_own_page(scope: Scope, headers: Headers, host: str) -> bool:
         is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         return is_link and route_path(scope) == "/" and scope["method"] == "GET"
     origin = headers.get("origin")
+    if origin == "null" and site == "same-origin":  # so a form is sent where no referrer is
+        return True
     return origin is None or urlsplit(origin).netloc == host

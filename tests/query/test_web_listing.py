@@ -125,9 +125,7 @@ def test_several_questions_in_one_request_are_answered_each_by_itself(client: ht
 
 
 def test_vectors_are_given_on_request(client: httpx.Client) -> None:
-    one, other = (
-        picture(client, path) for path in ("motorcycle/motorcycle_left.png", "motorcycle/motorcycle_right.png")
-    )
+    one = picture(client, "cat/chelsea.png")
     vectors = get(client, f"pictures/{one['id']}/vectors")
     assert (len(vectors["visual"]), len(vectors["semantic"])) == (1280, 50)
     problem(client.get(f"/api/v1/pictures/{stable_id('nothere')}/vectors"), 404)

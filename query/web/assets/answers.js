@@ -71,7 +71,7 @@ export class Answers {
   // Where the line between what stands out and what is only near is; -1 where there is none.
   get line() {
     const standing = this.first?.standing;
-    return this.question.sort === "score" && standing !== null && standing !== undefined && standing < this.total ? standing : -1;
+    return this.question.sort === "score" && standing > 0 && standing < this.total ? standing : -1;
   }
 
   get floor() {

@@ -45,6 +45,7 @@ function ask(next) {
   remember();
   const isSame = next.address === location.pathname + location.search;
   history[isSame ? "replaceState" : "pushState"](null, "", next.address);
+  if (isSame) shown = null; // asked again on purpose
   if (next.list !== shown) scrollTo(0, 0);
   return render().then(focus);
 }
@@ -116,6 +117,7 @@ function showOrders() {
 
 function fail(error) {
   message.textContent = "";
+  if (error.code === "no-collection" && !question.collection) return; // what to type is shown instead
   tellProblem(error.message);
   const isPassing = ["offline", "busy", "store-in-use", "store-unreachable", "failed"].includes(error.code);
   retry.hidden = !isPassing;

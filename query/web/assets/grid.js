@@ -8,7 +8,7 @@ const grid = document.querySelector(".grid");
 const rest = document.querySelector(".rest");
 const GAP = 12;
 const CAPTION = 30; // pixels below a picture
-const LINE = 44;
+const lineHeight = () => (innerWidth < 640 ? 66 : 44); // of the sentence between what stands out and the others
 const BESIDE = 1; // windows above and below that are filled too
 const WIDTHS = { small: 120, medium: 176, large: 280 };
 
@@ -71,14 +71,14 @@ const rows = (many) => Math.ceil(many / shape.columns);
 
 function heightOf() {
   if (answers.line < 0) return rows(answers.total) * (shape.height + GAP);
-  return (rows(answers.line) + rows(answers.total - answers.line)) * (shape.height + GAP) + LINE + GAP;
+  return (rows(answers.line) + rows(answers.total - answers.line)) * (shape.height + GAP) + lineHeight() + GAP;
 }
 
 // Left and top of a tile, pixels.
 function spot(place) {
   const below = answers.line >= 0 && place >= answers.line;
   const inside = below ? place - answers.line : place;
-  const before = below ? rows(answers.line) * (shape.height + GAP) + LINE + GAP : 0;
+  const before = below ? rows(answers.line) * (shape.height + GAP) + lineHeight() + GAP : 0;
   return {
     left: (inside % shape.columns) * (shape.width + GAP),
     top: before + Math.floor(inside / shape.columns) * (shape.height + GAP),
@@ -92,7 +92,7 @@ function span(from, to) {
   const above = rows(split) * step;
   const first = (height) => {
     if (height < above || split === answers.total) return Math.max(0, Math.floor(height / step)) * shape.columns;
-    return split + Math.max(0, Math.floor((height - above - LINE - GAP) / step)) * shape.columns;
+    return split + Math.max(0, Math.floor((height - above - lineHeight() - GAP) / step)) * shape.columns;
   };
   return [Math.min(first(from), answers.total), Math.min(first(to) + shape.columns, answers.total)];
 }
