@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from model.errors import WordsightError
     from query.asking import Answer, PictureHit, TagsAnswer
     from query.picture_collection import PictureCollection, open_collection
+    from query.served_collection import ServedCollection
 
-__all__ = ["Answer", "PictureCollection", "PictureHit", "TagsAnswer", "WordsightError", "open_collection"]
+__all__ = [
+    "Answer",
+    "PictureCollection",
+    "PictureHit",
+    "ServedCollection",
+    "TagsAnswer",
+    "WordsightError",
+    "open_collection",
+]
 
 _PLACES = {
     "Answer": "query.asking",
     "PictureCollection": "query.picture_collection",
     "PictureHit": "query.asking",
+    "ServedCollection": "query.served_collection",
     "TagsAnswer": "query.asking",
     "WordsightError": "model.errors",
     "open_collection": "query.picture_collection",

@@ -44,6 +44,7 @@ from query.asking import (
 )
 
 Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
+from query.served_collection import ServedCollection, is_served
 
 
 def open_collection(
@@ -51,22 +52,27 @@ def open_collection(
     collection: str = "",
     *,
     api_key: str = "",
+    token: str = "",
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
-) -> PictureCollection:
+) -> PictureCollection | ServedCollection:
     """Open a collection of pictures, to ask it. Close it, or use it in a ``with``.
 
     Args:
-        store: folder of the embedded store, URL of a Qdrant server, or folder of a snapshot; by default the store
-            that the commands use.
+        store: folder of the embedded store, URL of a Qdrant server or of a running `query serve`, or folder of a
+            snapshot; by default the store that the commands use.
         collection: its name; by default the only one there, or that of the current folder.
-        api_key: the server's.
+        api_key: of a Qdrant server.
+        token: of a `query serve`.
         max_megapixels: refuse larger query pictures; 0 lifts the limit.
 
     Raises:
         CollectionNotFound: there is no such collection, or several and nothing tells which.
         StoreError: the store cannot be read, or the server does not answer.
     """
-    opened = _open_store("" if store is None else os.fspath(store), api_key)
+    place = "" if store is None else os.fspath(store)
+    if place.lower().startswith(("http://", "https://")) and (token or is_served(place)):
+        return ServedCollection(place, collection, token)
+    opened = _open_store(place, api_key)
     try:
         return PictureCollection(opened, choose_collection(opened, collection), max_megapixels)
     except BaseException:
