@@ -42,9 +42,9 @@ from query.asking import (
     picture_filter,
     query_picture,
 )
+from query.served_collection import ServedCollection, is_served
 
 Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
-from query.served_collection import ServedCollection, is_served
 
 
 def open_collection(

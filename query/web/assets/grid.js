@@ -183,8 +183,7 @@ function putLine(from, to) {
 // Places all anew: another width, or another density.
 export function reshape() {
   if (!answers) return;
-  const [top] = span(scrollY - (grid.getBoundingClientRect().top + scrollY), 0);
-  const kept = top;
+  const [kept] = span(scrollY - (grid.getBoundingClientRect().top + scrollY), 0);
   layOut();
   for (const [place, card] of shown) move(card, place);
   if (kept > 0) scrollToPlace(kept);
@@ -247,4 +246,9 @@ grid.addEventListener("focusin", (event) => {
   if (card) current = placeOfCard(card);
 });
 addEventListener("scroll", redraw, { passive: true });
-new ResizeObserver(reshape).observe(grid.parentElement);
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width === width) return; // it grows with what is in it
+  width = contentRect.width;
+  reshape();
+}).observe(grid.parentElement);
