@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from model.errors import PictureError
@@ -37,7 +37,7 @@ class _Written(io.RawIOBase):
         return taken
 
 
-def zipped(files: list[tuple[str, Callable[[], IO[bytes]]]]) -> Iterator[bytes]:
+def zipped(files: Sequence[tuple[str, Callable[[], IO[bytes]]]]) -> Iterator[bytes]:
     """A ZIP of files by their names in it, each opened when its turn comes. Pictures are compressed already."""
     written = _Written()
     left_out = []
@@ -58,7 +58,7 @@ def zipped(files: list[tuple[str, Callable[[], IO[bytes]]]]) -> Iterator[bytes]:
 
 
 def _by_other_names(
-    files: list[tuple[str, Callable[[], IO[bytes]]]],
+    files: Sequence[tuple[str, Callable[[], IO[bytes]]]],
 ) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
     """No two alike: of pictures of several collections, two may have one path."""
     seen: set[str] = set()

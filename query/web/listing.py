@@ -22,6 +22,7 @@ from ingest.stores import SEMANTIC, VISUAL, Filter
 from model import __version__
 from model.errors import PictureGone
 from model.pictures import MEDIA_TYPE
+from model.system.names import shown
 from query.asking import ANY_SCORE, Group, TagsQuestion, ask_all_tags, ask_duplicates, split_labels
 from query.web import answers
 from query.web.archive import zipped
@@ -109,23 +110,23 @@ def _pictures(api: APIRouter, service: Service) -> None:
         """All pictures of a collection, or of `all`, in an order; any part of a list of any length."""
         names, catalogue = library.catalogue(asked.collection, asked.filter, asked.sort)
         begin = catalogue.after(asked.cursor) if asked.cursor else asked.offset
-        shown = catalogue.entries[begin : begin + asked.limit]
+        part = catalogue.entries[begin : begin + asked.limit]
         records: dict[tuple[int, object], answers.PictureRecord] = {}
         for place, name in enumerate(names):
-            if ids := [entry.id for entry in shown if entry.place == place]:
+            if ids := [entry.id for entry in part if entry.place == place]:
                 with library.asking(name) as context:
                     points = context.collection.retrieve(ids)
                 for id, point in points.items():
                     picture = Picture.from_payload(point.payload)
                     records[place, id] = answers.picture_record(picture, name, service.root_path)
-        end = begin + len(shown)
+        end = begin + len(part)
         has_more = end < len(catalogue)
         return answers.Pictures(
             collection=", ".join(names),
             total=len(catalogue),
-            results=[records[entry.place, entry.id] for entry in shown if (entry.place, entry.id) in records],
+            results=[records[entry.place, entry.id] for entry in part if (entry.place, entry.id) in records],
             next=end if has_more else None,
-            cursor=cursor_after(end, str(shown[-1].id)) if has_more and shown else None,
+            cursor=cursor_after(end, str(part[-1].id)) if has_more and part else None,
         )
 
     @api.get("/timeline")
@@ -215,7 +216,7 @@ def _whole(api: APIRouter, service: Service) -> None:
                         continue
                     tags = [answers.TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in one]
                     picture = one.asked.picture
-                    record = answers.PictureTags(id=str(picture.id), path=answers.shown(picture.path), tags=tags)
+                    record = answers.PictureTags(id=str(picture.id), path=shown(picture.path), tags=tags)
                     yield record.model_dump_json() + "\n"
 
         return StreamingResponse(lines(), media_type=JSON_LINES)
@@ -226,11 +227,11 @@ def _whole(api: APIRouter, service: Service) -> None:
         name = await run_in_threadpool(library.name, asked.collection)
         async with looking.place(client_of(request.scope)):
             groups = await run_in_threadpool(look_for, name, asked)
-        shown = groups[asked.offset : asked.offset + asked.limit]
+        part = groups[asked.offset : asked.offset + asked.limit]
         return answers.Duplicates(
             collection=name,
             total=len(groups),
-            groups=[answers.duplicates_group(group, name, service.root_path) for group in shown],
+            groups=[answers.duplicates_group(group, name, service.root_path) for group in part],
         )
 
     def look_for(name: str, asked: DuplicatesParameters) -> list[Group]:

@@ -131,7 +131,7 @@ def without_secrets(scope: Scope) -> Response | None:
 
 
 def ticket_of(scope: Scope) -> str:
-    return dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("ticket", "")
+    return str(dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("ticket", ""))
 
 
 def cookie_name(scope: Scope) -> str:

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +110,7 @@ class Observer:
                 self._log.write(scope, status, size, seconds)
 
 
-def exposition(figures: Figures, gauges: dict[str, Callable[[], float]]) -> str:
+def exposition(figures: Figures, gauges: Mapping[str, Callable[[], float]]) -> str:
     """In the text format of Prometheus."""
     lines = ["# TYPE wordsight_requests_total counter"]
     for (route, method, status), count in sorted(figures.requests.items()):

@@ -247,7 +247,7 @@ def test_only_tiles_near_the_window_are_in_the_page_and_back_finds_the_place(des
     desktop.wait(lambda: desktop.run("return scrollY") == 0, "the top of another answer")
     desktop.driver.back()
     desktop.until("q=animal")
-    desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 50, "the place")
+    desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place")
 
 
 def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served) -> None:

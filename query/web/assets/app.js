@@ -191,6 +191,7 @@ async function fillCollections() {
   const there = await api.collections();
   if (!there.length) {
     one(".first-run").hidden = false;
+    one(".looks").hidden = true;
     tellProblem("");
     message.textContent = "";
     return;
@@ -219,10 +220,11 @@ async function watch() {
   const now = await api.status().catch(() => null);
   if (!now) return;
   one(".log-out").hidden = !now.has_token;
-  if (pictures === null || !one(".first-run").hidden) {
-    if (now.pictures) again(await fillCollections().catch(fail));
+  if (!one(".first-run").hidden) {
+    if (now.pictures) fillCollections().then(again, fail);
     return;
   }
+  if (pictures === null) return;
   const news = one(".news");
   const more = now.pictures - pictures;
   news.hidden = more === 0;
