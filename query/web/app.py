@@ -26,12 +26,12 @@ from model.errors import WordsightError
 from query.web import ASSETS
 from query.web.access import Access
 from query.web.api import make_router
-from query.web.description import ADDRESS, describe, operation_name
+from query.web.description import ADDRESS, allowed, describe, operation_name
 from query.web.ending import Ending
 from query.web.health import make_health
 from query.web.observing import AccessLog, Figures, Observer
 from query.web.problems import problem
-from query.web.security import Guard
+from query.web.security import Guard, route_path
 from query.web.service import Service
 from query.web.sessions import Sessions
 from query.web.statuses import FAILED, code_of, sentence_of, status_of
@@ -143,7 +143,10 @@ def _tell_status(request: Request, error: Exception) -> Response:
     sentence = str(known.detail)
     if sentence == HTTPStatus(known.status_code).phrase:  # Starlette's own, which says no more than the status
         sentence = f"{request.method} {request.url.path}: {sentence.lower()}; /api/docs lists what there is"
-    return problem(known.status_code, sentence, headers=dict(known.headers or {}))
+    headers = dict(known.headers or {})
+    if known.status_code == 405 and (methods := allowed(request.app, route_path(request.scope))):
+        headers["Allow"] = ", ".join(methods)
+    return problem(known.status_code, sentence, headers=headers)
 
 
 def _tell_invalid(_: Request, error: Exception) -> Response:

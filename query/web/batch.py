@@ -5,6 +5,7 @@ It must not know how one is answered.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -70,16 +71,53 @@ def questions_schema() -> dict[str, Any]:
     return found
 
 
+KINDS: dict[str, Any] = {"string": str, "array": list, "object": dict, "null": type(None), "boolean": bool}
+
+
+def _fits(value: object, schema: dict[str, Any]) -> bool:
+    """Whether a value is of the kind that is described: of parameters, which are text, others are made of it."""
+    if "anyOf" in schema:
+        return any(_fits(value, one) for one in schema["anyOf"])
+    kind = schema.get("type")
+    if kind in ("number", "integer"):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and (kind == "number" or float(value).is_integer())
+    return kind is None or isinstance(value, KINDS[kind])
+
+
+def _check_kinds(data: Any) -> None:
+    """Raises UsageError where a question has text for a number, a number for a yes or no, and so on."""
+    asked = data.get("questions") if isinstance(data, dict) else None
+    for place, one in enumerate(asked if isinstance(asked, list) else ()):
+        schema = next((kind for kind in KNOWN if isinstance(one, dict) and kind["ask"] == one.get("ask")), None)
+        for name, value in one.items() if schema else ():
+            if schema and not _fits(value, schema["properties"].get(name, {})):
+                raise UsageError(f"questions.{place}.{name} is {str(value)[:40]!r}: {_kind(schema, name)} is wanted")
+
+
+def _kind(schema: dict[str, Any], name: str) -> str:
+    described = schema["properties"][name]
+    kinds = [one.get("type", "") for one in described.get("anyOf", [described])]
+    return " or ".join(kind for kind in kinds if kind and kind != "null")
+
+
+KNOWN = [
+    {"ask": kind["properties"]["ask"]["const"], "properties": kind["properties"]}
+    for kind in questions_schema()["properties"]["questions"]["items"]["oneOf"]
+]
+"""The questions, as they are described."""
+
+
 def read_questions(data: bytes) -> list[AskAny]:
     """Raises UsageError where they are none."""
     try:
-        return list(Questions.model_validate_json(data).questions)
-    except (ValidationError, RecursionError) as error:
-        if isinstance(error, ValidationError):
-            told = "; ".join(sentence_of(problem) for problem in error.errors()[:3])
-        else:
-            told = "nested too deeply"
-        raise UsageError(told) from None
+        given = json.loads(data)
+        _check_kinds(given)
+        return list(Questions.model_validate(given).questions)
+    except ValidationError as error:
+        raise UsageError("; ".join(sentence_of(problem) for problem in error.errors()[:3])) from None
+    except (ValueError, RecursionError):
+        raise UsageError('no questions in the body: send {"questions": [{"ask": "text", "q": "ocean"}]}') from None
 
 
 def answer_all(service: Service, asked: list[AskAny]) -> answers.Answers:

@@ -3,6 +3,7 @@ called. It must not know how anything is answered."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -53,6 +54,15 @@ def describe(app: FastAPI, *, has_token: bool) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def allowed(app: FastAPI, path: str) -> list[str]:
+    """The methods of all routes of a path: a router names those of the first alone."""
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            names = [method.upper() for method in methods]
+            return [*names, *(["HEAD"] if "GET" in names else [])]
+    return []
 
 
 TAGS = [

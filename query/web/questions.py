@@ -43,7 +43,8 @@ MAX_PICTURES = 20
 MAX_TEXT = 500
 
 Phrase = Annotated[str, Field(max_length=MAX_TEXT)]
-Id = Annotated[str, Field(max_length=64)]
+UUID_OR_UPLOAD = r"^(upload-[\w-]{1,40}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+Id = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": UUID_OR_UPLOAD})]  # told, and judged by us
 Collection = Annotated[str, Query(description="Which collection; without it, the default one", max_length=200)]
 
 

@@ -115,7 +115,10 @@ def test_several_questions_in_one_request_are_answered_each_by_itself(client: ht
     ]
     for wrong, told in [
         (b"{}", "questions is missing"),
-        (b"[" * 4000, ""),
+        (b"[" * 4000, "no questions"),
+        (b'{"questions":[{"ask":"text","q":"cat","limit":"5"}]}', "questions.0.limit is '5': integer is wanted"),
+        (b'{"questions":[{"ask":"text","q":"cat","min_score":false}]}', "min_score is 'False'"),
+        (b'{"questions":[{"ask":"text","q":"cat","names":1}]}', "boolean is wanted"),
         (b'{"questions":[]}', "at least 1"),
         (b'{"questions":[{"ask":"text"}]}', "q is missing"),
         (b"x" * (1 << 19), "send a smaller"),
@@ -225,6 +228,12 @@ def test_the_description_names_operations_and_problems(client: httpx.Client) -> 
             for status, response in operation["responses"].items():
                 if status[0] in "45":
                     assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_a_method_that_is_not_there_is_told_with_those_that_are(client: httpx.Client) -> None:
+    assert client.put("/api/v1/tags").headers["allow"] == "GET, POST, HEAD"
+    assert client.put("/api/v1/uploads/x").headers["allow"] == "DELETE"
+    assert client.post("/livez").headers["allow"] == "GET, HEAD"
 
 
 def test_figures_are_those_of_what_was_asked(client: httpx.Client) -> None:
