@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -234,6 +236,22 @@ def test_a_method_that_is_not_there_is_told_with_those_that_are(client: httpx.Cl
     assert client.put("/api/v1/tags").headers["allow"] == "GET, POST, HEAD"
     assert client.put("/api/v1/uploads/x").headers["allow"] == "DELETE"
     assert client.post("/livez").headers["allow"] == "GET, HEAD"
+
+
+def test_schemathesis_finds_nothing(client: httpx.Client) -> None:
+    """Requests that the description allows, and others that it does not, a few for each route.
+
+    That a request which is well-formed may yet mean nothing (`labels` and `own_labels` at once) is no finding: it is
+    told so, with 400.
+    """
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("no schemathesis here: pip install schemathesis")
+    url = f"{client.base_url}/api/v1/openapi.json"
+    how = ["--phases", "examples,fuzzing", "--max-examples", "2", "--seed", "1", "--request-timeout", "60"]
+    without = ["--exclude-checks", "positive_data_acceptance", "--no-color"]
+    done = subprocess.run([program, "run", url, *how, *without], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout
 
 
 def test_figures_are_those_of_what_was_asked(client: httpx.Client) -> None:
