@@ -5,6 +5,7 @@ It must not know stores or models: nothing of either is loaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -127,16 +128,23 @@ class ServedCollection:
 
     def tags(
         self,
-        picture: PictureLike,
+        picture: Pictures,
         *,
         limit: int = 10,
         labels: str | Sequence[str] | None = None,
         own_labels: bool = False,
+        vocabulary: str | os.PathLike[str] | None = None,
         min_score: float | None = None,
     ) -> TagsAnswer:
-        """Words for a picture, the best first: as `PictureCollection.tags`, of one picture."""
-        (id,) = self._ids(picture)
-        asked: dict[str, Any] = {"id": id, "limit": limit, "own_labels": own_labels}
+        """Words for a picture, the best first: as `PictureCollection.tags`.
+
+        Raises:
+            UsageError: several pictures, or a vocabulary: over HTTP there are words for one, and lists of labels.
+        """
+        ids = self._ids(picture)
+        if len(ids) != 1 or vocabulary is not None:
+            raise UsageError("over HTTP words are for one picture, and chosen among `labels`: ask for one at a time")
+        asked: dict[str, Any] = {"id": ids[0], "limit": limit, "own_labels": own_labels}
         if labels is not None:
             asked["labels"] = ",".join(_texts(labels))
         if min_score is not None:
@@ -146,13 +154,27 @@ class ServedCollection:
         return TagsAnswer(told["collection"], tags)
 
     def duplicates(
-        self, *, threshold: float = DEFAULT_THRESHOLD, alike: bool = False, under: str = "", limit: int | None = None
+        self,
+        *,
+        threshold: float = DEFAULT_THRESHOLD,
+        alike: bool = False,
+        prefer: str = "",
+        labels: str | Sequence[str] = (),
+        under: str = "",
+        limit: int | None = None,
+        others: str | Sequence[str] = (),
     ) -> list[Group]:
-        """Groups of pictures that are one picture: as `PictureCollection.duplicates`."""
+        """Groups of pictures that are one picture: as `PictureCollection.duplicates`.
+
+        Raises:
+            UsageError: other collections, which are not compared over HTTP.
+        """
+        if others:
+            raise UsageError("over HTTP one collection is compared with itself: leave out `others`")
+        asked = {"threshold": threshold, "alike": alike, "prefer": prefer, "label": _texts(labels), "under": under}
         groups: list[Group] = []
         while True:
-            asked = {"threshold": threshold, "alike": alike, "under": under, "offset": len(groups), "limit": 100}
-            told = self._get("duplicates", asked)
+            told = self._get("duplicates", {**asked, "offset": len(groups), "limit": 100})
             groups += [_group(one) for one in told["groups"]]
             if not told["groups"] or len(groups) >= (told["total"] if limit is None else limit):
                 return groups[:limit]

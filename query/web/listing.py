@@ -237,10 +237,16 @@ def _whole(api: APIRouter, service: Service) -> None:
     def look_for(name: str, asked: DuplicatesParameters) -> list[Group]:
         with library.asking(name) as context:
             metadata = context.metadata
-            key = (name, metadata.updated, context.collection.count(), asked.threshold, asked.alike, asked.under)
+            how = (asked.threshold, asked.alike, asked.prefer, tuple(asked.label), asked.under.strip("/"))
+            key = (name, metadata.updated, context.collection.count(), *how)
             if key not in found:
                 groups = ask_duplicates(
-                    context.collection, asked.threshold, alike=asked.alike, under=asked.under.strip("/")
+                    context.collection,
+                    asked.threshold,
+                    alike=asked.alike,
+                    prefer=asked.prefer,
+                    labels=asked.label,
+                    under=asked.under.strip("/"),
                 )
                 found.clear()  # the last question is what is leafed through
                 found[key] = groups

@@ -199,6 +199,8 @@ class DuplicatesParameters(BaseModel):
     collection: str = Field("", description="Which collection; without it, the default one", max_length=200)
     threshold: float = Field(DEFAULT_THRESHOLD, gt=0, le=1, description="Cosine from which pictures are alike")
     alike: bool = Field(False, description="Also those that look alike and are not the same")
+    prefer: Literal["", "oldest", "newest", "largest"] = Field("", description="Which file is the first of its group")
+    label: list[Phrase] = Field([], description="Only pictures with this label; repeatable", max_length=100)
     under: str = Field("", description="Only pictures below this folder of the dataset", max_length=4096)
     limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many groups at most")
     offset: int = Field(0, ge=0, lt=1 << 31, description="How many groups to leave out at the beginning")

@@ -231,6 +231,7 @@ def test_other_names_of_the_package_are_private() -> None:
         "Answer",
         "PictureCollection",
         "PictureHit",
+        "ServedCollection",
         "TagsAnswer",
         "WordsightError",
         "open_collection",
