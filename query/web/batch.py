@@ -74,7 +74,7 @@ def questions_schema() -> dict[str, Any]:
 KINDS: dict[str, Any] = {"string": str, "array": list, "object": dict, "null": type(None), "boolean": bool}
 
 
-def _fits(value: object, schema: dict[str, Any]) -> bool:
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
     """Whether a value is of the kind that is described: of parameters, which are text, others are made of it."""
     if "anyOf" in schema:
         return any(_fits(value, one) for one in schema["anyOf"])

@@ -238,7 +238,7 @@ def test_a_method_that_is_not_there_is_told_with_those_that_are(client: httpx.Cl
     assert client.post("/livez").headers["allow"] == "GET, HEAD"
 
 
-def test_schemathesis_finds_nothing(client: httpx.Client) -> None:
+def test_schemathesis_finds_nothing(client: httpx.Client, tmp_path: Path) -> None:
     """Requests that the description allows, and others that it does not, a few for each route.
 
     That a request which is well-formed may yet mean nothing (`labels` and `own_labels` at once) is no finding: it is
@@ -250,7 +250,9 @@ def test_schemathesis_finds_nothing(client: httpx.Client) -> None:
     url = f"{client.base_url}/api/v1/openapi.json"
     how = ["--phases", "examples,fuzzing", "--max-examples", "2", "--seed", "1", "--request-timeout", "60"]
     without = ["--exclude-checks", "positive_data_acceptance", "--no-color"]
-    done = subprocess.run([program, "run", url, *how, *without], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [program, "run", url, *how, *without], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stdout
 
 
