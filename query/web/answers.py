@@ -41,7 +41,9 @@ class PictureRecord(BaseModel):
     frame: int = Field(description="Which frame or page stands for a file of several, from 0")
     taken: str | None = Field(description="When, local time; the time of the file where its header does not say")
     camera: str | None
-    place: tuple[float, float] | None = Field(description="Latitude and longitude, where the file says so")
+    place: list[float] | None = Field(
+        min_length=2, max_length=2, description="Latitude and longitude, where the file says so"
+    )
     keywords: list[str] = Field(description="In the file")
     thumbnail: str = Field(description="Address of a JPEG of at most 256 pixels a side; `size` asks for 512 or 1024")
     original: str = Field(description="Address of the file itself")
@@ -255,7 +257,7 @@ def picture_fields(picture: Picture, collection: str, root_path: str) -> dict[st
         "collection": collection,
         "taken": (photo.taken or None) if photo else None,
         "camera": (photo.camera or None) if photo else None,
-        "place": photo.place if photo else None,
+        "place": list(photo.place) if photo and photo.place else None,
         "keywords": list(photo.keywords) if photo else [],
         "thumbnail": f"{address}/thumbnail?{which}",
         "original": f"{address}/original?{which}",
