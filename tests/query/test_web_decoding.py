@@ -118,6 +118,13 @@ def test_a_decoder_that_does_not_come_back_is_abandoned(
     assert decode(made[0], small)
 
 
+def test_a_picture_that_takes_its_processor_for_too_long_ends_it(made: list[Bench], small: bytes) -> None:
+    made.append(Bench(seconds=0.2, places=2))
+    with pytest.raises(PictureTooSlow, match="not decoded"):
+        decode(made[0], of_many_scans(Image.effect_noise((4000, 3000), 80), 60), max_megapixels=0)
+    assert decode(made[0], small)
+
+
 def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes) -> None:
     """Nor do pictures to look at wait for those that were sent."""
     with serving(photos.store, "photos", bench=Bench(places=2)) as client:

@@ -21,7 +21,7 @@ from query.web.decoding.job import DEFAULT_MEMORY_MB, Decoded, Job
 from query.web.decoding.place import Larger, Place, Vanished
 
 DECODE_SECONDS = 10.0
-"""A photograph takes a tenth of one; a large one on a slow machine one or two."""
+"""Of a processor. A photograph takes a tenth of one; a large one on a slow machine one or two."""
 
 MOST_PLACES = min(4, 1 + (os.cpu_count() or 1))
 """One more than cores, since neither those who look nor those who send may have them all."""
@@ -63,7 +63,7 @@ class Bench:
 
     Args:
         memory: bytes for all pictures decoded at once, beside what the processes need themselves.
-        seconds: for a picture, from when it is its turn.
+        seconds: of a processor, for a picture; by the clock it may take three times as long.
     """
 
     def __init__(

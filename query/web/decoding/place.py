@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import sys
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -17,7 +18,7 @@ import numpy as np
 
 from model.pictures import Framed
 from query.web.decoding.job import ERRORS, Decoded, Job
-from query.web.decoding.worker import LARGER, work
+from query.web.decoding.worker import LARGER, PATIENCE, work
 
 GRACE_SECONDS = 1.0
 """A decoder notices by itself, most often, that its time is over; after that it is killed."""
@@ -65,7 +66,7 @@ class Place:
             PictureError: the decoder's reason.
         """
         connection = self._started()
-        wait = seconds + GRACE_SECONDS + (START_SECONDS if self._is_new else 0)
+        wait = seconds * PATIENCE + GRACE_SECONDS + (START_SECONDS if self._is_new else 0)
         try:
             connection.send((job, memory, seconds))
             send_handle(connection, file.fileno(), self._process.pid)  # type: ignore[union-attr]
@@ -75,10 +76,18 @@ class Place:
             told = json.loads(connection.recv_bytes(MOST_PART_BYTES))
             parts = [connection.recv_bytes(MOST_PART_BYTES) for _ in range(int(told["parts"]))]
         except (OSError, EOFError, ValueError, KeyError):
-            self.end()
-            raise Vanished(is_slow=False) from None
+            raise Vanished(is_slow=self._end_of_time()) from None
         self._is_new = False
         return _decoded(job, told, parts)
+
+    def _end_of_time(self) -> bool:
+        """End the process; whether the system had ended it already because its time was over."""
+        process = self._process
+        if process:
+            process.join(GRACE_SECONDS)
+        is_over = process is not None and process.exitcode == -getattr(signal, "SIGXCPU", 0)
+        self.end()
+        return is_over
 
     def end(self) -> None:
         """Kill the process, if there is one; another is started when it is needed."""

@@ -6,6 +6,7 @@ It must not know who asks. What it sends is plain bytes, which nobody has to bel
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ from query.web.decoding.job import ERRORS, Job
 MOST_SCANS = 64
 """Of a JPEG: encoders write up to a dozen. Each goes over all of its pixels."""
 
+PATIENCE = 3
+"""A picture may take so many times its processor seconds by the clock: on a machine with much to do, nobody's fault."""
+
 LARGER = "larger"
 """The answer of a process that needs more memory than it was given."""
 
@@ -39,8 +43,8 @@ def work(connection: Connection) -> None:
         while True:
             job, memory, seconds = connection.recv()
             handle = recv_handle(connection)
-            with os.fdopen(handle, "rb") as file, _at_most(own + memory if own else 0):
-                parts = _answer(job, memory, seconds, file.fileno())
+            with os.fdopen(handle, "rb") as file, _at_most(own + memory if own else 0, seconds):
+                parts = _answer(job, memory, seconds * PATIENCE, file.fileno())
             for part in parts:
                 connection.send_bytes(part)
 
@@ -101,16 +105,25 @@ def _data_bytes() -> int:
 
 
 @contextmanager
-def _at_most(memory: int) -> Iterator[None]:
-    """So much memory and no more, where the system can see to that; elsewhere what headers tell has to do."""
-    if sys.platform == "win32" or not memory:
+def _at_most(memory: int, seconds: float) -> Iterator[None]:
+    """So much memory and time of a processor, where the system can see to that; elsewhere what headers tell has to do.
+
+    Beyond the memory, allocations fail; beyond the time, the system ends the process (SIGXCPU).
+    """
+    if sys.platform == "win32":
         yield
         return
     import resource
 
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory if most < 0 else min(memory, most), most))
+    limits = {resource.RLIMIT_CPU: math.ceil(time.process_time() + seconds)}
+    if memory:
+        limits[resource.RLIMIT_DATA] = memory
+    before = {kind: resource.getrlimit(kind) for kind in limits}
+    for kind, most in limits.items():
+        hard = before[kind][1]
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        for kind, (soft, hard) in before.items():
+            resource.setrlimit(kind, (soft, hard))
