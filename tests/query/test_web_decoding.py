@@ -121,7 +121,7 @@ def test_a_decoder_that_does_not_come_back_is_abandoned(
 def test_a_picture_that_takes_its_processor_for_too_long_ends_it(made: list[Bench], small: bytes) -> None:
     made.append(Bench(seconds=0.2, places=2))
     with pytest.raises(PictureTooSlow, match="not decoded"):
-        decode(made[0], of_many_scans(Image.effect_noise((4000, 3000), 80), 60), max_megapixels=0)
+        decode(made[0], of_many_scans(Image.effect_noise((2000, 1500), 80), 60), max_megapixels=0)
     assert decode(made[0], small)
 
 
