@@ -54,7 +54,7 @@ function ask(next) {
 let remembering = 0;
 function remember() {
   clearTimeout(remembering);
-  history.replaceState({ ...history.state, top: scrollY }, "");
+  history.replaceState({ ...history.state, top: grid.scrolled() }, "");
 }
 addEventListener("scroll", () => {
   clearTimeout(remembering);
@@ -98,7 +98,8 @@ async function renderList(top) {
   } catch (error) {
     if (mine === shown) fail(error);
   }
-  await chips;
+  await chips; // which stand above the list
+  if (top && mine === shown) grid.scrollInto(top);
 }
 
 // The picture shown large, as the address says.
@@ -145,7 +146,7 @@ function tellProblem(told) {
 
 const again = () => {
   shown = null;
-  render(scrollY);
+  render(grid.scrolled());
 };
 retry.addEventListener("click", again);
 addEventListener("online", () => retry.hidden || again());
@@ -288,7 +289,7 @@ tiles.on.ask = ask;
 tiles.on.question = () => question;
 tiles.on.view = (id) => {
   remember();
-  history.pushState({ top: scrollY, opened: true }, "", question.with({ view: id }).address);
+  history.pushState({ top: grid.scrolled(), opened: true }, "", question.with({ view: id }).address);
   question = new Question();
   renderView();
 };

@@ -32,7 +32,7 @@ export async function show(question, top = 0) {
     if (answers !== mine) return null;
     clear();
     layOut();
-    if (top) scrollTo(0, top);
+    if (top) scrollInto(top);
     on.told(mine);
     await draw();
     return mine;
@@ -45,6 +45,11 @@ export async function show(question, top = 0) {
     if (answers === mine) grid.removeAttribute("aria-busy");
   }
 }
+
+// How far into the list one is, whatever stands above it by now; 0 at the top of the page.
+export const scrolled = () => (scrollY ? -grid.getBoundingClientRect().top : 0);
+
+export const scrollInto = (top) => scrollTo(0, grid.getBoundingClientRect().top + scrollY + top);
 
 export const all = () => answers;
 export const total = () => answers?.total ?? 0;
