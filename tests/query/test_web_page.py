@@ -242,7 +242,8 @@ def test_only_tiles_near_the_window_are_in_the_page_and_back_finds_the_place(des
         "return [...document.querySelectorAll('.card')].find((one) => one.getBoundingClientRect().top > 0).dataset.id"
     )
     at_first = desktop.run(first)
-    desktop.wait(lambda: (desktop.run("return history.state?.top") or 0) > 1000, "the place is kept")
+    kept = "return Math.abs(history.state?.top + document.querySelector('.grid').getBoundingClientRect().top) < 5"
+    desktop.wait(lambda: desktop.run(kept), "the place is kept")
     for _ in range(2):  # it does not creep
         desktop.driver.refresh()
         desktop.cards()

@@ -61,6 +61,8 @@ addEventListener("scroll", () => {
   remembering = setTimeout(remember, 200);
 }, { passive: true });
 
+addEventListener("pagehide", remember);
+
 // What is pressed in the page is written anew with the answer; the keyboard stays where it was.
 function keptFocus() {
   const held = document.activeElement;
