@@ -238,17 +238,17 @@ def test_only_tiles_near_the_window_are_in_the_page_and_back_finds_the_place(des
     desktop.wait(lambda: desktop.all(".card.gone"))  # their files are nowhere
     place = desktop.run("scrollTo(0, 2000); return scrollY")
     assert place > 1000
-    first = (
-        "return [...document.querySelectorAll('.card')].find((one) => one.getBoundingClientRect().top > 0).dataset.id"
-    )
-    at_first = desktop.run(first)
+    inside = "return -document.querySelector('.grid').getBoundingClientRect().top"
+    desktop.run(drawn)
+    desktop.wait(lambda: not desktop.all(".card[data-waits]"), "all tiles")
+    before = desktop.run(inside)
     kept = "return Math.abs(history.state?.top + document.querySelector('.grid').getBoundingClientRect().top) < 5"
     desktop.wait(lambda: desktop.run(kept), "the place is kept")
     for _ in range(2):  # it does not creep
         desktop.driver.refresh()
         desktop.cards()
         desktop.wait(lambda: desktop.all(".words li"), "what stands above")
-        desktop.wait(lambda: desktop.run(first) == at_first, "the place after a reload")
+        desktop.wait(lambda: abs(desktop.run(inside) - before) < 100, "the place after a reload")
     desktop.run("[...document.querySelectorAll('.card .like')].at(-1).click()")
     desktop.until("id=")
     desktop.wait(lambda: desktop.run("return scrollY") == 0, "the top of another answer")

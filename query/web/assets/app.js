@@ -52,8 +52,10 @@ function ask(next) {
 
 // Where one is, kept with the entry of the history: for coming back, and for reloading.
 let remembering = 0;
+let isSettled = false; // before, one is not yet where one came back to
 function remember() {
   clearTimeout(remembering);
+  if (!isSettled) return;
   history.replaceState({ ...history.state, top: grid.scrolled() }, "");
 }
 addEventListener("scroll", () => {
@@ -85,6 +87,7 @@ async function render(top = 0) {
 async function renderList(top) {
   const mine = question.list;
   shown = mine;
+  isSettled = false;
   tellProblem("");
   text.value = question.text;
   document.title = question.text ? `${question.text} · wordsight` : "wordsight";
@@ -101,7 +104,9 @@ async function renderList(top) {
     if (mine === shown) fail(error);
   }
   await chips; // which stand above the list
-  if (top && mine === shown) grid.scrollInto(top);
+  if (mine !== shown) return;
+  if (top) grid.scrollInto(top);
+  isSettled = true;
 }
 
 // The picture shown large, as the address says.
