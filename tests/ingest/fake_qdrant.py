@@ -40,6 +40,7 @@ class FakeQdrant:
 
     def __init__(self) -> None:
         self.version = importlib.metadata.version("qdrant-client")
+        self.headers: dict[str, str] = {}
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.always: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -80,6 +81,8 @@ class FakeQdrant:
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
+                for header in fake.headers.items():
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(data)
 

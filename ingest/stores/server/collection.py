@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
-
-from qdrant_client import models
 
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.records import KEYWORDS, CollectionMetadata
 from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, SparseVector, Vector, batches
+from ingest.stores.base import TIE_MARGIN
 from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
     is_quantized,
     payload_indexes,
     search_params,
+    strict_mode,
     to_filter,
     to_point,
     to_sparse,
     to_struct,
 )
-from ingest.stores.server.fault import status_of
 from ingest.stores.server.files import KeptFiles
-from ingest.stores.server.requests import MESSAGE_BYTES, Requests
+from ingest.stores.server.requests import Requests, has_status
+from ingest.stores.server.rest import Json
 from model.system.events import note
 
 NO_INDEX = 400
 """The status of what wants a payload index, in a collection that is older than it."""
 
 METADATA_KEY = "wordsight"
-POINT_BYTES = 3072
-"""Of a point beside its numbers: id, punctuation and, in answers, the payload."""
+MOST_VALUES = 1_000_000
+"""Of a payload field: labels, folders."""
 
-SPARSE_BYTES = 1 << 15
-"""Of a sparse vector as JSON at its longest: a thousand indices and values."""
-
-NUMBER_BYTES = 24
-"""Of a float32 as JSON at its longest: ``-1.1754943508222875e-38,``."""
+FRESH_SECONDS = 1.0
+"""What the server says of the collection, of which each search wants to know, is asked again after this long."""
 
 
 class ServerCollection(Collection):
@@ -53,10 +49,28 @@ class ServerCollection(Collection):
         self._ask = requests.ask
         self._client = requests.client
         self._files = KeptFiles(requests, name)
+        self._last_info: tuple[float, Any] = 0.0, None
+        self._is_capped = False
 
-    @cached_property
-    def _has_graph(self) -> bool:
-        return has_graph(self._ask(self._client.get_collection, self.name))
+    @property
+    def _info(self) -> Any:
+        """What the server says of it now."""
+        asked_at, info = self._last_info
+        if info is None or time.monotonic() - asked_at > FRESH_SECONDS:
+            info = self._ask(self._client.get_collection, self.name)
+            self._last_info = time.monotonic(), info
+        return info
+
+    def _at_most(self, wanted: int, needed: int) -> int:
+        """``wanted``, or as many as strict mode lets one request have; said once where that is less than ``needed``."""
+        most = int(strict_mode(self._info).get("max_query_limit") or wanted)
+        if most < needed and not self._is_capped:
+            self._is_capped = True
+            note(
+                f"the server gives at most {most} answers of {self.name!r} at once (max_query_limit of its strict "
+                "mode): what is further down is not seen"
+            )
+        return min(wanted, most)
 
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
@@ -70,64 +84,41 @@ class ServerCollection(Collection):
         return "path" in self._ask(self._client.get_collection, self.name).payload_schema
 
     def _upsert(self, points: Sequence[Point]) -> None:
-        numbers = self._bytes_of(self.metadata.vectors) + SPARSE_BYTES * len(self.metadata.sparse)
-        structs = map(to_struct, points)
-        self._requests.write(
-            self._client.upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload))
-        )
+        self._requests.upsert(self.name, map(to_struct, points))
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
         pairs = zip(ids, matrix, strict=True)
-        updates = (models.PointVectors(id=str(id), vector={name: row.tolist()}) for id, row in pairs)
-        self._update(updates, self._bytes_of([name]))
+        self._update([{"id": str(id), "vector": {name: row}} for id, row in pairs])
 
     def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
-        operations = (
-            models.OverwritePayloadOperation(
-                overwrite_payload=models.SetPayload(payload=dict(payload), points=[str(id)])
-            )
-            for id, payload in payloads.items()
-        )
-        self._requests.write(
-            self._client.batch_update_points,
-            self.name,
-            operations,
-            lambda operation: POINT_BYTES + len(json.dumps(operation.overwrite_payload.payload)),
-        )
+        self._requests.overwrite_payloads(self.name, {str(id): payload for id, payload in payloads.items()})
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
-        updates = (models.PointVectors(id=str(id), vector={name: to_sparse(v)}) for id, v in vectors.items())
-        self._update(updates, SPARSE_BYTES)
+        self._update([{"id": str(id), "vector": {name: to_sparse(v)}} for id, v in vectors.items()])
 
-    def _update(self, updates: Iterable[models.PointVectors], size: int) -> None:
+    def _update(self, updates: Sequence[Json]) -> None:
         try:
-            self._requests.write(self._client.update_vectors, self.name, updates, lambda _: size)
+            self._requests.update_vectors(self.name, updates)
         except CollectionNotFound as error:
             self._requests.metadata(self.name)  # raises the same where it is the collection that is gone
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
-        params = search_params(limit, exact=exact) if self._has_graph else None
+        info = self._info
+        params = search_params(limit, exact=exact or not has_graph(info), strict=strict_mode(info))
         return self._query(vector.tolist(), using, limit, filter, params)
 
     def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
-        return self._query(to_sparse(vector), using, limit, filter, None)
+        return self._query(to_sparse(vector), using, limit, filter, {"exact": True})
 
-    def _query(
-        self,
-        query: list[float] | models.SparseVector,
-        using: str,
-        limit: int,
-        filter: Filter,
-        params: models.SearchParams | None,
-    ) -> list[Hit]:
+    def _query(self, query: object, using: str, limit: int, filter: Filter, params: Json) -> list[Hit]:
         found = self._ask(
             self._client.query_points,
             self.name,
             query,
             using=using,
             query_filter=to_filter(filter),
-            limit=limit,
+            limit=self._at_most(limit, limit - TIE_MARGIN),
             search_params=params,
         ).points
         return [Hit(UUID(str(point.id)), point.score, point.payload or {}) for point in found]
@@ -138,7 +129,7 @@ class ServerCollection(Collection):
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         found: dict[UUID, Point] = {}
-        for batch in batches(map(str, ids), self._points_at_once(vectors)):
+        for batch in batches(map(str, ids), self._requests.points_at_once(self._numbers_of(vectors))):
             records = self._ask(self._client.retrieve, self.name, batch, with_vectors=list(vectors) or False)
             found.update((point.id, point) for point in map(to_point, records))
         return {id: found[id] for id in ids if id in found}
@@ -146,26 +137,24 @@ class ServerCollection(Collection):
     def scroll(
         self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
     ) -> Iterator[list[Point]]:
-        return batches(self._every_point(vectors, min(page, self._points_at_once(vectors)), to_filter(filter)), page)
-
-    def _every_point(self, vectors: Sequence[str], limit: int, wanted: models.Filter | None) -> Iterator[Point]:
-        ask, named, offset = self._client.scroll, list(vectors) or False, None
-        while True:
-            found, offset = self._ask(ask, self.name, wanted, limit, offset=offset, with_vectors=named)
-            yield from map(to_point, found)
-            if offset is None:
-                return
+        limit = self._requests.points_at_once(self._numbers_of(vectors), in_bulk=True) if vectors else page
+        limit = self._at_most(limit, 0)
+        pages = self._requests.pages(self.name, to_filter(filter), limit, vectors)
+        return batches((to_point(record) for records in pages for record in records), page)
 
     def count(self, filter: Filter = Filter()) -> int:
-        return self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
+        found: int = self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
+        return found
 
     def _facet(self, field: str) -> dict[str, int]:
         try:
-            found = self._ask(self._client.facet, self.name, field, limit=1_000_000, exact=True)
+            limit = self._at_most(MOST_VALUES, 0)
+            found = self._ask(self._client.facet, self.name, field, limit=limit, exact=True)
         except StoreError as error:
-            if field == KEYWORDS and error.__cause__ and status_of(error.__cause__) == NO_INDEX:
+            if field == KEYWORDS and has_status(error, NO_INDEX):
                 return {}
             raise
+        self._at_most(MOST_VALUES, len(found.hits) + 1)
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:
@@ -188,18 +177,15 @@ class ServerCollection(Collection):
         """
         if self.metadata.kind != "pictures" or self.count() <= GRAPH_FROM:
             return
-        had = is_quantized(self._ask(self._client.get_collection, self.name))
-        if not self._has_graph or quantize not in (None, had):
+        info = self._ask(self._client.get_collection, self.name)
+        if not has_graph(info) or quantize not in (None, is_quantized(info)):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
             self._ask(self._client.update_collection, self.name, vectors_config=params)
-            del self._has_graph
+            self._last_info = 0.0, None
 
     def close(self) -> None:
         """Nothing to release."""
 
-    def _bytes_of(self, vectors: Iterable[str]) -> int:
-        return NUMBER_BYTES * sum(self.metadata.vectors.get(name, 0) for name in vectors) + POINT_BYTES
-
-    def _points_at_once(self, vectors: Sequence[str]) -> int:
-        return max(1, MESSAGE_BYTES // self._bytes_of(vectors))
+    def _numbers_of(self, vectors: Sequence[str]) -> int:
+        return sum(self.metadata.vectors.get(name, 0) for name in vectors)

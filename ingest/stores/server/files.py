@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from qdrant_client import models
-
 from ingest.errors import CollectionNotFound, StoreDamaged
 from ingest.records import stable_id
 from ingest.stores import batches
+from ingest.stores.server.models import models
 from ingest.stores.server.requests import MESSAGE_BYTES, Requests
 
 FILE_KEY = "wordsight-file:"

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
 
-from qdrant_client import QdrantClient
-
 from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
 from ingest.stores import Store, Summary
+from ingest.stores.server.client import ServerClient
 from ingest.stores.server.collection import METADATA_KEY, ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
 from ingest.stores.server.files import KeptFiles
@@ -32,7 +31,7 @@ ON_DISK_WIDTH = 1024
 class ServerStore(Store):
     """Collections on a server; those without our metadata are not ours, and left alone."""
 
-    def __init__(self, client: QdrantClient, where: str) -> None:
+    def __init__(self, client: ServerClient, where: str) -> None:
         self.client = client
         self.where = where
         self._requests = Requests(client, where)
