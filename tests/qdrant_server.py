@@ -55,7 +55,8 @@ class QdrantHttp:
 
     def pictures(self, name: str) -> int:
         """How many points a collection has; none where it is not there."""
-        return self.local.count(name).count if self.local.collection_exists(name) else 0
+        pictures = models.Filter(must=[models.HasVectorCondition(has_vector="visual")])
+        return self.local.count(name, pictures).count if self.local.collection_exists(name) else 0
 
     def answer(self, method: str, path: str, body: Any) -> Any:
         """The ``result`` of a request; raises UnexpectedResponse for one that is refused."""
@@ -76,6 +77,7 @@ class QdrantHttp:
         def scroll(name: str, body: Any) -> Any:
             points, after = local.scroll(
                 name,
+                filter_of(body),
                 limit=body["limit"],
                 offset=body.get("offset"),
                 with_payload=body.get("with_payload", True),
@@ -91,7 +93,8 @@ class QdrantHttp:
             return dump(found, mode="json")
 
         def upsert(name: str, body: Any) -> Any:
-            local.upsert(name, [models.PointStruct(**point) for point in body["points"]])
+            only_if = models.Filter(**body["update_filter"]) if body.get("update_filter") else None
+            local.upsert(name, [models.PointStruct(**point) for point in body["points"]], update_filter=only_if)
             return done
 
         def update(name: str, body: Any) -> Any:

@@ -16,7 +16,7 @@ from ingest.stores.hnsw import (
     wants_codes,
     wants_graph,
 )
-from ingest.stores.names import check_name, collection_name
+from ingest.stores.names import check_length, check_name, collection_name
 from ingest.stores.points import (
     CLASSES,
     SCORE_DIGITS,
@@ -58,6 +58,7 @@ __all__ = [
     "Summary",
     "Vector",
     "batches",
+    "check_length",
     "check_name",
     "choose_collection",
     "collection_name",

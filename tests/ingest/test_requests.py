@@ -159,15 +159,23 @@ def test_payloads_count_too(fake: FakeQdrant, store: ServerStore) -> None:
     assert [size > 4 * 2**20 for size in sizes] == [False, False, False, True], "one point cannot be split"
 
 
-def test_a_create_whose_answer_was_lost(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    path = "/collections/a"
+def test_a_create_whose_answer_was_lost(
+    fake: FakeQdrant, store: ServerStore, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, usual = "/collections/a", fake.answer
     taken = 409, refusal("Wrong input: Collection `a` already exists!")
     fake.answers["PUT", path] = [(LOST, None), taken]
-    fake.always["GET", path] = 200, collection_info({"wordsight": METADATA.to_json()})
+
+    def keeping(request: Request) -> tuple[int, Any]:
+        if (request.method, request.path) == ("PUT", path):
+            fake.always["GET", path] = 200, collection_info(json.loads(request.body)["metadata"])
+        return usual(request)
+
+    monkeypatch.setattr(fake, "answer", keeping)
     assert store.create("a", METADATA).metadata == METADATA
     assert len(fake.asked("PUT", path)) == 2
+    monkeypatch.setattr(fake, "answer", usual)
     fake.answers["PUT", path] = [taken]
-    fake.always["GET", path] = 200, collection_info({"wordsight": {**METADATA.to_json(), "created": "before"}})
     with pytest.raises(StoreError, match="already exists"):
         store.create("a", METADATA)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from qdrant_client import models
@@ -26,13 +26,15 @@ from ingest.stores.server.conversion import (
 )
 from ingest.stores.server.fault import status_of
 from ingest.stores.server.files import KeptFiles
+from ingest.stores.server.lease import LEASE_FIELD, Lease
+from ingest.stores.server.older import OlderFiles
+from ingest.stores.server.records import METADATA, Records, with_vector
 from ingest.stores.server.requests import MESSAGE_BYTES, Requests
 from model.system.events import note
 
 NO_INDEX = 400
 """The status of what wants a payload index, in a collection that is older than it."""
 
-METADATA_KEY = "wordsight"
 POINT_BYTES = 3072
 """Of a point beside its numbers: id, punctuation and, in answers, the payload."""
 
@@ -43,16 +45,53 @@ NUMBER_BYTES = 24
 """Of a float32 as JSON at its longest: ``-1.1754943508222875e-38,``."""
 
 
-class ServerCollection(Collection):
-    """Nothing is held open for it: the connections are the store's."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
-    def __init__(self, requests: Requests, name: str, metadata: CollectionMetadata) -> None:
+
+class ServerCollection(Collection):
+    """Nothing is held open for it: the connections are the store's.
+
+    Args:
+        kept: the files that were written with it and not removed, by name, with their SHA-256.
+        older: those files, where an earlier version made it and nobody has written it since.
+        lease: gives the lease that this process holds of it now, if it does: without it nothing more is written.
+    """
+
+    def __init__(
+        self,
+        requests: Requests,
+        name: str,
+        metadata: CollectionMetadata,
+        lease: Callable[[], Lease | None],
+        kept: Mapping[str, str],
+        older: OlderFiles | None = None,
+    ) -> None:
         self.name = name
         self.metadata = metadata
         self._requests = requests
         self._ask = requests.ask
         self._client = requests.client
+        self._records = Records(requests, name)
         self._files = KeptFiles(requests, name)
+        self._older = older
+        self._kept = dict(kept)
+        self._lease = lease
+        self._pictures = with_vector(next(iter(metadata.vectors)))
+
+    def _check_lease(self) -> None:
+        if lease := self._lease():
+            lease.check()
+
+    def _leased(self, call: Callable[P, T]) -> Callable[P, T]:
+        """A call that writes; each time that it is tried, the lease must be ours still."""
+
+        @wraps(call)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._check_lease()
+            return call(*args, **kwargs)
+
+        return checked
 
     @cached_property
     def _has_graph(self) -> bool:
@@ -61,7 +100,8 @@ class ServerCollection(Collection):
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
         there = self._ask(self._client.get_collection, self.name).payload_schema
-        for field, schema in payload_indexes(self.metadata.kind).items():
+        indexes = {**payload_indexes(self.metadata.kind), LEASE_FIELD: models.PayloadSchemaType.KEYWORD}
+        for field, schema in indexes.items():
             if field not in there:
                 self._ask(self._client.create_payload_index, self.name, field, schema, wait=True)
 
@@ -72,9 +112,8 @@ class ServerCollection(Collection):
     def _upsert(self, points: Sequence[Point]) -> None:
         numbers = self._bytes_of(self.metadata.vectors) + SPARSE_BYTES * len(self.metadata.sparse)
         structs = map(to_struct, points)
-        self._requests.write(
-            self._client.upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload))
-        )
+        upsert = self._leased(self._client.upsert)
+        self._requests.write(upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload)))
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
         pairs = zip(ids, matrix, strict=True)
@@ -89,7 +128,7 @@ class ServerCollection(Collection):
             for id, payload in payloads.items()
         )
         self._requests.write(
-            self._client.batch_update_points,
+            self._leased(self._client.batch_update_points),
             self.name,
             operations,
             lambda operation: POINT_BYTES + len(json.dumps(operation.overwrite_payload.payload)),
@@ -101,7 +140,7 @@ class ServerCollection(Collection):
 
     def _update(self, updates: Iterable[models.PointVectors], size: int) -> None:
         try:
-            self._requests.write(self._client.update_vectors, self.name, updates, lambda _: size)
+            self._requests.write(self._leased(self._client.update_vectors), self.name, updates, lambda _: size)
         except CollectionNotFound as error:
             self._requests.metadata(self.name)  # raises the same where it is the collection that is gone
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
@@ -134,7 +173,7 @@ class ServerCollection(Collection):
 
     def delete(self, ids: Sequence[UUID]) -> None:
         for batch in batches(map(str, ids), SCROLL_PAGE):
-            self._ask(self._client.delete, self.name, [*batch], wait=True)
+            self._ask(self._leased(self._client.delete), self.name, [*batch], wait=True)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         found: dict[UUID, Point] = {}
@@ -146,7 +185,7 @@ class ServerCollection(Collection):
     def scroll(
         self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
     ) -> Iterator[list[Point]]:
-        return batches(self._every_point(vectors, min(page, self._points_at_once(vectors)), to_filter(filter)), page)
+        return batches(self._every_point(vectors, min(page, self._points_at_once(vectors)), self._among(filter)), page)
 
     def _every_point(self, vectors: Sequence[str], limit: int, wanted: models.Filter | None) -> Iterator[Point]:
         ask, named, offset = self._client.scroll, list(vectors) or False, None
@@ -156,8 +195,13 @@ class ServerCollection(Collection):
             if offset is None:
                 return
 
+    def _among(self, filter: Filter) -> models.Filter:
+        """A filter that passes no record beside the pictures, or words."""
+        wanted = to_filter(filter)
+        return models.Filter(must=[wanted, self._pictures]) if wanted else self._pictures
+
     def count(self, filter: Filter = Filter()) -> int:
-        return self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
+        return self._ask(self._client.count, self.name, self._among(filter), exact=True).count
 
     def _facet(self, field: str) -> dict[str, int]:
         try:
@@ -169,17 +213,27 @@ class ServerCollection(Collection):
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:
-        self._requests.set_metadata(self.name, METADATA_KEY, metadata.to_json())
+        self._check_lease()
+        self._records.write(METADATA, {"record": metadata.to_json(), "files": self._kept})
         self.metadata = metadata
 
     def write_file(self, name: str, data: bytes) -> None:
-        self._files.write(name, data)
+        """As every store; that it must be there is recorded by the next `save`."""
+        self._check_lease()
+        self._kept[name] = self._files.write(name, data)
 
     def remove_file(self, name: str) -> None:
+        self._check_lease()
         self._files.remove(name)
+        self._kept.pop(name, None)
 
     def read_file(self, name: str) -> bytes | None:
-        return self._files.read(name)
+        if self._older:
+            return self._older.read(name)
+        return self._files.read(name, is_kept=name in self._kept)
+
+    def lost_files(self) -> list[str]:
+        return [name for name in self._kept if self._files.is_lost(name)]
 
     def index(self, quantize: bool | None = None) -> None:
         """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later.
@@ -192,7 +246,7 @@ class ServerCollection(Collection):
         if not self._has_graph or quantize not in (None, had):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
-            self._ask(self._client.update_collection, self.name, vectors_config=params)
+            self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
             del self._has_graph
 
     def close(self) -> None:
