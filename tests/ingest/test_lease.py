@@ -305,7 +305,7 @@ def test_who_lost_the_lease_writes_nothing_more(
         mark(store)
         lease.time.sleep(26)
         before = store.client.scroll("a", limit=100)
-        with pytest.raises(StoreInUse, match="another run has taken over collection 'a'.* it has stopped writing"):
+        with pytest.raises(StoreInUse, match=r"another run has taken over collection 'a'.* it has stopped writing"):
             WRITES[write](collection)
         assert store.client.scroll("a", limit=100) == before
     assert holder(store)["host"] == "elsewhere", "who lost it does not take it back, nor away"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from qdrant_client import models
@@ -26,7 +26,7 @@ from ingest.stores.server.conversion import (
 )
 from ingest.stores.server.fault import status_of
 from ingest.stores.server.files import KeptFiles
-from ingest.stores.server.lease import LEASE_FIELD, Lease
+from ingest.stores.server.lease import LEASE_FIELD
 from ingest.stores.server.older import OlderFiles
 from ingest.stores.server.records import METADATA, Records, with_vector
 from ingest.stores.server.requests import MESSAGE_BYTES, Requests
@@ -45,17 +45,12 @@ NUMBER_BYTES = 24
 """Of a float32 as JSON at its longest: ``-1.1754943508222875e-38,``."""
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
 class ServerCollection(Collection):
     """Nothing is held open for it: the connections are the store's.
 
     Args:
         kept: the files that were written with it and not removed, by name, with their SHA-256.
         older: those files, where an earlier version made it and nobody has written it since.
-        lease: gives the lease that this process holds of it now, if it does: without it nothing more is written.
     """
 
     def __init__(
@@ -63,7 +58,6 @@ class ServerCollection(Collection):
         requests: Requests,
         name: str,
         metadata: CollectionMetadata,
-        lease: Callable[[], Lease | None],
         kept: Mapping[str, str],
         older: OlderFiles | None = None,
     ) -> None:
@@ -76,22 +70,7 @@ class ServerCollection(Collection):
         self._files = KeptFiles(requests, name)
         self._older = older
         self._kept = dict(kept)
-        self._lease = lease
         self._pictures = with_vector(next(iter(metadata.vectors)))
-
-    def _check_lease(self) -> None:
-        if lease := self._lease():
-            lease.check()
-
-    def _leased(self, call: Callable[P, T]) -> Callable[P, T]:
-        """A call that writes; each time that it is tried, the lease must be ours still."""
-
-        @wraps(call)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            self._check_lease()
-            return call(*args, **kwargs)
-
-        return checked
 
     @cached_property
     def _has_graph(self) -> bool:
@@ -112,8 +91,9 @@ class ServerCollection(Collection):
     def _upsert(self, points: Sequence[Point]) -> None:
         numbers = self._bytes_of(self.metadata.vectors) + SPARSE_BYTES * len(self.metadata.sparse)
         structs = map(to_struct, points)
-        upsert = self._leased(self._client.upsert)
-        self._requests.write(upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload)))
+        self._requests.write(
+            self._client.upsert, self.name, structs, lambda struct: numbers + len(json.dumps(struct.payload))
+        )
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
         pairs = zip(ids, matrix, strict=True)
@@ -128,7 +108,7 @@ class ServerCollection(Collection):
             for id, payload in payloads.items()
         )
         self._requests.write(
-            self._leased(self._client.batch_update_points),
+            self._client.batch_update_points,
             self.name,
             operations,
             lambda operation: POINT_BYTES + len(json.dumps(operation.overwrite_payload.payload)),
@@ -140,7 +120,7 @@ class ServerCollection(Collection):
 
     def _update(self, updates: Iterable[models.PointVectors], size: int) -> None:
         try:
-            self._requests.write(self._leased(self._client.update_vectors), self.name, updates, lambda _: size)
+            self._requests.write(self._client.update_vectors, self.name, updates, lambda _: size)
         except CollectionNotFound as error:
             self._requests.metadata(self.name)  # raises the same where it is the collection that is gone
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
@@ -173,7 +153,7 @@ class ServerCollection(Collection):
 
     def delete(self, ids: Sequence[UUID]) -> None:
         for batch in batches(map(str, ids), SCROLL_PAGE):
-            self._ask(self._leased(self._client.delete), self.name, [*batch], wait=True)
+            self._ask(self._client.delete, self.name, [*batch], wait=True)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         found: dict[UUID, Point] = {}
@@ -213,17 +193,14 @@ class ServerCollection(Collection):
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:
-        self._check_lease()
         self._records.write(METADATA, {"record": metadata.to_json(), "files": self._kept})
         self.metadata = metadata
 
     def write_file(self, name: str, data: bytes) -> None:
         """As every store; that it must be there is recorded by the next `save`."""
-        self._check_lease()
         self._kept[name] = self._files.write(name, data)
 
     def remove_file(self, name: str) -> None:
-        self._check_lease()
         self._files.remove(name)
         self._kept.pop(name, None)
 
@@ -246,7 +223,7 @@ class ServerCollection(Collection):
         if not self._has_graph or quantize not in (None, had):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
-            self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
+            self._ask(self._client.update_collection, self.name, vectors_config=params)
             del self._has_graph
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -158,6 +158,34 @@ class Lease:
     def _refusal(self, holder: Mapping[str, Any] | None) -> StoreInUse:
         by = f"{_shown(holder)}: wait until that ends" if holder else "another process: run it again"
         return StoreInUse(f"collection {self._name!r} is being written by {by}")
+
+
+WRITING = ("upsert", "delete", "update_vectors", "batch_update_points", "update_collection", "create_payload_index")
+"""Calls of a client that change a collection."""
+
+
+class LeasedClient:
+    """A client whose calls that write are made, each time that one is tried, only while the lease is this process's.
+
+    Args:
+        lease: gives the lease that is held now; where there is none, nobody asks for one.
+    """
+
+    def __init__(self, client: object, lease: Callable[[], Lease | None]) -> None:
+        self._client = client
+        self._lease = lease
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name not in WRITING:
+            return call
+
+        def checked(*args: object, **options: object) -> Any:
+            if lease := self._lease():
+                lease.check()
+            return call(*args, **options)
+
+        return checked
 
 
 def this_process() -> dict[str, Any]:

@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid5
 
 from qdrant_client import models
 
 from ingest.errors import StoreError
-from ingest.stores.server.fault import CLIENT_ERRORS, status_of
-from ingest.stores.server.requests import Requests
+from ingest.stores.server.requests import Requests, has_status
 
 KIND = "wordsight"
 """The payload's key that no picture has: what kind of record a point is."""
@@ -59,9 +57,10 @@ class Records:
         """
         ids, found = [record_id(kind, name)], None
         for pause in PAUSES:
+            quorum = models.ReadConsistencyType.QUORUM
             try:
-                agreed = self._client.retrieve(self._collection, ids, consistency=models.ReadConsistencyType.QUORUM)
-            except CLIENT_ERRORS:  # too few replicas run; those that do have all that was acknowledged
+                agreed = self._requests.ask_once(self._client.retrieve, self._collection, ids, consistency=quorum)
+            except StoreError:  # too few replicas run; those that do have all that was acknowledged
                 return self._any(ids)
             if agreed:
                 return agreed[0].payload
@@ -86,11 +85,12 @@ class Records:
         whole = json.loads(json.dumps({KIND: kind, **payload}))
         point = models.PointStruct(id=record_id(kind, name), vector={}, payload=whole)
         upsert, strong, medium = self._client.upsert, models.WriteOrdering.STRONG, models.WriteOrdering.MEDIUM
-        with suppress(*CLIENT_ERRORS):
-            upsert(self._collection, [point], wait=True, ordering=strong, update_filter=only_if)
-            return
-        # Strong ordering goes by one node whether that runs or not, medium by one that does.
-        self._requests.ask(upsert, self._collection, [point], wait=True, ordering=medium, update_filter=only_if)
+        try:
+            self._requests.ask_once(
+                upsert, self._collection, [point], wait=True, ordering=strong, update_filter=only_if
+            )
+        except StoreError:  # strong ordering goes by one node whether that runs or not, medium by one that does
+            self._requests.ask(upsert, self._collection, [point], wait=True, ordering=medium, update_filter=only_if)
 
     def present(self, ids: Iterable[str]) -> set[str]:
         """Those of these ids that there are points of."""
@@ -100,4 +100,4 @@ class Records:
 
 def is_forbidden(error: StoreError) -> bool:
     """Whether the server refused something that the key has no right to."""
-    return error.__cause__ is not None and status_of(error.__cause__) in (401, 403)
+    return has_status(error, 401) or has_status(error, 403)

@@ -45,6 +45,13 @@ class Requests:
         except CLIENT_ERRORS as error:
             raise translated(error, self.where) from error
 
+    def ask_once(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `ask`, and what fails has failed."""
+        try:
+            return call(*args, **kwargs)
+        except CLIENT_ERRORS as error:
+            raise translated(error, self.where) from error
+
     def metadata(self, name: str) -> Mapping[str, Any]:
         """The metadata of any collection, ours or not; raises CollectionNotFound."""
         return self.ask(self.client.get_collection, name).config.metadata or {}
@@ -73,7 +80,7 @@ class Requests:
                 on_disk_payload=True,
             )
         except StoreError as error:
-            if not _has_status(error, CONFLICT) or self.metadata(name).get(key) != json.loads(json.dumps(value)):
+            if not has_status(error, CONFLICT) or self.metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise
 
     def write(self, call: Callable[..., object], name: str, items: Iterable[T], size_of: Callable[[T], int]) -> None:
@@ -104,7 +111,7 @@ class Requests:
         try:
             self.ask(call, name, batch, wait=True)
         except StoreError as error:
-            if len(batch) == 1 or not _has_status(error, TOO_LARGE):
+            if len(batch) == 1 or not has_status(error, TOO_LARGE):
                 raise
             self._message_bytes //= 2
             middle = len(batch) // 2
@@ -112,5 +119,6 @@ class Requests:
             self._send(call, name, batch[middle:])
 
 
-def _has_status(error: StoreError, status: int) -> bool:
+def has_status(error: StoreError, status: int) -> bool:
+    """Whether a request failed with that HTTP status."""
     return error.__cause__ is not None and status_of(error.__cause__) == status

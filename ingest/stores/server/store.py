@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qdrant_client import QdrantClient
 
@@ -18,12 +19,12 @@ from ingest.records import CollectionMetadata, Pending
 from ingest.stores import Store, Summary, check_length
 from ingest.stores.server.collection import ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
-from ingest.stores.server.fault import CONFLICT, status_of
-from ingest.stores.server.lease import Lease, this_process
+from ingest.stores.server.fault import CONFLICT
+from ingest.stores.server.lease import Lease, LeasedClient, this_process
 from ingest.stores.server.mark import MARK_KEY, Mark, read_mark
 from ingest.stores.server.older import OlderFiles, drop_files, is_left_over, refuse_older_writer, turn
 from ingest.stores.server.records import METADATA, Records, with_vector
-from ingest.stores.server.requests import Requests
+from ingest.stores.server.requests import Requests, has_status
 from model.system.process import forget
 
 ON_DISK_WIDTH = 1024
@@ -113,9 +114,8 @@ class ServerStore(Store):
         return collection
 
     def _opened(self, name: str, kept: Kept) -> ServerCollection:
-        return ServerCollection(
-            self._requests, name, kept.metadata, lambda: self._leases.get(name), kept.files, kept.older
-        )
+        leased: Any = LeasedClient(self.client, lambda: self._leases.get(name))
+        return ServerCollection(Requests(leased, self.where), name, kept.metadata, kept.files, kept.older)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
@@ -147,7 +147,7 @@ class ServerStore(Store):
         try:
             self._requests.create(name, params, MARK_KEY, mark.to_json(), sparse_params(metadata.sparse))
         except StoreError as error:
-            if error.__cause__ is None or status_of(error.__cause__) != CONFLICT:
+            if not has_status(error, CONFLICT):
                 raise
             raise self._there_already(name) from error
         collection = self._opened(name, Kept(metadata, {}))
