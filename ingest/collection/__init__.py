@@ -28,7 +28,7 @@ from ingest.collection.projection import (
     trainable,
 )
 from ingest.collection.removed import REMOVED_FILE, Removed, RemovedVectors
-from ingest.collection.tags import ensure_tags, need_tags
+from ingest.collection.tags import asking_tags, ensure_tags, need_tags
 
 __all__ = [
     "LABEL_CLASSES_FILE",
@@ -44,6 +44,7 @@ __all__ = [
     "Options",
     "Removed",
     "RemovedVectors",
+    "asking_tags",
     "build_conse",
     "build_untrained",
     "check_projection",

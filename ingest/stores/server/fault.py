@@ -10,7 +10,7 @@ import httpx
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import CollectionNotFound, RightMissing, StoreError, StoreUnreachable
 
 NOT_FOUND = 404
 CONFLICT = 409
@@ -64,7 +64,8 @@ def translated(error: BaseException, where: str) -> StoreError:
     """Ours for an error of the client, with what to do."""
     status, reason, server = status_of(error), reason_of(error), f"the Qdrant server at {where}"
     if status in (401, 403):
-        return StoreUnreachable(f"{server} refuses the API key ({reason}): set QDRANT_API_KEY")
+        kind = RightMissing if status == 403 else StoreUnreachable
+        return kind(f"{server} refuses the API key ({reason}): set QDRANT_API_KEY")
     if status == NOT_FOUND:
         return CollectionNotFound(f"the collection is no longer on {server} ({reason})")
     if is_passing(error):

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ingest.errors import CollectionNotFound, StoreDamaged, StoreError, StoreInUse
+from ingest.errors import CollectionNotFound, RightMissing, StoreDamaged, StoreInUse
 from ingest.records import CollectionMetadata, stable_id
 from ingest.stores import batches
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.mark import MARK_KEY, Mark
-from ingest.stores.server.records import METADATA, Records, is_forbidden
+from ingest.stores.server.records import METADATA, Records
 from ingest.stores.server.requests import Requests
 from model.system.events import note
 from model.system.process import is_running, pid_scope
@@ -121,9 +121,7 @@ def turn(requests: Requests, name: str, metadata: CollectionMetadata, maker: Map
     try:
         drop_files(requests, name)
         requests.ask(requests.client.update_collection, name, metadata=changed)
-    except StoreError as error:
-        if not is_forbidden(error):
-            raise
+    except RightMissing:
         note(f"what earlier versions kept of {name!r} is left on the server until a key with all rights writes it")
 
 

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 from qdrant_client import models
 
 from ingest.errors import StoreError
-from ingest.stores.server.requests import Requests, has_status
+from ingest.stores.server.requests import Requests
 
 KIND = "wordsight"
 """The payload's key that no picture has: what kind of record a point is."""
@@ -96,8 +96,3 @@ class Records:
         """Those of these ids that there are points of."""
         found = self._requests.ask(self._client.retrieve, self._collection, [*ids], with_payload=False)
         return {str(point.id) for point in found}
-
-
-def is_forbidden(error: StoreError) -> bool:
-    """Whether the server refused something that the key has no right to."""
-    return has_status(error, 401) or has_status(error, 403)
