@@ -18,7 +18,7 @@ from qdrant_client import QdrantClient, models
 from ingest.stores.server.client import QUESTION, REST_BYTES, REST_NUMBER_BYTES
 from ingest.stores.server.fault import Fault, answered
 
-FILTERS = ("query_filter", "scroll_filter", "count_filter", "facet_filter")
+FILTERS = ("query_filter", "scroll_filter", "count_filter", "facet_filter", "update_filter")
 FILTER_SECOND = ("scroll", "count")
 """Methods whose second argument is a filter."""
 

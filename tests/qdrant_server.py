@@ -55,7 +55,8 @@ class QdrantHttp:
 
     def pictures(self, name: str) -> int:
         """How many points a collection has; none where it is not there."""
-        return self.local.count(name).count if self.local.collection_exists(name) else 0
+        pictures = models.Filter(must=[models.HasVectorCondition(has_vector="visual")])
+        return self.local.count(name, pictures).count if self.local.collection_exists(name) else 0
 
     def answer(self, method: str, path: str, body: Any) -> Any:
         """The ``result`` of a request; raises the server's fault for one that is refused."""
@@ -76,6 +77,7 @@ class QdrantHttp:
         def scroll(name: str, body: Any) -> Any:
             points, after = local.scroll(
                 name,
+                filter_of(body),
                 limit=body["limit"],
                 offset=body.get("offset"),
                 with_payload=body.get("with_payload", True),
@@ -91,7 +93,7 @@ class QdrantHttp:
             return dump(found, mode="json")
 
         def upsert(name: str, body: Any) -> Any:
-            local.upsert(name, body["points"])
+            local.upsert(name, body["points"], update_filter=body.get("update_filter"))
             return done
 
         def update(name: str, body: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ingest.collection import LABEL_CLASSES_FILE, PROJECTION_FILE, need_tags
+from ingest.collection import LABEL_CLASSES_FILE, MADE_AGAIN, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
 from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
@@ -157,7 +157,7 @@ def _write_collections(
         _refuse_changed(name, collection.metadata, metadata)
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
-            raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
+            raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: {MADE_AGAIN}")
         (folder / PROJECTION_FILE).write_bytes(projection)
         if labels := collection.read_file(LABEL_CLASSES_FILE):
             (folder / LABEL_CLASSES_FILE).write_bytes(labels)

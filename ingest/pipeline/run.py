@@ -19,6 +19,7 @@ from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.describing import describe_pictures
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.found import look_through
+from ingest.pipeline.lost_files import find_lost, make_again
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
@@ -139,6 +140,9 @@ def _opened(
     )
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
+    if find_lost(collection):
+        make_again(collection, encoder, words)
+        metadata = collection.metadata
     if metadata.root != str(root):
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))

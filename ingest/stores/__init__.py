@@ -3,7 +3,7 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, batches
+from ingest.stores.base import SCROLL_PAGE, TIE_MARGIN, Collection, ReadOnlyCollection, batches
 from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
@@ -16,7 +16,7 @@ from ingest.stores.hnsw import (
     wants_codes,
     wants_graph,
 )
-from ingest.stores.names import check_name, collection_name
+from ingest.stores.names import check_length, check_name, collection_name
 from ingest.stores.points import (
     CLASSES,
     SCORE_DIGITS,
@@ -44,6 +44,7 @@ __all__ = [
     "SCORE_DIGITS",
     "SCROLL_PAGE",
     "SEMANTIC",
+    "TIE_MARGIN",
     "VISUAL",
     "WORD",
     "Collection",
@@ -58,6 +59,7 @@ __all__ = [
     "Summary",
     "Vector",
     "batches",
+    "check_length",
     "check_name",
     "choose_collection",
     "collection_name",

@@ -205,6 +205,11 @@ class Collection(ABC):
     def read_file(self, name: str) -> bytes | None:
         """A file kept with the collection, or None."""
 
+    def lost_files(self) -> list[str]:
+        """Names of files that were kept with the collection and are not there any more, for a writer to make again;
+        a store that sees that at opening has none."""
+        return []
+
     def yield_lock(self) -> None:  # noqa: B027 - most keep nobody out
         """Let others who wait have it, as a long reading must between two pages; it may have changed afterwards."""
 

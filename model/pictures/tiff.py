@@ -7,6 +7,7 @@ know what becomes of the samples.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -153,6 +154,7 @@ def read_samples(data: bytes, kind: Layout) -> NDArray[np.generic]:
         return _unpacked(data, kind)
     import tifffile
 
+    logging.getLogger(tifffile.__name__).setLevel(logging.CRITICAL)  # what is wrong with a file is told once, by us
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page: Any = file.pages[kind.page]

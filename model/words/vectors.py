@@ -35,9 +35,6 @@ SIF_A = 1e-3
 
 SPELLING_CANDIDATES = 200
 
-MANY_WORDS = 100
-"""So many at once are looked up in a table of all words: it takes 0.2 s to make, a search in the file 0.1 ms a word."""
-
 SCAN_ROWS = 50_000
 """Rows compared at a time when all words are ranked: 60 MB of 300-number vectors."""
 
@@ -71,9 +68,10 @@ class Words(TextSpace):
             self.count = int(metadata["count"])
             self.vectors: NDArray[np.float32] = self._map(VECTORS_FILE, np.float32, (self.count, self.width))
             self._norms = self._map(NORMS_FILE, np.float32, (self.count,))
-            self._offsets = self._map(OFFSETS_FILE, np.int64, (self.count + 1,))
-            self._order = self._map(ORDER_FILE, np.int32, (self.count,))
-            self._text = self._map(TEXT_FILE, np.uint8, (int(self._offsets[-1]),))
+            # Views: an item of an array takes thirty times as long to get, and a search gets sixty.
+            self._offsets = self._map(OFFSETS_FILE, np.int64, (self.count + 1,)).data
+            self._order = self._map(ORDER_FILE, np.int32, (self.count,)).data
+            self._text = self._map(TEXT_FILE, np.uint8, (self._offsets[-1],)).data
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise cannot_read(folder, error) from error
 
@@ -91,8 +89,7 @@ class Words(TextSpace):
         return self._bytes(row).decode()
 
     def _bytes(self, row: int) -> bytes:
-        start, end = int(self._offsets[row]), int(self._offsets[row + 1])
-        return self._text[start:end].tobytes()
+        return bytes(self._text[self._offsets[row] : self._offsets[row + 1]])
 
     def row(self, word: str) -> int | None:
         """The word's row, which is its rank by frequency from 0, or None."""
@@ -100,13 +97,13 @@ class Words(TextSpace):
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
-            if self._bytes(int(self._order[middle])) < wanted:
+            if self._bytes(self._order[middle]) < wanted:
                 low = middle + 1
             else:
                 high = middle
         if low == self.count:
             return None
-        found = int(self._order[low])
+        found: int = self._order[low]
         return found if self._bytes(found) == wanted else None
 
     def __contains__(self, word: str) -> bool:
@@ -117,10 +114,9 @@ class Words(TextSpace):
         return 1 / ((row + 1) * (math.log(self.count) + np.euler_gamma))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        row_of = self._rows.get if len(texts) >= MANY_WORDS else self.row
         vectors = np.zeros((len(texts), self.width), np.float32)
         for i, text in enumerate(texts):
-            row = row_of(text)
+            row = self.row(text)
             if row is not None:
                 vectors[i] = self.vectors[row]
             elif phrase := self.find(text):
@@ -186,12 +182,8 @@ class Words(TextSpace):
     def _all_words(self) -> list[str]:
         return list(self.iterate())
 
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {word: row for row, word in enumerate(self.iterate())}
-
     def iterate(self) -> Iterator[str]:
-        text = self._text.tobytes()
+        text = bytes(self._text)
         offsets = self._offsets.tolist()
         for start, end in pairwise(offsets):
             yield text[start:end].decode()

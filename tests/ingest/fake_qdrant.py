@@ -35,7 +35,8 @@ def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
 class FakeQdrant:
     """Answers by `answers`, keyed by method and path, then as a healthy server without collections.
 
-    An answer is a status and what to send with it; a list of them is used up one by one.
+    An answer is a status and what to send with it; a list of them is used up one by one. What is recorded of a
+    collection is taken and not counted.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,8 @@ class FakeQdrant:
         return [request for request in self.requests if (request.method, request.path) == (method, path)]
 
     def answer(self, request: Request) -> tuple[int, Any]:
+        if b'"payload":{"wordsight":' in request.body:
+            return 200, {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.0}
         self.requests.append(request)
         key = (request.method, request.path)
         if waiting := self.answers.get(key):
@@ -61,7 +64,9 @@ class FakeQdrant:
         if key == ("GET", "/"):
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
         result: Any = {"collections": []} if key == ("GET", "/collections") else True
-        if "/points" in request.path or "/index" in request.path:
+        if request.method == "POST" and request.path.endswith("/points"):
+            result = []  # no point of those ids
+        elif "/points" in request.path or "/index" in request.path:
             result = {"operation_id": 1, "status": "completed"}
         elif request.method == "GET" and key != ("GET", "/collections"):
             return 200, collection_info({})

@@ -15,7 +15,7 @@ import pytest
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import CollectionNotFound, RightMissing, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata
 from ingest.stores import VISUAL, Point
 from ingest.stores.server import ServerStore, client, connect, fault
@@ -198,15 +198,23 @@ def test_payloads_count_too(fake: FakeQdrant, store: ServerStore) -> None:
     assert [size > 4 * 2**20 for size in sizes] == [False, False, False, True], "one point cannot be split"
 
 
-def test_a_create_whose_answer_was_lost(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
-    path = "/collections/a"
+def test_a_create_whose_answer_was_lost(
+    fake: FakeQdrant, store: ServerStore, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, usual = "/collections/a", fake.answer
     taken = 409, refusal("Wrong input: Collection `a` already exists!")
     fake.answers["PUT", path] = [(LOST, None), taken]
-    fake.always["GET", path] = 200, collection_info({"wordsight": METADATA.to_json()})
+
+    def keeping(request: Request) -> tuple[int, Any]:
+        if (request.method, request.path) == ("PUT", path):
+            fake.always["GET", path] = 200, collection_info(json.loads(request.body)["metadata"])
+        return usual(request)
+
+    monkeypatch.setattr(fake, "answer", keeping)
     assert store.create("a", METADATA).metadata == METADATA
     assert len(fake.asked("PUT", path)) == 2
+    monkeypatch.setattr(fake, "answer", usual)
     fake.answers["PUT", path] = [taken]
-    fake.always["GET", path] = 200, collection_info({"wordsight": {**METADATA.to_json(), "created": "before"}})
     with pytest.raises(StoreError, match="already exists"):
         store.create("a", METADATA)
 
@@ -236,7 +244,7 @@ CODE = grpc.StatusCode
         (GrpcError(CODE.UNAVAILABLE, "failed to connect"), True, StoreUnreachable, "failed to connect"),
         (GrpcError(CODE.DEADLINE_EXCEEDED, "deadline"), True, StoreUnreachable, "does not answer in time"),
         (GrpcError(CODE.UNAUTHENTICATED, "no key"), False, StoreUnreachable, "refuses the API key that was given"),
-        (GrpcError(CODE.PERMISSION_DENIED, "no"), False, StoreUnreachable, "lacks a right on"),
+        (GrpcError(CODE.PERMISSION_DENIED, "no"), False, RightMissing, "lacks a right on"),
         (GrpcError(CODE.NOT_FOUND, "Collection a"), False, CollectionNotFound, "no longer"),
         (GrpcError(CODE.INVALID_ARGUMENT, "bad"), False, StoreError, "failed: bad"),
         (GrpcError(CODE.INTERNAL, FULL), False, StoreError, "the disk of the Qdrant server at http://there is full"),
@@ -248,7 +256,7 @@ CODE = grpc.StatusCode
         (httpx.RemoteProtocolError("hung up"), True, StoreUnreachable, "hung up"),
         (httpx.ConnectTimeout("slow"), True, StoreUnreachable, "cannot be reached in time"),
         (answer(401, "no"), False, StoreUnreachable, "refuses the API key that was given (no)"),
-        (answer(403, "Global access is required"), False, StoreUnreachable, "lacks a right on"),
+        (answer(403, "Global access is required"), False, RightMissing, "lacks a right on"),
         (answer(404, "Collection `a` doesn't exist!"), False, CollectionNotFound, "doesn't exist"),
         (answer(404, "nothing said of what"), False, CollectionNotFound, "nothing said of what"),
         (answer(400, "Collection `a` not found"), False, StoreError, "failed: Collection `a` not found"),

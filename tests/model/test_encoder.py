@@ -127,8 +127,8 @@ def test_onnx_gives_what_torch_gives(exported: Exported) -> None:
     assert np.abs(ours - theirs).max() < 1e-4
 
 
-def test_on_cuda_batches_are_of_two_sizes(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch_encoder = TorchEncoder(exported.onnx.spec, exported.weights, exported.onnx.sha256, device="cpu")
+def test_on_cuda_batches_are_of_two_sizes(lite0: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_encoder = TorchEncoder(lite0.onnx.spec, lite0.weights, lite0.onnx.sha256, device="cpu")
     monkeypatch.setattr(torch_encoder, "batch_size", 16)
     forward, sizes = torch_encoder._framed.forward, []
 
@@ -138,7 +138,7 @@ def test_on_cuda_batches_are_of_two_sizes(exported: Exported, monkeypatch: pytes
 
     monkeypatch.setattr(torch_encoder._framed, "forward", noted)
     three = some_pictures()
-    alone = exported.onnx.encode(three)
+    alone = lite0.onnx.encode(three)
     for pictures in (three[:1], three[:2], three):
         found = torch_encoder.encode(pictures)
         assert np.abs(found - alone[: len(pictures)]).max() < 1e-4

@@ -103,3 +103,11 @@ def test_what_a_c_library_prints_is_caught(capfd: pytest.CaptureFixture[str]) ->
     with pytest.raises(PictureError, match=r"^broken picture: Fax3Decode1D: "):
         open_picture(bytes(data), strict=True)
     assert capfd.readouterr().err == ""
+
+
+def test_what_tifffile_logs_of_a_file_is_not_printed(caplog: pytest.LogCaptureFixture) -> None:
+    data = bytearray(kinds.tiff(np.ones((8, 8), np.float32)))
+    at = data.index(struct.pack("<HH", 262, 3))
+    data[at + 8 : at + 10] = struct.pack("<H", 60417)
+    open_picture(bytes(data))
+    assert caplog.text == ""

@@ -7,7 +7,7 @@ applies half of a batch that fails, takes NaN silently, and dies of SIGBUS on a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ingest.stores import VISUAL, Point, SparseVector, Vector, wants_codes, want
 from ingest.stores.embedded.checking import DAMAGED, check_shard
 from ingest.stores.embedded.collection import EmbeddedCollection
 from ingest.stores.embedded.engine import (
+    OF_SOME_POINTS,
     count_points,
     engine_version,
     make_indexes,
@@ -74,12 +75,13 @@ class EmbeddedWriter(EmbeddedCollection):
             raise StoreError(f"there is a collection {self.name!r} already: {self.folder}")
         sweep(self.folder)
         self._is_checked = False
+        self._indexed: set[str] = set()
         try:
             if self._mending:
                 self._put_aside()
             with self._shard.opened(shard_config(self.metadata) if self._new or self._mending else None) as shard:
                 lost = 0 if self._mending else self._record.missing(count_points(shard))
-                make_indexes(shard, self.metadata.kind)
+                make_indexes(shard)
                 if not self._mending:
                     self._save_record(clean=False, points=count_points(shard), seal=None, engine=engine_version())
         except BaseException:
@@ -117,6 +119,7 @@ class EmbeddedWriter(EmbeddedCollection):
         self._need_space(len(points))
         batch = [edge.Point(str(point.id), to_vectors(point), dict(point.payload)) for point in points]
         with self._shard.opened() as shard:
+            self._make_indexes(shard, [point.payload for point in points])
             shard.update(edge.UpdateOperation.upsert_points(batch))
             shard.flush()
         self._record.written += len(points)  # a point that is written leaves the graph, also where it was in it
@@ -132,10 +135,18 @@ class EmbeddedWriter(EmbeddedCollection):
     def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
         self._need_space(len(payloads))
         with self._shard.opened() as shard:
+            self._make_indexes(shard, payloads.values())
             for id, payload in payloads.items():
                 shard.update(edge.UpdateOperation.overwrite_payload([str(id)], dict(payload)))
             shard.flush()
         self._record.written += len(payloads)
+
+    def _make_indexes(self, shard: edge.EdgeShard, payloads: Iterable[Mapping[str, Any]]) -> None:
+        """Before the points that need them are there: what is not indexed is not counted by its values."""
+        new = OF_SOME_POINTS.keys() & {field for payload in payloads for field in payload} - self._indexed
+        if new:
+            make_indexes(shard, new)
+            self._indexed |= new
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         self._need_space(len(vectors))

@@ -33,7 +33,7 @@ class Patience:
 QUESTION = Patience(10, 10)
 """Somebody waits for the answer."""
 
-RUN = Patience(600, 60)
+RUN = Patience(600, 30)
 """A long work outlasts a server that starts again, or a node that is replaced."""
 
 GRPC_BYTES = 12 * 2**20

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from ingest.errors import CollectionNotFound, StoreError
 from ingest.records import KEYWORDS, CollectionMetadata
-from ingest.stores import GRAPH_FROM, SCROLL_PAGE, Collection, Filter, Hit, Point, SparseVector, Vector, batches
-from ingest.stores.base import TIE_MARGIN
+from ingest.stores import (
+    GRAPH_FROM,
+    SCROLL_PAGE,
+    TIE_MARGIN,
+    Collection,
+    Filter,
+    Hit,
+    Point,
+    SparseVector,
+    Vector,
+    batches,
+)
 from ingest.stores.server.conversion import (
     graph_params,
     has_graph,
@@ -24,14 +34,17 @@ from ingest.stores.server.conversion import (
     to_struct,
 )
 from ingest.stores.server.files import KeptFiles
-from ingest.stores.server.requests import Requests, has_status
+from ingest.stores.server.lease import LEASE_FIELD, Lease
+from ingest.stores.server.models import models
+from ingest.stores.server.older import OlderFiles
+from ingest.stores.server.records import METADATA, Records, with_vector
+from ingest.stores.server.requests import Requests, checked, has_status
 from ingest.stores.server.rest import Json
 from model.system.events import note
 
 NO_INDEX = 400
 """The status of what wants a payload index, in a collection that is older than it."""
 
-METADATA_KEY = "wordsight"
 MOST_VALUES = 1_000_000
 """Of a payload field: labels, folders."""
 
@@ -39,18 +52,49 @@ FRESH_SECONDS = 1.0
 """What the server says of the collection, of which each search wants to know, is asked again after this long."""
 
 
-class ServerCollection(Collection):
-    """Nothing is held open for it: the connections are the store's."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
-    def __init__(self, requests: Requests, name: str, metadata: CollectionMetadata) -> None:
+
+class ServerCollection(Collection):
+    """Nothing is held open for it: the connections are the store's.
+
+    Args:
+        kept: the files that were written with it and not removed, by name, with their SHA-256.
+        older: those files, where an earlier version made it and nobody has written it since.
+        lease: gives the lease that this process holds of it now, if it does: without it nothing more is written.
+    """
+
+    def __init__(
+        self,
+        requests: Requests,
+        name: str,
+        metadata: CollectionMetadata,
+        lease: Callable[[], Lease | None],
+        kept: Mapping[str, str],
+        older: OlderFiles | None = None,
+    ) -> None:
         self.name = name
         self.metadata = metadata
         self._requests = requests
         self._ask = requests.ask
         self._client = requests.client
+        self._records = Records(requests, name)
         self._files = KeptFiles(requests, name)
         self._last_info: tuple[float, Any] = 0.0, None
         self._is_capped = False
+        self._older = older
+        self._kept = dict(kept)
+        self._lease = lease
+        self._pictures = with_vector(next(iter(metadata.vectors)))
+
+    def _check_lease(self) -> None:
+        if lease := self._lease():
+            lease.check()
+
+    def _leased(self, call: Callable[P, T]) -> Callable[P, T]:
+        """A call that writes; each time that it is tried, the lease must be ours still."""
+        return checked(call, self._check_lease)
 
     @property
     def _info(self) -> Any:
@@ -75,7 +119,8 @@ class ServerCollection(Collection):
     def make_indexes(self) -> None:
         """Make the payload indexes that are missing, as they are where a run ended while it made them."""
         there = self._ask(self._client.get_collection, self.name).payload_schema
-        for field, schema in payload_indexes(self.metadata.kind).items():
+        indexes = {**payload_indexes(self.metadata.kind), LEASE_FIELD: models.PayloadSchemaType.KEYWORD}
+        for field, schema in indexes.items():
             if field not in there:
                 self._ask(self._client.create_payload_index, self.name, field, schema, wait=True)
 
@@ -84,21 +129,22 @@ class ServerCollection(Collection):
         return "path" in self._ask(self._client.get_collection, self.name).payload_schema
 
     def _upsert(self, points: Sequence[Point]) -> None:
-        self._requests.upsert(self.name, map(to_struct, points))
+        self._requests.upsert(self.name, map(to_struct, points), self._check_lease)
 
     def _set_vectors(self, name: str, ids: Sequence[UUID], matrix: Vector) -> None:
         pairs = zip(ids, matrix, strict=True)
         self._update([{"id": str(id), "vector": {name: row}} for id, row in pairs])
 
     def _set_payloads(self, payloads: Mapping[UUID, Mapping[str, Any]]) -> None:
-        self._requests.overwrite_payloads(self.name, {str(id): payload for id, payload in payloads.items()})
+        written = {str(id): payload for id, payload in payloads.items()}
+        self._requests.overwrite_payloads(self.name, written, self._check_lease)
 
     def _set_sparse(self, name: str, vectors: Mapping[UUID, SparseVector]) -> None:
         self._update([{"id": str(id), "vector": {name: to_sparse(v)}} for id, v in vectors.items()])
 
     def _update(self, updates: Sequence[Json]) -> None:
         try:
-            self._requests.update_vectors(self.name, updates)
+            self._requests.update_vectors(self.name, updates, self._check_lease)
         except CollectionNotFound as error:
             self._requests.metadata(self.name)  # raises the same where it is the collection that is gone
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
@@ -125,7 +171,7 @@ class ServerCollection(Collection):
 
     def delete(self, ids: Sequence[UUID]) -> None:
         for batch in batches(map(str, ids), SCROLL_PAGE):
-            self._ask(self._client.delete, self.name, [*batch], wait=True)
+            self._ask(self._leased(self._client.delete), self.name, [*batch], wait=True)
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         found: dict[UUID, Point] = {}
@@ -139,11 +185,16 @@ class ServerCollection(Collection):
     ) -> Iterator[list[Point]]:
         limit = self._requests.points_at_once(self._numbers_of(vectors), in_bulk=True) if vectors else page
         limit = self._at_most(limit, 0)
-        pages = self._requests.pages(self.name, to_filter(filter), limit, vectors)
+        pages = self._requests.pages(self.name, self._among(filter), limit, vectors)
         return batches((to_point(record) for records in pages for record in records), page)
 
+    def _among(self, filter: Filter) -> Json:
+        """A filter that passes no record beside the pictures, or words."""
+        wanted = to_filter(filter)
+        return {"must": [wanted, self._pictures]} if wanted else self._pictures
+
     def count(self, filter: Filter = Filter()) -> int:
-        found: int = self._ask(self._client.count, self.name, to_filter(filter), exact=True).count
+        found: int = self._ask(self._client.count, self.name, self._among(filter), exact=True).count
         return found
 
     def _facet(self, field: str) -> dict[str, int]:
@@ -158,17 +209,27 @@ class ServerCollection(Collection):
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:
-        self._requests.set_metadata(self.name, METADATA_KEY, metadata.to_json())
+        self._check_lease()
+        self._records.write(METADATA, {"record": metadata.to_json(), "files": self._kept})
         self.metadata = metadata
 
     def write_file(self, name: str, data: bytes) -> None:
-        self._files.write(name, data)
+        """As every store; that it must be there is recorded by the next `save`."""
+        self._check_lease()
+        self._kept[name] = self._files.write(name, data)
 
     def remove_file(self, name: str) -> None:
+        self._check_lease()
         self._files.remove(name)
+        self._kept.pop(name, None)
 
     def read_file(self, name: str) -> bytes | None:
-        return self._files.read(name)
+        if self._older:
+            return self._older.read(name)
+        return self._files.read(name, is_kept=name in self._kept)
+
+    def lost_files(self) -> list[str]:
+        return [name for name in self._kept if self._files.is_lost(name)]
 
     def index(self, quantize: bool | None = None) -> None:
         """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later.
@@ -181,7 +242,7 @@ class ServerCollection(Collection):
         if not has_graph(info) or quantize not in (None, is_quantized(info)):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
-            self._ask(self._client.update_collection, self.name, vectors_config=params)
+            self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
             self._last_info = 0.0, None
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 from enum import Enum
 
-from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import CollectionNotFound, RightMissing, StoreError, StoreUnreachable
 
 NOT_FOUND = 404
 CONFLICT = 409
@@ -136,6 +136,10 @@ def translated(fault: Fault, where: str, *, has_key: bool = False) -> StoreError
         wrong = f"{server} refuses the API key that was given ({fault.reason}): give the right one"
         none = f"{server} wants an API key ({fault.reason}): give it"
         return StoreUnreachable(f"{wrong if has_key else none}, in QDRANT_API_KEY or with --api-key")
+    if fault.kind is Kind.RIGHT:
+        return RightMissing(
+            f"the API key that was given lacks a right on {server} ({fault.reason}): use one that has it"
+        )
     if fault.kind in _UNREACHABLE:
         return StoreUnreachable(_UNREACHABLE[fault.kind].format(server=server, reason=fault.reason))
     return StoreError(
@@ -154,7 +158,6 @@ _UNREACHABLE = {
     Kind.FAILING: "{server} fails ({reason}): its log tells why; " + AGAIN,
     Kind.RATE: "{server} is asked too often ({reason}): wait, or raise read_rate_limit and write_rate_limit in its "
     "strict mode; " + AGAIN,
-    Kind.RIGHT: "the API key that was given lacks a right on {server} ({reason}): use one that has it",
 }
 _FAILED = {
     Kind.TOO_LARGE: "{server} takes no request as large as one picture ({reason}): raise its limit "

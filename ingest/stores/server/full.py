@@ -20,7 +20,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from ingest.stores.points import SparseVector, Vector
+from ingest.stores import SparseVector, Vector
 from ingest.stores.server.fault import Fault, Kind, answered, answered_by_code
 from ingest.stores.server.rest import Attributes, Json, said_by, unanswered
 

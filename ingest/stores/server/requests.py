@@ -161,19 +161,25 @@ class Requests:
             if not has_status(error, CONFLICT) or self.metadata(name).get(key) != json.loads(json.dumps(value)):
                 raise
 
-    def upsert(self, name: str, points: Iterable[Mapping[str, Any]]) -> None:
-        """Add or replace points, each as JSON with vectors as arrays; all are acknowledged when it returns."""
-        self._send_all(self.client.upsert, name, _last_of_each(points), self._point_bytes)
+    def upsert(self, name: str, points: Iterable[Mapping[str, Any]], check: Callable[[], None]) -> None:
+        """Add or replace points, each as JSON with vectors as arrays; all are acknowledged when it returns.
 
-    def update_vectors(self, name: str, points: Iterable[Mapping[str, Any]]) -> None:
+        Args:
+            check: called before each request, to raise where nothing may be written any more.
+        """
+        self._send_all(checked(self.client.upsert, check), name, _last_of_each(points), self._point_bytes)
+
+    def update_vectors(self, name: str, points: Iterable[Mapping[str, Any]], check: Callable[[], None]) -> None:
         """Replace vectors of points that are there, as `upsert`."""
-        self._send_all(self.client.update_vectors, name, _last_of_each(points), self._point_bytes)
+        self._send_all(checked(self.client.update_vectors, check), name, _last_of_each(points), self._point_bytes)
 
-    def overwrite_payloads(self, name: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace the payloads of points that are there, by id."""
+    def overwrite_payloads(
+        self, name: str, payloads: Mapping[str, Mapping[str, Any]], check: Callable[[], None]
+    ) -> None:
+        """Replace the payloads of points that are there, by id, as `upsert`."""
         operations = ({"overwrite_payload": {"payload": payload, "points": [id]}} for id, payload in payloads.items())
         self._send_all(
-            self.client.batch_update_points,
+            checked(self.client.batch_update_points, check),
             name,
             operations,
             lambda operation: POINT_BYTES + len(json.dumps(operation["overwrite_payload"]["payload"])),
@@ -315,6 +321,16 @@ def _pause(state: RetryCallState) -> float:
     fault = state.outcome.exception() if state.outcome else None
     asked = fault.retry_after if isinstance(fault, Fault) else None
     return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (state.attempt_number - 1)) if asked is None else asked
+
+
+def checked(call: Callable[P, T], check: Callable[[], None]) -> Callable[P, T]:
+    """A call that is made only where ``check`` does not raise."""
+
+    def call_checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        check()
+        return call(*args, **kwargs)
+
+    return call_checked
 
 
 def _last_of_each(points: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -81,12 +81,13 @@ class SnapshotCollection(ReadOnlyCollection):
             self._sparse[using] = SparseFile(self._checked(sparse_file(using)), len(self._table))
         return self._sparse[using]
 
-    def _payload(self, row: int) -> dict[str, Any]:
-        record: dict[str, Any] = self._table.slice(row, 1).to_pylist()[0]
-        del record["id"]
-        absent = {name for name in NOT_IN_ALL if not record.get(name)}
-        absent |= {name for name in OF_PHOTOS if record.get(name) is None}
-        return {name: value for name, value in record.items() if name not in absent}
+    def _payloads(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """All at once, which takes a third of the time of one by one."""
+        from pyarrow import concat_tables
+
+        if not rows:
+            return []
+        return [_payload(record) for record in concat_tables(self._table.slice(row, 1) for row in rows).to_pylist()]
 
     def _id(self, row: int) -> UUID:
         return UUID(bytes=self._table.column("id")[row].as_py())
@@ -112,7 +113,7 @@ class SnapshotCollection(ReadOnlyCollection):
             rows, cosines = index.nearest(unit, count)
             kept = [(row, cosine) for row, cosine in zip(rows, cosines, strict=True) if passing is None or passing[row]]
             if len(kept) >= limit or count >= index.info.items:
-                return [Hit(self._id(row), cosine, self._payload(row)) for row, cosine in kept[:limit]]
+                return self._hits(kept[:limit])
             count *= 4
 
     def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
@@ -120,7 +121,12 @@ class SnapshotCollection(ReadOnlyCollection):
         passing = self._passing(filter)
         found = np.flatnonzero(scores > 0 if passing is None else passing & (scores > 0))
         best = found[np.argsort(-scores[found], kind="stable")[:limit]].tolist()
-        return [Hit(self._id(row), float(scores[row]), self._payload(row)) for row in best]
+        return self._hits([(row, float(scores[row])) for row in best])
+
+    def _hits(self, scored: Sequence[tuple[int, float]]) -> list[Hit]:
+        """Of rows with their scores."""
+        payloads = self._payloads([row for row, _ in scored])
+        return [Hit(self._id(row), score, payload) for (row, score), payload in zip(scored, payloads, strict=True)]
 
     def _passing(self, filter: Filter) -> np.ndarray[Any, Any] | None:
         """(n,) bool: which rows the filter lets through; None for all."""
@@ -172,16 +178,20 @@ class SnapshotCollection(ReadOnlyCollection):
 
     def retrieve(self, ids: Sequence[UUID], vectors: Sequence[str] = ()) -> dict[UUID, Point]:
         rows = {id: row for id in ids if (row := self._row(id)) is not None}
-        return {id: self._point(row, vectors) for id, row in rows.items()}
+        return dict(zip(rows, self._points([*rows.values()], vectors), strict=True))
 
-    def _point(self, row: int, vectors: Sequence[str]) -> Point:
-        sparse = [name for name in vectors if name in self.metadata.sparse]
-        return Point(
-            self._id(row),
-            {name: np.array(self._index(name).vectors[row]) for name in vectors if name not in sparse},
-            self._payload(row),
-            {name: self._sparse_file(name).vector(row) for name in sparse},
-        )
+    def _points(self, rows: Sequence[int], names: Sequence[str]) -> list[Point]:
+        sparse = [name for name in names if name in self.metadata.sparse]
+        dense = [name for name in names if name not in sparse]
+        return [
+            Point(
+                self._id(row),
+                {name: np.array(self._index(name).vectors[row]) for name in dense},
+                payload,
+                {name: self._sparse_file(name).vector(row) for name in sparse},
+            )
+            for row, payload in zip(rows, self._payloads(rows), strict=True)
+        ]
 
     def scroll(
         self, vectors: Sequence[str] = (), page: int = SCROLL_PAGE, filter: Filter = Filter()
@@ -189,7 +199,7 @@ class SnapshotCollection(ReadOnlyCollection):
         passing = self._passing(filter)
         rows = range(len(self._table)) if passing is None else np.flatnonzero(passing).tolist()
         for start in range(0, len(rows), page):
-            yield [self._point(row, vectors) for row in rows[start : start + page]]
+            yield self._points(rows[start : start + page], vectors)
 
     def count(self, filter: Filter = Filter()) -> int:
         passing = self._passing(filter)
@@ -207,6 +217,12 @@ class SnapshotCollection(ReadOnlyCollection):
     def close(self) -> None:
         while self._indexes:
             self._indexes.popitem()[1].close()
+
+
+def _payload(record: dict[str, Any]) -> dict[str, Any]:
+    absent = {"id", *(name for name in NOT_IN_ALL if not record.get(name))}
+    absent |= {name for name in OF_PHOTOS if record.get(name) is None}
+    return {name: value for name, value in record.items() if name not in absent}
 
 
 def _is_named(path: str, filter: Filter) -> bool:
