@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingest import report
-from ingest.options import CollectionName, Json, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
+from ingest.options import CollectionName, Json, LayoutOptions, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
 from ingest.stores import Store, choose_collection, none_yet
 from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
@@ -97,6 +97,7 @@ def run(
         int,
         typer.Option("--poll", min=1, help="With --watch, look every so many seconds in any case."),
     ] = DEFAULT_POLL_SECONDS,
+    spread: LayoutOptions,
     place: StoreOptions,
 ) -> None:
     """Embed folders of pictures; run again, only what changed."""
@@ -129,7 +130,7 @@ def run(
         device=device,
         quantize=quantize,
     )
-    with place.open() as opened:
+    with place.open_to_make(spread.layout) as opened:
         if watch:
             done = [watch_folder(opened, folders[0], collection, options, poll_seconds=poll)]
         else:

@@ -185,6 +185,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "bytes": summary.size,
                 "graph": summary.graph,
                 "quantized": summary.quantized,
+                "server": asdict(summary.health) if summary.health else None,
                 "problem": problem,
             }
         )
@@ -227,8 +228,20 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
+        lines += [f"  server      {line}" for line in _of_server(row["server"])]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _of_server(health: Mapping[str, Any] | None) -> list[str]:
+    if not health:
+        return []
+    meaning = {"yellow": " (it optimizes)", "grey": " (it optimizes after the next write)", "red": " (it failed)"}
+    state = f"{health['status']}{meaning.get(health['status'], '')}, {health['indexed']} vectors in its graph"
+    nodes = f" on {health['nodes']} nodes" if (health["nodes"] or 1) > 1 else ""
+    spread = f"{health['shards']} shards, {health['replicas']} replicas of each{nodes}"
+    error = [f"its optimizer failed: {health['error']}"] if health["error"] else []
+    return [state, spread, *error, *health["trouble"]]
 
 
 def _kind_of_search(graph: int, quantized: bool) -> str:

@@ -49,6 +49,12 @@ class LocalQdrant:
     def locks(self) -> Any:
         raise answered(404, "no locks")
 
+    def cluster(self) -> Any:
+        raise answered(404, "no cluster")
+
+    def collection_cluster(self, name: str) -> Any:
+        raise answered(404, f"{name} is no part of a cluster")
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
         if not callable(method):

@@ -87,7 +87,7 @@ def _made(store: Store, name: str, words: TextSpace, classes: Iterable[str]) -> 
         pending=Pending.INCOMPLETE,
     )
     try:
-        collection = store.create(name, metadata) if name not in store.names() else store.open(name, write=True)
+        collection = store.create(name, metadata) if not store.has(name) else store.open(name, write=True)
     except StoreInUse:
         return name  # another run is filling it
     note("making the tag vocabulary (once)")

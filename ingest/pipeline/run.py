@@ -227,9 +227,9 @@ def _create_or_check(
     store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, may_move: bool
 ) -> Encoder | None:
     """Make the collection, which gives its encoder, or see that the one there was made alike, which gives None."""
-    if name in store.names() and store.metadata(name).pending == Pending.CREATING:
+    if store.has(name) and store.metadata(name).pending == Pending.CREATING:
         store.drop_unfinished(name)  # a run was killed before it was whole
-    if name in store.names():
+    if store.has(name):
         check_same(store.metadata(name), name, root, options, may_move=may_move)
         return None
     return create(store, name, root, files, options)

@@ -16,6 +16,7 @@ from ingest.stores.hnsw import (
     wants_codes,
     wants_graph,
 )
+from ingest.stores.layout import Health, Layout
 from ingest.stores.names import check_length, check_name, collection_name
 from ingest.stores.points import (
     CLASSES,
@@ -49,7 +50,9 @@ __all__ = [
     "WORD",
     "Collection",
     "Filter",
+    "Health",
     "Hit",
+    "Layout",
     "Near",
     "Point",
     "PooledStore",

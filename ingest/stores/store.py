@@ -16,6 +16,7 @@ from uuid import UUID
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores.base import Collection
+from ingest.stores.layout import Health
 from ingest.stores.points import Point
 from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, open_encoder
@@ -30,7 +31,7 @@ class Summary:
 
     ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
     ``quantized``: whether it is followed by int8 codes. ``engine``: what wrote its points last, with its version, where
-    that is known.
+    that is known. ``health``: what a server tells of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Summary:
     graph: int = 0
     quantized: bool = False
     engine: str = ""
+    health: Health | None = None
 
 
 class Store(ABC):
@@ -50,6 +52,10 @@ class Store(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """All collections, sorted."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a collection of that name; a server may know one by further names."""
+        return name in self.names()
 
     @abstractmethod
     def metadata(self, name: str) -> CollectionMetadata:

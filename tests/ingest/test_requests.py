@@ -263,7 +263,7 @@ CODE = grpc.StatusCode
         (answer(408, "Timeout"), True, StoreUnreachable, "does not answer in time"),
         (answer(409, "already"), False, StoreError, "failed: already"),
         (answer(413, "too large"), False, StoreError, "client_max_body_size"),
-        (answer(500, "panic"), True, StoreUnreachable, "fails (panic)"),
+        (answer(500, "panic"), True, StoreError, "fails (panic)"),
         (answer(500, FULL), False, StoreError, "make room there"),
         (answer(503, "loading"), True, StoreUnreachable, "is not ready (loading): it starts"),
     ],

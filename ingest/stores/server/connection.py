@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from ingest.errors import StoreError, StoreUnreachable
+from ingest.stores import Layout
 from ingest.stores.server.client import ServerClient
 from ingest.stores.server.fault import Fault, Kind, translated
 from ingest.stores.server.store import ServerStore
@@ -21,13 +22,14 @@ REST_PORT = 6333
 """Qdrant's own, as in its client. Its own for gRPC is the next one, and so it is looked for beside any other."""
 
 
-def connect(url: str, api_key: str | None, grpc_port: str = "") -> ServerStore:
+def connect(url: str, api_key: str | None, grpc_port: str = "", layout: Layout = Layout()) -> ServerStore:
     """The store of the server at ``url``, once it has answered.
 
     Args:
         url: an address, or those of several nodes of one cluster, between commas.
         grpc_port: for points in bulk, or one for each address; 0 for REST alone. By default `QDRANT_GRPC_PORT`, else
             the one after the port of the address.
+        layout: of collections that are made.
 
     Raises:
         UsageError: ``url`` or ``grpc_port`` is none.
@@ -40,7 +42,7 @@ def connect(url: str, api_key: str | None, grpc_port: str = "") -> ServerStore:
     except BaseException:
         client.close()
         raise
-    return ServerStore(client, url)
+    return ServerStore(client, url, layout)
 
 
 def _addresses(urls: str, grpc_port: str) -> list[tuple[str, int]]:
@@ -103,7 +105,8 @@ def _refused(fault: Fault, client: ServerClient, where: str) -> StoreError:
     if fault.kind is Kind.DOWN:
         way_out = "start one with `docker compose up -d`, or leave the URL out to use the embedded store"
         return StoreUnreachable(f"no Qdrant server answers at {where} ({fault.reason}): {way_out}")
-    return translated(fault, where, has_key=client.has_key)
+    refused = translated(fault, where, has_key=client.has_key)
+    return StoreUnreachable(str(refused)) if fault.kind is Kind.FAILING else refused
 
 
 def _minor(version: str) -> tuple[int, int]:

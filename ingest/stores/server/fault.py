@@ -155,11 +155,11 @@ _UNREACHABLE = {
     "tells; " + AGAIN,
     Kind.LOST: "{server} does not answer, it ends the connection ({reason}): " + AGAIN,
     Kind.UNREADY: "{server} is not ready ({reason}): it starts, or waits for other nodes; " + AGAIN,
-    Kind.FAILING: "{server} fails ({reason}): its log tells why; " + AGAIN,
     Kind.RATE: "{server} is asked too often ({reason}): wait, or raise read_rate_limit and write_rate_limit in its "
     "strict mode; " + AGAIN,
 }
 _FAILED = {
+    Kind.FAILING: "{server} fails ({reason}): its log tells why; what it acknowledged stays",
     Kind.TOO_LARGE: "{server} takes no request as large as one picture ({reason}): raise its limit "
     "(max_request_size_mb of Qdrant, client_max_body_size of nginx)",
     Kind.DISK_FULL: "the disk of {server} is full ({reason}): make room there; what it acknowledged stays, run the "

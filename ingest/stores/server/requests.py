@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ingest.errors import StoreError
+from ingest.stores import Layout
 from ingest.stores.server.client import REST_BYTES, REST_NUMBER_BYTES, ServerClient
 from ingest.stores.server.fault import CONFLICT, TOO_LARGE, Fault, Kind, is_passing, status_of, translated
 from model.system.clock import in_words
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds before the second attempt, doubled before each further one, and at most."""
+
+FAILING_ATTEMPTS = 3
+"""Of a question that a node fails at: it may be the collection that is broken, and there are others to ask."""
 
 LIMITED_ATTEMPTS = 3
 IN_FLIGHT = 4
@@ -105,7 +109,11 @@ class Requests:
 
         def is_over(state: RetryCallState) -> bool:
             waited = max(state.seconds_since_start or 0.0, state.idle_for)
-            return is_ended.is_set() or waited + state.upcoming_sleep > patience.seconds
+            fault = state.outcome.exception() if state.outcome else None
+            is_broken = isinstance(fault, Fault) and fault.kind is Kind.FAILING and patience.seconds <= LONGEST_WAIT
+            attempts = FAILING_ATTEMPTS if is_broken else state.attempt_number + 1
+            is_late = waited + state.upcoming_sleep > patience.seconds
+            return is_ended.is_set() or is_late or state.attempt_number >= attempts
 
         def say_so(state: RetryCallState) -> None:
             if state.attempt_number > 1 and patience.seconds > LONGEST_WAIT:
@@ -145,6 +153,7 @@ class Requests:
         key: str,
         value: object,
         sparse: dict[str, models.SparseVectorParams] | None = None,
+        layout: Layout = Layout(),
     ) -> None:
         """Create a collection; one with that metadata may be there, from a request whose answer was lost."""
         create, metadata = self.client.create_collection, {key: value}
@@ -156,6 +165,9 @@ class Requests:
                 sparse_vectors_config=sparse or None,
                 metadata=metadata,
                 on_disk_payload=True,
+                shard_number=layout.shards,
+                replication_factor=layout.replicas,
+                write_consistency_factor=layout.write_consistency,
             )
         except StoreError as error:
             if not has_status(error, CONFLICT) or self.metadata(name).get(key) != json.loads(json.dumps(value)):

@@ -11,18 +11,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from ingest.errors import CollectionNotFound, StoreError, StoreInUse
+from ingest.errors import CollectionNotFound, StoreError, StoreInUse, StoreUnreachable
 from ingest.records import CollectionMetadata, Pending
-from ingest.stores import Store, Summary, check_length
+from ingest.stores import Layout, Store, Summary, check_length
 from ingest.stores.server.client import ServerClient
 from ingest.stores.server.collection import ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
-from ingest.stores.server.fault import CONFLICT, status_of
+from ingest.stores.server.fault import CONFLICT, Fault, status_of
+from ingest.stores.server.health import health_of, nodes_of
 from ingest.stores.server.lease import Lease, this_process
 from ingest.stores.server.mark import MARK_KEY, Mark, read_mark
 from ingest.stores.server.older import OlderFiles, drop_files, is_left_over, refuse_older_writer, turn
 from ingest.stores.server.records import METADATA, Records, with_vector
 from ingest.stores.server.requests import Requests
+from model.system.events import note
 from model.system.process import forget
 
 ON_DISK_WIDTH = 1024
@@ -43,21 +45,37 @@ class Kept:
 class ServerStore(Store):
     """Collections on a server; those without our mark are not ours, and left alone."""
 
-    def __init__(self, client: ServerClient, where: str) -> None:
+    def __init__(self, client: ServerClient, where: str, layout: Layout = Layout()) -> None:
         self.client = client
         self.where = where
+        self._layout = layout
         self._requests = Requests(client, where)
         self._process = this_process()
         self._leases: dict[str, Lease] = {}
 
     def names(self) -> list[str]:
         listed = self._requests.ask(self.client.get_collections).collections
-        return sorted(collection.name for collection in listed if self._is_ours(collection.name))
+        return sorted(collection.name for collection in listed if self._is_listed(collection.name))
+
+    def has(self, name: str) -> bool:
+        with suppress(CollectionNotFound):
+            return self._is_ours(name)
+        return False
 
     def _is_ours(self, name: str) -> bool:
-        with suppress(CollectionNotFound):  # dropped since it was listed
-            return MARK_KEY in self._requests.metadata(name)
-        return False
+        return MARK_KEY in self._requests.metadata(name)
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether it is ours; one that cannot be asked keeps nobody from the others."""
+        try:
+            return self._is_ours(name)
+        except CollectionNotFound:  # dropped since it was listed
+            return False
+        except StoreUnreachable:
+            raise
+        except StoreError as error:
+            note(f"left out: collection {name!r}: {error}")
+            return False
 
     def metadata(self, name: str) -> CollectionMetadata:
         return self._kept(name).metadata
@@ -92,9 +110,20 @@ class ServerStore(Store):
 
     def summary(self, name: str) -> Summary:
         collection = self.open(name)
-        points = collection.count()
-        info = self._requests.ask(self.client.get_collection, name)
-        return Summary(name, collection.metadata, points, None, points if has_graph(info) else 0, is_quantized(info))
+        info = self._requests.info(name)
+        try:
+            points = collection.count()
+        except StoreError:  # a part of it is where no node is up; its state says so
+            points = info.points_count or 0
+        return Summary(
+            name,
+            collection.metadata,
+            points,
+            None,
+            points if has_graph(info) else 0,
+            is_quantized(info),
+            health=health_of(self.client, name, info),
+        )
 
     def open(self, name: str, *, write: bool = False) -> ServerCollection:
         """Open a collection; to write it, hold its lease (`writing`).
@@ -145,7 +174,9 @@ class ServerStore(Store):
         params = vector_params(metadata.vectors, ON_DISK_WIDTH)
         mark = Mark(metadata, self._process)
         try:
-            self._requests.create(name, params, MARK_KEY, mark.to_json(), sparse_params(metadata.sparse))
+            self._requests.create(
+                name, params, MARK_KEY, mark.to_json(), sparse_params(metadata.sparse), self._laid_out(metadata.kind)
+            )
         except StoreError as error:
             if error.__cause__ is None or status_of(error.__cause__) != CONFLICT:
                 raise
@@ -154,6 +185,11 @@ class ServerStore(Store):
         collection.save(metadata)
         collection.make_indexes()
         return collection
+
+    def _laid_out(self, kind: str) -> Layout:
+        """As asked for, else as it suits the number of nodes; words are few, and lie in one part."""
+        layout = self._layout.on(nodes_of(self.client))
+        return layout if kind == "pictures" else replace(layout, shards=1)
 
     def _there_already(self, name: str) -> StoreError:
         if self._is_ours(name):
@@ -177,10 +213,20 @@ class ServerStore(Store):
 
     def drop(self, name: str) -> None:
         self.metadata(name)  # not ours, not ours to remove
+        if real := self._alias_of(name):
+            raise StoreError(f"{name!r} is another name of collection {real!r}: `ingest drop {real}` removes that")
         is_older = read_mark(self._requests.metadata(name), name) is None
         self._requests.ask(self.client.delete_collection, name)
         if is_older:
             drop_files(self._requests, name)
+
+    def _alias_of(self, name: str) -> str:
+        """The collection that an alias stands for; empty where it is none, or the key may not ask."""
+        with suppress(Fault):
+            for alias in self.client.get_aliases().aliases:
+                if alias.alias_name == name:
+                    return str(alias.collection_name)
+        return ""
 
     def close(self) -> None:
         forget(self._process["token"])
