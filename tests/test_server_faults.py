@@ -107,7 +107,7 @@ def test_faults_that_pass_change_nothing(
     [
         (Fault(drop="before"), StoreUnreachable, "run the same command again"),
         (Fault(drop="after"), StoreUnreachable, "run the same command again"),
-        (Fault(status=500), StoreUnreachable, "run the same command again"),
+        (Fault(status=500), StoreError, "run the same command again"),
         (Fault(seconds=5), StoreUnreachable, "timed out"),
         (Fault(largest=8_000), StoreError, "client_max_body_size"),
     ],

@@ -11,6 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -123,9 +124,10 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
     if data is None:
         raise StoreDamaged(f"collection {collection.name!r} has lost its {NEXT_FILE}: {MADE_AGAIN}")
     projection = read_projection(data, NEXT_FILE)
-    for points in collection.scroll([VISUAL], page=PAGE):
-        collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
-        on_progress(len(points))
+    with collection.writing_ahead() as begin:
+        for points in collection.scroll([VISUAL], page=PAGE):
+            ids, projected = [point.id for point in points], _projected(projection, points)
+            begin(partial(collection.set_vectors, SEMANTIC, ids, projected), partial(on_progress, len(points)))
     keep_projection(collection, projection)
     before, after = collection.metadata, recorded_with(collection.metadata, projection)
     has_labels = bool(before.sparse) and bool(before.trained or after.trained)

@@ -6,6 +6,7 @@ It must not know which files have changed, nor which projection they are to get.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -67,15 +68,19 @@ class Embedding:
         framing = self._encoder.spec.framing.rule
         known, removed = ({}, None) if self._options.re_embed else (indexed, self._removed)
         writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier, removed)
-        with progress("embedding", len(files), unit="pictures") as shown:
-            for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
-                writer.write([record for record in batch if isinstance(record, Embedded)])
+        with progress("embedding", len(files), unit="pictures") as shown, self._collection.writing_ahead() as begin:
+
+            def acknowledged(batch: Sequence[Record]) -> None:
                 for record in batch:
                     if isinstance(record, Stopped):
                         raise DatasetError(record.reason)
                     self._count(record, is_indexed=record.file.relative in indexed)
                 self._ledger.save_now_and_then()
                 shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
+
+            for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
+                pictures = [record for record in batch if isinstance(record, Embedded)]
+                writer.write(pictures, begin, partial(acknowledged, batch))
 
     def _embed(self, files: Sequence[PictureFile], is_known: Callable[[str], bool]) -> Iterator[Record]:
         return embed(

@@ -3,7 +3,7 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import SCROLL_PAGE, TIE_MARGIN, Collection, ReadOnlyCollection, batches
+from ingest.stores.base import SCROLL_PAGE, TIE_MARGIN, Begin, Collection, ReadOnlyCollection, batches
 from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
@@ -48,6 +48,7 @@ __all__ = [
     "TIE_MARGIN",
     "VISUAL",
     "WORD",
+    "Begin",
     "Collection",
     "Filter",
     "Health",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -30,6 +31,9 @@ from ingest.stores.points import (
 )
 
 Item = TypeVar("Item")
+
+Begin = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Takes a write to a collection, and what is to be done when it is acknowledged."""
 
 SCROLL_PAGE = 1000
 TIE_MARGIN = 16
@@ -126,6 +130,20 @@ class Collection(ABC):
         """
         check_sparse(using, vector, self.metadata.sparse)
         return _best(lambda wanted: self._search_sparse(using, vector, wanted, filter), limit, min_score)
+
+    @contextmanager
+    def writing_ahead(self) -> Iterator[Begin]:
+        """Writes of different points, of which a store may have several under way.
+
+        What is to be done when one is acknowledged is done in their order, by the thread that begins them, and for all
+        when the ``with`` ends. Where it is left by an error, no write is under way any more.
+        """
+
+        def begin(write: Callable[[], None], acknowledged: Callable[[], None]) -> None:
+            write()
+            acknowledged()
+
+        yield begin
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class FakeQdrant:
     """Answers by `answers`, keyed by method and path, then as a healthy server without collections.
 
     An answer is a status and what to send with it; a list of them is used up one by one. What is recorded of a
-    collection is taken and not counted.
+    collection is taken and not counted. ``meet`` is called with each request that is.
     """
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class FakeQdrant:
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.always: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.meet: Callable[[Request], object] = lambda request: None
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.http.handle_error = lambda *_: None  # a client that hung up is part of the play
         self.url = f"http://127.0.0.1:{self.http.server_port}"
@@ -56,6 +57,7 @@ class FakeQdrant:
         if b'"payload":{"wordsight":' in request.body:
             return 200, {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.0}
         self.requests.append(request)
+        self.meet(request)
         key = (request.method, request.path)
         if waiting := self.answers.get(key):
             return waiting.pop(0)

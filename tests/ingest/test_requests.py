@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -344,3 +345,30 @@ def test_what_one_node_refuses_no_other_is_asked(fake: FakeQdrant) -> None:
         with pytest.raises(CollectionNotFound):
             store.metadata("a")
         assert other.asked("GET", "/collections/a") == []
+
+
+def test_four_writes_are_under_way_and_done_in_order(fake: FakeQdrant, store: ServerStore) -> None:
+    collection, met, done = store.create("a", METADATA), threading.Barrier(4), list[int]()
+    fake.meet = lambda request: met.wait(10) if request.path == PATH else None
+    with collection.writing_ahead() as begin:
+        for number, point in enumerate(points(8)):
+            begin(partial(collection.upsert, [point]), partial(done.append, number))
+            assert number - len(done) < 4
+    assert done == [*range(8)]
+    assert len(fake.asked("PUT", PATH)) == 8
+
+
+def test_of_writes_under_way_the_first_that_fails_ends_all(fake: FakeQdrant, store: ServerStore) -> None:
+    collection, done = store.create("a", METADATA), list[int]()
+    fake.answers["PUT", PATH] = [(200, {"result": {}}), (400, refusal("wrong"))]
+
+    def write_all() -> None:
+        with collection.writing_ahead() as begin:
+            for number, point in enumerate(points(50)):
+                begin(partial(collection.upsert, [point]), partial(done.append, number))
+
+    with pytest.raises(StoreError, match="wrong"):
+        write_all()
+    assert len(done) < 5
+    assert len(fake.asked("PUT", PATH)) < 10
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("points")]

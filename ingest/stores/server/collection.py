@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from ingest.stores import (
     GRAPH_FROM,
     SCROLL_PAGE,
     TIE_MARGIN,
+    Begin,
     Collection,
     Filter,
     Hit,
@@ -87,6 +89,11 @@ class ServerCollection(Collection):
         self._kept = dict(kept)
         self._lease = lease
         self._pictures = with_vector(next(iter(metadata.vectors)))
+
+    @contextmanager
+    def writing_ahead(self) -> Iterator[Begin]:
+        with self._requests.in_flight() as begin:
+            yield begin
 
     def _check_lease(self) -> None:
         if lease := self._lease():

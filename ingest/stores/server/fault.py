@@ -159,7 +159,7 @@ _UNREACHABLE = {
     "strict mode; " + AGAIN,
 }
 _FAILED = {
-    Kind.FAILING: "{server} fails ({reason}): its log tells why; what it acknowledged stays",
+    Kind.FAILING: "{server} fails ({reason}): its log tells why; " + AGAIN,
     Kind.TOO_LARGE: "{server} takes no request as large as one picture ({reason}): raise its limit "
     "(max_request_size_mb of Qdrant, client_max_body_size of nginx)",
     Kind.DISK_FULL: "the disk of {server} is full ({reason}): make room there; what it acknowledged stays, run the "

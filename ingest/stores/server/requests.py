@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ingest.errors import StoreError
-from ingest.stores import Layout
+from ingest.stores import Begin, Layout
 from ingest.stores.server.client import REST_BYTES, REST_NUMBER_BYTES, ServerClient
 from ingest.stores.server.fault import CONFLICT, TOO_LARGE, Fault, Kind, is_passing, status_of, translated
 from model.system.clock import in_words
@@ -53,6 +55,7 @@ class Requests:
         self._largest: int | None = None
         self._is_waiting = False
         self._lock = threading.Lock()
+        self._work = threading.local()
 
     def patient(self) -> AbstractContextManager[None]:
         """Wait for a server that goes away as long as a run does, while the ``with`` lasts."""
@@ -64,9 +67,9 @@ class Requests:
         Raises:
             StoreError: a kind of it for each fault, which is its cause.
         """
-        return self._ask(lambda: call(*args, **kwargs), threading.Event())
+        return self._ask(lambda: call(*args, **kwargs))
 
-    def _ask(self, call: Callable[[], T], is_ended: threading.Event) -> T:
+    def _ask(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except Fault as fault:
@@ -74,7 +77,7 @@ class Requests:
                 raise self.translated(fault) from fault
             first = fault
         try:
-            return self._ask_again(first, call, is_ended)
+            return self._ask_again(first, call)
         except Fault as fault:
             raise self.translated(fault) from fault
 
@@ -96,11 +99,12 @@ class Requests:
             return bool(self.client.locks().write)
         return False
 
-    def _ask_again(self, first: Fault, call: Callable[[], T], is_ended: threading.Event) -> T:
+    def _ask_again(self, first: Fault, call: Callable[[], T]) -> T:
         from tenacity import Retrying, retry_if_exception  # takes 0.1 s, and most questions are answered at once
 
         failed = iter([first])
         patience = self.client.patience
+        is_ended = getattr(self._work, "is_ended", None)
 
         def again() -> T:
             for fault in failed:
@@ -113,7 +117,7 @@ class Requests:
             is_broken = isinstance(fault, Fault) and fault.kind is Kind.FAILING and patience.seconds <= LONGEST_WAIT
             attempts = FAILING_ATTEMPTS if is_broken else state.attempt_number + 1
             is_late = waited + state.upcoming_sleep > patience.seconds
-            return is_ended.is_set() or is_late or state.attempt_number >= attempts
+            return bool(is_ended and is_ended.is_set()) or is_late or state.attempt_number >= attempts
 
         def say_so(state: RetryCallState) -> None:
             if state.attempt_number > 1 and patience.seconds > LONGEST_WAIT:
@@ -230,27 +234,52 @@ class Requests:
                 found, offset = following.result()
             yield found
 
+    @contextmanager
+    def in_flight(self) -> Iterator[Begin]:
+        """Writes of which several are under way: see `Collection.writing_ahead`.
+
+        Of one that failed, or a run that was ended, the others are not tried again, and those under way are waited for:
+        who holds the lease after that must not meet them.
+        """
+        threads, is_ended = ThreadPoolExecutor(IN_FLIGHT, "points"), threading.Event()
+        begun: deque[tuple[Future[None], Callable[[], None]]] = deque()
+
+        def settle(most: int) -> None:
+            while begun and (len(begun) > most or begun[0][0].done()):
+                future, acknowledged = begun.popleft()
+                future.result()
+                acknowledged()
+
+        def begin(write: Callable[[], None], acknowledged: Callable[[], None]) -> None:
+            settle(IN_FLIGHT - 1)
+            begun.append((threads.submit(self._within, is_ended, write), acknowledged))
+
+        try:
+            yield begin
+            settle(0)
+        finally:
+            is_ended.set()
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _within(self, is_ended: threading.Event, write: Callable[[], None]) -> None:
+        """Write as a part of a work that may be ended."""
+        self._work.is_ended = is_ended
+        write()
+
     def _send_all(
         self, call: Callable[..., object], name: str, items: Iterable[T], size_of: Callable[[T], int]
     ) -> None:
-        """Write items in few large messages, several in flight; where one fails, no further one is sent."""
+        """Write items in few large messages; several in flight, where they are not that already."""
         batches = self._by_bytes(items, size_of, self._message_bytes())
         first, second = next(batches, None), next(batches, None)
-        if first and not second:
-            return self._send(call, name, first, size_of)
-        threads, is_ended = ThreadPoolExecutor(IN_FLIGHT, "points"), threading.Event()
-        try:
-            sent: set[Future[None]] = set()
-            for batch in chain(filter(None, (first, second)), batches):
-                sent.add(threads.submit(self._send, call, name, batch, size_of, is_ended))
-                if len(sent) == IN_FLIGHT:
-                    done, sent = wait(sent, return_when=FIRST_COMPLETED)
-                    _raise_first(done)
-            _raise_first(sent)
-        finally:
-            is_ended.set()  # of one that failed, or a run that was ended, the others do not go on trying
-            threads.shutdown(wait=False, cancel_futures=True)
-        return None
+        every = chain(filter(None, (first, second)), batches)
+        if not second or getattr(self._work, "is_ended", None):
+            for batch in every:
+                self._send(call, name, batch, size_of)
+            return
+        with self.in_flight() as begin:
+            for batch in every:
+                begin(partial(self._send, call, name, batch, size_of), _nothing)
 
     def _by_bytes(self, items: Iterable[T], size_of: Callable[[T], int], largest: int) -> Iterator[list[T]]:
         """Lists of items of up to the size of a message together, of one item where that alone is more."""
@@ -272,22 +301,20 @@ class Requests:
         name: str,
         batch: list[T],
         size_of: Callable[[T], int],
-        is_ended: threading.Event | None = None,
     ) -> None:
         """Write a batch; what is not taken, in halves: one that is too large, and smaller from then on.
 
         Whether 400 means the size, as of JSON above the server's limit and of more points than strict mode allows, or
         a point that is wrong, the halves show.
         """
-        is_ended = is_ended or threading.Event()
         try:
-            self._ask(_divisible(lambda: call(name, batch, wait=True), len(batch)), is_ended)
+            self._ask(_divisible(lambda: call(name, batch, wait=True), len(batch)))
         except StoreError as error:
             if len(batch) == 1 or not _may_be_size(error):
                 raise
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
-                self._send(call, name, half, size_of, is_ended)
+                self._send(call, name, half, size_of)
             with self._lock:
                 taken = sum(map(size_of, batch)) // 2
                 self._largest = min(self._largest or taken, taken)
@@ -354,9 +381,8 @@ def _numbers_of(vector: Any) -> int:
     return 2 * len(vector["indices"]) if isinstance(vector, dict) else len(vector)
 
 
-def _raise_first(done: Iterable[Future[None]]) -> None:
-    for future in done:
-        future.result()
+def _nothing() -> None:
+    """To be done when a message is acknowledged that others follow."""
 
 
 @contextmanager
