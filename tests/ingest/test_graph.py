@@ -217,6 +217,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     monkeypatch.setattr(client, "update_collection", watch_update)
     monkeypatch.setattr(client, "query_points", watch_query)
     monkeypatch.setattr(server, "GRAPH_FROM", 100)
+    monkeypatch.setattr(server, "LOOK_SECONDS", 0)
     monkeypatch.setattr(server, "has_graph", lambda _: bool(changes))  # which local mode never has
     store = ServerStore(client, "memory")
     with store.create("many", METADATA) as collection:

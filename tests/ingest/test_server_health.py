@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 from ingest import report
 from ingest.errors import StoreError
 from ingest.records import CollectionMetadata
-from ingest.stores import VISUAL, Layout, open_store
+from ingest.stores import VISUAL, Layout, Point, open_store
 from ingest.stores.server import ServerStore, connect
+from ingest.stores.server import collection as server_collection
 from model.errors import UsageError
 from tests.ingest.fake_qdrant import FakeQdrant, collection_info, refusal
 from tests.local_qdrant import local_qdrant
@@ -106,6 +109,29 @@ def test_one_that_is_broken_keeps_nobody_from_the_others(
     assert "\n" not in said.strip()
     with pytest.raises(StoreError, match="Failed to load local shard"):
         store.open("a")
+
+
+def test_the_first_graph_is_waited_for(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter([*[("green", 0, "ok")] * 2, *[("yellow", 3, "ok")] * 2, *[("green", 4, "ok")] * 3])
+    monkeypatch.setattr(server_collection, "GRAPH_FROM", 3)
+    monkeypatch.setattr(server_collection, "LOOK_SECONDS", 0)
+    with memory.create("a", METADATA) as collection:
+        collection.upsert([Point(UUID(int=i), {VISUAL: np.ones(4, np.float32)}, {}) for i in range(4)])
+        plain = memory._requests.info("a")
+
+        def info(_: str) -> Any:
+            status, indexed, optimizer = next(states)
+            return plain.model_copy(
+                update={"status": status, "indexed_vectors_count": indexed, "optimizer_status": optimizer}
+            )
+
+        monkeypatch.setattr(memory.client, "get_collection", lambda _: plain, raising=False)
+        monkeypatch.setattr(memory._requests, "info", info)
+        collection.index()
+        assert list(states) == []
+        states = iter([("red", 0, {"error": "No space left"})])
+        with pytest.raises(StoreError, match="the server's optimizer failed: No space left"):
+            collection.index()
 
 
 def test_an_alias_is_a_name_to_ask_and_not_one_to_drop(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,13 +36,14 @@ from ingest.stores.server.conversion import (
     to_struct,
 )
 from ingest.stores.server.files import KeptFiles
+from ingest.stores.server.health import health_of
 from ingest.stores.server.lease import LEASE_FIELD, Lease
 from ingest.stores.server.models import models
 from ingest.stores.server.older import OlderFiles
 from ingest.stores.server.records import METADATA, Records, with_vector
 from ingest.stores.server.requests import Requests, checked, has_status
 from ingest.stores.server.rest import Json
-from model.system.events import note
+from model.system.events import note, progress
 
 NO_INDEX = 400
 """The status of what wants a payload index, in a collection that is older than it."""
@@ -53,6 +54,10 @@ MOST_VALUES = 1_000_000
 FRESH_SECONDS = 1.0
 """What the server says of the collection, of which each search wants to know, is asked again after this long."""
 
+
+LOOK_SECONDS = 0.5
+LOOKS = 3
+"""One after the other that find a server at rest: it begins a moment after it is told to."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -239,7 +244,7 @@ class ServerCollection(Collection):
         return [name for name in self._kept if self._files.is_lost(name)]
 
     def index(self, quantize: bool | None = None) -> None:
-        """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later.
+        """Let the server build a graph, which it keeps up with what comes later, and wait for it.
 
         How much memory the server has is not known here, so it keeps codes only where ``quantize`` says so.
         """
@@ -247,10 +252,26 @@ class ServerCollection(Collection):
             return
         info = self._ask(self._client.get_collection, self.name)
         if not has_graph(info) or quantize not in (None, is_quantized(info)):
-            note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
             self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
-            self._last_info = 0.0, None
+            self._wait_for_graph()
+
+    def _wait_for_graph(self) -> None:
+        """Until the server has nothing to do; segments that are too small for a graph stay without one."""
+        looks_green, done = 0, 0
+        total = self.count() * len(self.metadata.vectors)
+        with progress("the server builds the search graph, and answers meanwhile", total, unit="vectors") as shown:
+            while looks_green < LOOKS:
+                time.sleep(LOOK_SECONDS)
+                info = self._requests.info(self.name)
+                indexed = min(total, info.indexed_vectors_count or 0)
+                shown.advance(max(0, indexed - done))
+                done = max(done, indexed)
+                if info.status == "red":
+                    error = health_of(self._client, self.name, info).error
+                    raise StoreError(f"the server's optimizer failed: {error or 'its log tells why'}")
+                looks_green = looks_green + 1 if info.status == "green" else 0
+        self._last_info = 0.0, None
 
     def close(self) -> None:
         """Nothing to release."""
