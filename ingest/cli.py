@@ -334,6 +334,49 @@ def export(
 
 @app.command()
 @takes_records
+def backup(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Where to keep it: a folder for each collection.", metavar="FOLDER", parser=terminal.path),
+    ],
+    *,
+    collection: CollectionName = "",
+    place: StoreOptions,
+) -> None:
+    """Keep collections as files, whole: every point, all its vectors, and what they were made with."""
+    from ingest.pipeline import back_up
+
+    with place.open() as opened:
+        if collection:
+            opened.metadata(collection)  # which says what there is where it is not
+        if not (names := [collection] if collection else opened.names()):
+            raise NothingFoundError(none_yet(opened))
+        for name in names:
+            report.note_backup(back_up(opened, name, folder), folder)
+
+
+@app.command()
+@takes_records
+def restore(
+    folder: Annotated[
+        Path, typer.Argument(help="Where `ingest backup` kept it.", metavar="FOLDER", parser=terminal.path)
+    ],
+    *,
+    collection: CollectionName = "",
+    spread: LayoutOptions,
+    place: StoreOptions,
+) -> None:
+    """Make collections as they were when they were backed up, in this store or another."""
+    from ingest.pipeline import backups_in
+    from ingest.pipeline import restore as restore_backup
+
+    with place.open_to_make(spread.layout) as opened:
+        for found in backups_in(folder, collection):
+            report.note_restored(restore_backup(opened, found), opened.where)
+
+
+@app.command()
+@takes_records
 def verify(
     folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER", parser=terminal.path)],
     *,

@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.collection import read_failures, read_missing
 from ingest.errors import StoreError
-from ingest.pipeline import Checked, Plan, Report
+from ingest.pipeline import Backup, Checked, Plan, Report
 from ingest.stores import VISUAL, Store
 from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
@@ -294,6 +294,17 @@ def write_verified(verified: Verified, *, as_json: bool) -> None:
         lines.append(f"{verified.compared} answers compared, {len(verified.differences)} differences")
         lines += [f"{space}: {share:.3f} of the collection's hits" for space, share in verified.agreement.items()]
     sys.stdout.write("\n".join([*lines, *verified.differences]) + "\n")
+
+
+def note_backup(backup: Backup, target: Path) -> None:
+    """What was kept, and how much it is."""
+    size = sum(file["bytes"] for file in backup.files.values())
+    note(f"{backup.name}: {backup.points} points in {target / backup.name}, {in_mb(size)}")
+
+
+def note_restored(backup: Backup, where: str) -> None:
+    """What is there again."""
+    note(f"{backup.name}: {backup.points} points in {where}, as of {backup.created}")
 
 
 def note_export(manifest: Manifest, target: Path) -> None:

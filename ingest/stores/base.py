@@ -223,6 +223,10 @@ class Collection(ABC):
     def read_file(self, name: str) -> bytes | None:
         """A file kept with the collection, or None."""
 
+    @abstractmethod
+    def kept_files(self) -> list[str]:
+        """Names of the files kept with the collection, sorted."""
+
     def lost_files(self) -> list[str]:
         """Names of files that were kept with the collection and are not there any more, for a writer to make again;
         a store that sees that at opening has none."""

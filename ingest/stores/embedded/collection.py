@@ -153,6 +153,9 @@ class EmbeddedCollection(ReadOnlyCollection):
     def read_file(self, name: str) -> bytes | None:
         return self._files.read(name)
 
+    def kept_files(self) -> list[str]:
+        return sorted(self._record.kept)
+
     def yield_lock(self) -> None:
         self._shard.yield_lock()
 

@@ -240,6 +240,9 @@ class ServerCollection(Collection):
             return self._older.read(name)
         return self._files.read(name, is_kept=name in self._kept)
 
+    def kept_files(self) -> list[str]:
+        return sorted(self._older.names() if self._older else self._kept)
+
     def lost_files(self) -> list[str]:
         return [name for name in self._kept if self._files.is_lost(name)]
 

@@ -45,6 +45,10 @@ class OlderFiles:
         self._requests = requests
         self._name = name
 
+    def names(self) -> list[str]:
+        kept = self._requests.metadata(self._name)
+        return [key.removeprefix(FILE_KEY) for key, value in kept.items() if key.startswith(FILE_KEY) and value]
+
     def read(self, file: str) -> bytes | None:
         """A file, or None where there is none; raises StoreDamaged where its parts are not what was written."""
         for _ in range(2):  # a writer may replace the file between its record and its parts

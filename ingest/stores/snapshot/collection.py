@@ -214,6 +214,9 @@ class SnapshotCollection(ReadOnlyCollection):
     def read_file(self, name: str) -> bytes | None:
         return self._checked(name).read_bytes() if name in self._manifest.files else None
 
+    def kept_files(self) -> list[str]:
+        return sorted(self._manifest.files)
+
     def close(self) -> None:
         while self._indexes:
             self._indexes.popitem()[1].close()
