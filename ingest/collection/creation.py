@@ -30,7 +30,7 @@ class Options:
     whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left. ``remove_missing``:
     remove pictures whose files are gone, also where that looks like a disk that is not there; ``keep_missing``: none.
     ``metadata``: read of pictures indexed before it was done when, where and how they were taken. ``exclude``: patterns
-    of what is left out, as of `model.pictures.Exclusions`.
+    of what is left out, as of `model.pictures.Exclusions`. ``ray``: the address of a Ray cluster that embeds, or local.
     """
 
     encoder: str = AUTO
@@ -50,6 +50,7 @@ class Options:
     max_seconds: int = DEFAULT_MAX_SECONDS
     device: str = AUTO
     quantize: bool | None = None
+    ray: str = ""
 
 
 def create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> Encoder:

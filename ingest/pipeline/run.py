@@ -8,7 +8,7 @@ the next is asked for; whatever ends the run, what was acknowledged stays, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store
 from model.encoders import Encoder, class_names, open_encoder
-from model.errors import DatasetError
+from model.errors import DatasetError, UsageError
 from model.pictures import PictureFile, dataset_root, decoder_version, picture_file, reader_version
 from model.system.clock import now
 from model.system.events import note
@@ -91,10 +91,13 @@ class Run:
     removed: RemovedVectors
     options: Options
     report: Report
+    elsewhere: Callable[[], Store] | None = None
 
     def embedding(self) -> Embedding:
-        """The step that reads, encodes and writes."""
-        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report, self.removed)
+        """The step that reads, encodes and writes, here or where ``elsewhere`` opens the store."""
+        return Embedding(
+            self.collection, self.encoder, self.ledger, self.options, self.report, self.removed, self.elsewhere
+        )
 
 
 @contextmanager
@@ -147,7 +150,15 @@ def _opened(
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
     ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
-    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report)
+    elsewhere = _for_others(store, collection.name) if options.ray else None
+    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report, elsewhere)
+
+
+def _for_others(store: Store, name: str) -> Callable[[], Store]:
+    """What opens the store on other machines. Raises UsageError where only this one has it."""
+    if elsewhere := store.elsewhere(name):
+        return elsewhere
+    raise UsageError("--ray needs a Qdrant server that every machine of the cluster reaches: name one with --url")
 
 
 def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:

@@ -100,6 +100,11 @@ class Store(ABC):
         """
         return nullcontext()
 
+    def elsewhere(self, name: str) -> Callable[[], Store] | None:  # noqa: ARG002 - a folder is of one machine
+        """What opens this store on another machine, to write a collection under the lease that is held here; it can be
+        pickled. None where another machine does not reach it."""
+        return None
+
     @abstractmethod
     def create(self, name: str, metadata: CollectionMetadata) -> Collection:
         """Make an empty collection and open it for writing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.pipeline import embedding as embedding_module
+from ingest.pipeline import embedder as embedder_module
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore, annoy
 from tests.copies import copy_store
@@ -76,7 +76,7 @@ def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Paths that reached the encoder, in order."""
     seen: list[str] = []
-    real = embedding_module.embed
+    real = embedder_module.embed
 
     def spy(files, encoder, **options):
         for result in real(files, encoder, **options):
@@ -84,5 +84,5 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
                 seen.append(result.file.relative)
             yield result
 
-    monkeypatch.setattr(embedding_module, "embed", spy)
+    monkeypatch.setattr(embedder_module, "embed", spy)
     return seen

@@ -357,3 +357,22 @@ def test_a_lost_mark_is_noticed_by_the_renewal(store: ServerStore, monkeypatch: 
         wait_until(lambda: held._is_lost)
         with pytest.raises(StoreInUse, match="has taken over"):
             held.check()
+
+
+def test_who_writes_for_a_run_elsewhere_waits_for_its_renewals_and_stops_with_it(
+    store: ServerStore, watched: list[Callable[[], object]]
+) -> None:
+    with store.writing("a"):
+        held = store._leases["a"]
+        assert isinstance(held, Lease)
+        borrowed = lease.BorrowedLease(Records(store._requests, "a"), "a", held.token)
+        borrowed.check()
+        lease.time.sleep(10)
+        watched += [lambda: None, held._renew]
+        borrowed.check()
+        assert watched == []
+        borrowed.check()
+        mark(store)
+        lease.time.sleep(2)
+        with pytest.raises(StoreInUse, match="has ended or lost it: no more is written"):
+            borrowed.check()

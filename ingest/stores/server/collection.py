@@ -37,7 +37,7 @@ from ingest.stores.server.conversion import (
 )
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.health import health_of
-from ingest.stores.server.lease import LEASE_FIELD, Lease
+from ingest.stores.server.lease import LEASE_FIELD, BorrowedLease, Lease
 from ingest.stores.server.models import models
 from ingest.stores.server.older import OlderFiles
 from ingest.stores.server.records import METADATA, Records, with_vector
@@ -77,7 +77,7 @@ class ServerCollection(Collection):
         requests: Requests,
         name: str,
         metadata: CollectionMetadata,
-        lease: Callable[[], Lease | None],
+        lease: Callable[[], Lease | BorrowedLease | None],
         kept: Mapping[str, str],
         older: OlderFiles | None = None,
     ) -> None:

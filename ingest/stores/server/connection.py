@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from ingest.errors import StoreError, StoreUnreachable
@@ -42,7 +43,14 @@ def connect(url: str, api_key: str | None, grpc_port: str = "", layout: Layout =
     except BaseException:
         client.close()
         raise
-    return ServerStore(client, url, layout)
+    return ServerStore(client, url, layout, partial(connect_to_write, url, api_key, grpc_port))
+
+
+def connect_to_write(url: str, api_key: str | None, grpc_port: str, name: str, token: str) -> ServerStore:
+    """As `connect`, on another machine, to write a collection for the run that holds its lease."""
+    store = connect(url, api_key, grpc_port)
+    store.borrow(name, token)
+    return store
 
 
 def _addresses(urls: str, grpc_port: str) -> list[tuple[str, int]]:

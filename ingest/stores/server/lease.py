@@ -83,6 +83,12 @@ class Lease:
         with suppress(StoreError):  # it lapses by itself
             self._records.write(LEASE, {LEASE_FIELD: [FREE], "holder": None}, only_if=self._condition())
 
+    @property
+    def token(self) -> str:
+        """What tells this lease from all others."""
+        token: str = self._mine["token"]
+        return token
+
     def check(self) -> None:
         """Raises StoreInUse where another run has taken it over: nothing may be written any more.
 
@@ -157,6 +163,56 @@ class Lease:
     def _refusal(self, holder: Mapping[str, Any] | None) -> StoreInUse:
         by = f"{_shown(holder)}: wait until that ends" if holder else "another process: run it again"
         return StoreInUse(f"collection {self._name!r} is being written by {by}")
+
+
+class BorrowedLease:
+    """The lease of a run on another machine, for whoever writes for it.
+
+    As the holder writes only while its renewals are confirmed, so this only while it sees them: it waits for the next
+    one where the last is too long ago.
+
+    Args:
+        token: of the lease.
+    """
+
+    def __init__(self, records: Records, name: str, token: str) -> None:
+        self._records = records
+        self._name = name
+        self._token = token
+        self._mark: object = None
+        self._moved = self._looked = -float("inf")
+        self._lock = threading.Lock()
+
+    @property
+    def token(self) -> str:
+        return self._token
+
+    def check(self) -> None:
+        """Raises StoreInUse where the run does not hold it any more: nothing may be written for it."""
+        with self._lock:
+            until = time.monotonic() + FRESH_SECONDS
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._look()
+            while time.monotonic() - self._moved >= SURE_SECONDS:
+                if time.monotonic() > until:
+                    raise self._ended()
+                time.sleep(LOOK_SECONDS)
+                self._look()
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        mark = self._records.read(LEASE)
+        holder = _holder(mark)
+        if mark is None or holder is None or holder["token"] != self._token:
+            raise self._ended()
+        if mark[LEASE_FIELD] != self._mark:
+            is_first = self._mark is None
+            self._mark = mark[LEASE_FIELD]
+            self._moved = began - (RENEW_SECONDS if is_first else 0)  # it may be as old as that already
+        self._looked = began
+
+    def _ended(self) -> StoreInUse:
+        return StoreInUse(f"the run that holds collection {self._name!r} has ended or lost it: no more is written")
 
 
 def this_process() -> dict[str, Any]:

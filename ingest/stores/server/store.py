@@ -7,19 +7,20 @@ server's own metadata of it holds a mark that it is ours (`ingest.stores.server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ingest.errors import CollectionNotFound, StoreError, StoreInUse, StoreUnreachable
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import Layout, Store, Summary, check_length
-from ingest.stores.server.client import ServerClient
+from ingest.stores.server.client import RUN, ServerClient
 from ingest.stores.server.collection import ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
 from ingest.stores.server.fault import CONFLICT, Fault, status_of
 from ingest.stores.server.health import health_of, nodes_of
-from ingest.stores.server.lease import Lease, this_process
+from ingest.stores.server.lease import BorrowedLease, Lease, this_process
 from ingest.stores.server.mark import MARK_KEY, Mark, read_mark
 from ingest.stores.server.older import OlderFiles, drop_files, is_left_over, refuse_older_writer, turn
 from ingest.stores.server.records import METADATA, Records, with_vector
@@ -43,15 +44,27 @@ class Kept:
 
 
 class ServerStore(Store):
-    """Collections on a server; those without our mark are not ours, and left alone."""
+    """Collections on a server; those without our mark are not ours, and left alone.
 
-    def __init__(self, client: ServerClient, where: str, layout: Layout = Layout()) -> None:
+    Args:
+        layout: of collections that are made.
+        reopen: opens it elsewhere, for a collection and the token of its lease.
+    """
+
+    def __init__(
+        self,
+        client: ServerClient,
+        where: str,
+        layout: Layout = Layout(),
+        reopen: Callable[[str, str], ServerStore] | None = None,
+    ) -> None:
         self.client = client
         self.where = where
         self._layout = layout
+        self._reopen = reopen
         self._requests = Requests(client, where)
         self._process = this_process()
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, Lease | BorrowedLease] = {}
 
     def names(self) -> list[str]:
         listed = self._requests.ask(self.client.get_collections).collections
@@ -152,6 +165,14 @@ class ServerStore(Store):
         refuse_older_writer(self._requests, name)
         with self._requests.patient(), self._leased(Lease(Records(self._requests, name), name), name):
             yield
+
+    def elsewhere(self, name: str) -> Callable[[], Store] | None:
+        return partial(self._reopen, name, self._leases[name].token) if self._reopen else None
+
+    def borrow(self, name: str, token: str) -> None:
+        """Write a collection under the lease that a run on another machine holds, and as patiently as that does."""
+        self._leases[name] = BorrowedLease(Records(self._requests, name), name, token)
+        self.client.patience = RUN
 
     @contextmanager
     def _leased(self, lease: Lease, name: str) -> Iterator[None]:
