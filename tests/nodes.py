@@ -17,6 +17,8 @@ import httpx
 import pytest
 from qdrant_client import QdrantClient
 
+from ingest.stores import Layout
+from ingest.stores.server import ServerStore, connect
 from tests.waiting import wait_until
 
 BINARY = os.environ.get("QDRANT_BINARY", "")
@@ -80,6 +82,12 @@ class Node:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def resident_bytes(self) -> int:
+        """Memory that it holds, with the pages of its files."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
     def stop(self) -> None:
         """End it at once, as a kill does; its data stays."""
         if self._process is not None:
@@ -142,3 +150,10 @@ def peers(node: Node) -> int:
     """How many nodes of its cluster one knows of."""
     answer = httpx.get(f"{node.url}/cluster", timeout=5, trust_env=False).json()
     return len(answer["result"]["peers"])
+
+
+def store_of(*nodes: Node, grpc: bool = True, api_key: str | None = None, layout: Layout = Layout()) -> ServerStore:
+    """The store on them, as a command opens it."""
+    url = ",".join(node.url for node in nodes)
+    ports = ",".join(str(node.grpc_port) for node in nodes) if grpc else "0"
+    return connect(url, api_key, ports, layout)
