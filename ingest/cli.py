@@ -90,6 +90,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Only this folder of FOLDER, while other machines take others; repeatable.",
+            metavar="SUBFOLDER",
+        ),
+    ] = None,
     ray: Annotated[
         str,
         typer.Option(
@@ -108,7 +116,7 @@ def run(
     place: StoreOptions,
 ) -> None:
     """Embed folders of pictures; run again, only what changed."""
-    from ingest.collection import Options
+    from ingest.collection import Options, parts_of
 
     if watch and len(folders) > 1:
         raise UsageError(f"--watch stays with one folder, and these are {len(folders)}: name one")
@@ -118,6 +126,8 @@ def run(
         raise UsageError("--dry-run tells what one run would do, and --watch goes on: choose one")
     if yes and keep_missing:
         raise UsageError("--yes removes pictures whose files are gone and --keep-missing keeps them: choose one")
+    if part and (len(folders) > 1 or ray or re_embed or watch):
+        raise UsageError("--part is of one folder, and without --ray, --re-embed and --watch")
     options = Options(
         encoder=encoder,
         words=words,
@@ -137,6 +147,7 @@ def run(
         device=device,
         quantize=quantize,
         ray=ray,
+        parts=parts_of(part or ()),
     )
     with place.open_to_make(spread.layout) as opened:
         if watch:

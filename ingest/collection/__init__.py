@@ -2,7 +2,7 @@
 
 It must not know how files become points."""
 
-from ingest.collection.creation import Options, check_same, create, projection_file
+from ingest.collection.creation import Options, check_same, create, parts_of, projection_file
 from ingest.collection.evidence import mark_stale, own_evidence, smooth
 from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes, write_label_classes
 from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
@@ -59,6 +59,7 @@ __all__ = [
     "mark_stale",
     "need_tags",
     "own_evidence",
+    "parts_of",
     "projection_file",
     "read_collection_projection",
     "read_failures",

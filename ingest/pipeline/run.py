@@ -35,6 +35,7 @@ from model.pictures import PictureFile, dataset_root, decoder_version, picture_f
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
+from model.system.names import shown
 from model.words import TextSpace, open_words
 
 
@@ -110,7 +111,7 @@ def open_run(
         encoder: of the collection, where it is open already.
     """
     name = report.collection
-    with interrupted_once(), store.writing(name), _mended(store, name) as collection:
+    with interrupted_once(), store.writing(name, options.parts), _mended(store, name) as collection:
         before = collection.count()
         run = _opened(store, collection, root, options, report, encoder)
         try:
@@ -136,6 +137,8 @@ def _mended(store: Store, name: str) -> Collection:
 def _opened(
     store: Store, collection: Collection, root: Path, options: Options, report: Report, encoder: Encoder | None
 ) -> Run:
+    if options.parts:
+        _check_whole(collection, root)
     settle_framing(collection, options)
     metadata = collection.metadata
     encoder = encoder or open_encoder(
@@ -149,9 +152,21 @@ def _opened(
     if metadata.root != str(root):
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
-    ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
+    reader = reader_version(options.max_megapixels, options.max_seconds, strict=options.strict)
+    ledger = Ledger(collection, reader, options.parts)
     elsewhere = _for_others(store, collection.name) if options.ray else None
     return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report, elsewhere)
+
+
+def _check_whole(collection: Collection, root: Path) -> None:
+    """Raises UsageError where something is to be done first that is of the whole collection."""
+    metadata = collection.metadata
+    is_begun = metadata.pending in (Pending.SWITCHING, Pending.RELABELLING, Pending.RE_EMBEDDING)
+    if is_begun or metadata.root != str(root) or find_lost(collection):
+        raise UsageError(
+            f"something is to be done first for the whole of {collection.name!r}: `ingest run {shown(str(root))}`, "
+            "without --part"
+        )
 
 
 def _for_others(store: Store, name: str) -> Callable[[], Store]:
@@ -162,12 +177,31 @@ def _for_others(store: Store, name: str) -> Callable[[], Store]:
 
 
 def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
-    """The steps of a run, in their order; ``files`` are all that the folder has."""
-    collection, report = run.collection, run.report
+    """The steps of a run, in their order; ``files`` are all that the folder has, or the parts of it that are meant."""
+    collection = run.collection
+    if run.options.parts:
+        _bring_files(run, files)
+        place = f"`ingest run {shown(collection.metadata.root)}`"
+        note(f"once all parts are there, {place} trains and compares what is of the whole collection")
+        return
     finish_earlier_switch(collection)
-    indexed = _indexed(collection)
-    changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     stale = collection.metadata.stale
+    changes = _bring_files(run, files)
+    finish_re_embedding(collection)
+    changed = settle_projection(collection, run.encoder, run.words, run.options)
+    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
+    decoder = decoder_version() if run.report.added + run.report.updated else collection.metadata.decoder
+    collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
+    if run.options.quantize and collection.count() <= GRAPH_FROM:
+        note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
+    build_search_graph(collection, run.options.quantize)
+
+
+def _bring_files(run: Run, files: Sequence[PictureFile]) -> Changes:
+    """What is done of each file by itself: new and changed ones are embedded, those that are gone are removed."""
+    collection, report = run.collection, run.report
+    indexed = _indexed(collection, run.options.parts)
+    changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
     embedding = run.embedding()
@@ -180,19 +214,12 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
             describe_pictures(collection, files, report)
     finally:
         run.ledger.save()
-    finish_re_embedding(collection)
-    changed = settle_projection(collection, run.encoder, run.words, run.options)
-    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
-    decoder = decoder_version() if report.added + report.updated else collection.metadata.decoder
-    collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
-    if run.options.quantize and collection.count() <= GRAPH_FROM:
-        note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
-    build_search_graph(collection, run.options.quantize)
+    return changes
 
 
-def _indexed(collection: Collection) -> dict[str, Indexed]:
+def _indexed(collection: Collection, parts: Sequence[str] = ()) -> dict[str, Indexed]:
     """What a collection holds, by path; points that damage has left without their picture are removed."""
-    indexed, ghosts = read_indexed(collection)
+    indexed, ghosts = read_indexed(collection, parts)
     if ghosts:
         note(f"{len(ghosts)} damaged points of {collection.name!r} are removed, and their pictures embedded again")
         collection.delete(ghosts)

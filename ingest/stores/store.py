@@ -6,7 +6,7 @@ It must not know any of the three (`ingest.stores.base` names them), nor how poi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -92,8 +92,13 @@ class Store(ABC):
         """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
         return None
 
-    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
-        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not.
+    def writing(
+        self,
+        name: str,  # noqa: ARG002 - most stores need nothing here
+        parts: Sequence[str] = (),  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not; or from these
+        folders of its dataset and all below them, while runs may write the others.
 
         Raises:
             StoreInUse: another run writes it.

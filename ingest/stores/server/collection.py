@@ -37,7 +37,7 @@ from ingest.stores.server.conversion import (
 )
 from ingest.stores.server.files import KeptFiles
 from ingest.stores.server.health import health_of
-from ingest.stores.server.lease import LEASE_FIELD, BorrowedLease, Lease
+from ingest.stores.server.lease import LEASE_FIELD, BorrowedLease, Lease, PartLeases
 from ingest.stores.server.models import models
 from ingest.stores.server.older import OlderFiles
 from ingest.stores.server.records import METADATA, Records, with_vector
@@ -77,7 +77,7 @@ class ServerCollection(Collection):
         requests: Requests,
         name: str,
         metadata: CollectionMetadata,
-        lease: Callable[[], Lease | BorrowedLease | None],
+        lease: Callable[[], Lease | PartLeases | BorrowedLease | None],
         kept: Mapping[str, str],
         older: OlderFiles | None = None,
     ) -> None:
@@ -92,6 +92,7 @@ class ServerCollection(Collection):
         self._is_capped = False
         self._older = older
         self._kept = dict(kept)
+        self._removed = set[str]()
         self._lease = lease
         self._pictures = with_vector(next(iter(metadata.vectors)))
 
@@ -221,19 +222,27 @@ class ServerCollection(Collection):
         return {str(hit.value): hit.count for hit in found.hits}
 
     def save(self, metadata: CollectionMetadata) -> None:
+        """As every store; what runs over other parts of the dataset have recorded meanwhile of their files stays."""
         self._check_lease()
-        self._records.write(METADATA, {"record": metadata.to_json(), "files": self._kept})
+
+        def changed(there: Mapping[str, Any]) -> Mapping[str, Any]:
+            theirs = {name: sha256 for name, sha256 in there.get("files", {}).items() if name not in self._removed}
+            return {**there, "record": metadata.to_json(), "files": {**theirs, **self._kept}}
+
+        self._records.change(METADATA, changed)
         self.metadata = metadata
 
     def write_file(self, name: str, data: bytes) -> None:
         """As every store; that it must be there is recorded by the next `save`."""
         self._check_lease()
         self._kept[name] = self._files.write(name, data)
+        self._removed.discard(name)
 
     def remove_file(self, name: str) -> None:
         self._check_lease()
         self._files.remove(name)
         self._kept.pop(name, None)
+        self._removed.add(name)
 
     def read_file(self, name: str) -> bytes | None:
         if self._older:

@@ -13,14 +13,14 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from ingest.errors import StoreError, StoreInUse
 from ingest.stores.server.models import models
-from ingest.stores.server.records import LEASE, Records
+from ingest.stores.server.records import LEASE, METADATA, VERSION, Records
 from model.system.events import note
 from model.system.process import forget, is_running, new_token, pid_scope
 
@@ -37,10 +37,13 @@ FRESH_SECONDS = 180.0
 
 LOOK_SECONDS = 2.0
 
-LEASE_FIELD = "lease"
+LEASE_FIELD = VERSION
 """The payload's field that conditions ask for: the holder's token, and the token with the beat."""
 
 FREE = "free"
+
+PARTS = "parts"
+"""Of the record of the collection: the folders that ever had a lease of their own."""
 
 
 class Lease:
@@ -48,14 +51,17 @@ class Lease:
 
     Args:
         presumed: who holds it where no mark is there: a collection that is being made has its maker before it has one.
+        part: a folder of the dataset, which it is of with all below it; all of it where empty. Those of folders that
+            have nothing in common can be held at once.
 
     Raises:
-        StoreInUse: at entering: another run holds it.
+        StoreInUse: at entering: another run holds it, or one of a part around or inside this one.
     """
 
-    def __init__(self, records: Records, name: str, presumed: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, records: Records, name: str, presumed: Mapping[str, Any] | None = None, part: str = "") -> None:
         self._records = records
         self._name = name
+        self._part = part
         self._presumed = presumed
         self._mine = this_process()
         self._beat = 0
@@ -67,11 +73,18 @@ class Lease:
 
     def __enter__(self) -> Self:
         try:
+            if self._part:
+                self._enlist()
             self._take()
         except BaseException:
             forget(self._mine["token"])
             raise
         self._renewing.start()
+        try:
+            self._check_others()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
@@ -81,7 +94,8 @@ class Lease:
         self._renewing.join()
         forget(self._mine["token"])
         with suppress(StoreError):  # it lapses by itself
-            self._records.write(LEASE, {LEASE_FIELD: [FREE], "holder": None}, only_if=self._condition())
+            free = {LEASE_FIELD: [FREE], "holder": None}
+            self._records.write(LEASE, free, self._part, only_if=self._condition())
 
     @property
     def token(self) -> str:
@@ -102,6 +116,23 @@ class Lease:
                 "it has stopped writing; run it again when the other has ended"
             )
 
+    def _enlist(self) -> None:
+        """Let whoever takes the lease of a part around or inside this one know where to look."""
+        if self._part not in (self._records.read(METADATA) or {}).get(PARTS, []):
+            self._records.change(METADATA, lambda there: {**there, PARTS: sorted({*there.get(PARTS, []), self._part})})
+
+    def _check_others(self) -> None:
+        """Of two that take overlapping ones at once each has its own mark there before it looks for the other's."""
+        listed = (self._records.read(METADATA) or {}).get(PARTS, [])
+        for part in ["", *listed]:
+            if part != self._part and _overlap(part, self._part):
+                held = self._read(part)
+                holder = _holder(held)
+                if holder and not _has_ended(holder):
+                    if abs(time.time() - holder["at"]) < FRESH_SECONDS:
+                        raise self._refusal(holder, part)
+                    self._watch(held, holder, part)
+
     def _take(self) -> None:
         held = self._read()
         holder = _holder(held) if held else self._presumed
@@ -113,7 +144,9 @@ class Lease:
         if self._is_lost:
             raise self._refusal(_holder(self._read()))
 
-    def _watch(self, held: Mapping[str, Any] | None, holder: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _watch(
+        self, held: Mapping[str, Any] | None, holder: Mapping[str, Any], part: str | None = None
+    ) -> Mapping[str, Any] | None:
         """See whether a mark moves; returns it as it is when nobody holds it any more."""
         note(
             f"{_shown(holder)} was writing collection {self._name!r} and may have been killed: "
@@ -122,7 +155,7 @@ class Lease:
         until = time.monotonic() + WATCHED_SECONDS
         while time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
-            now = self._read()
+            now = self._read(part)
             if now != held:
                 if now and _holder(now):
                     raise self._refusal(_holder(now))
@@ -146,7 +179,8 @@ class Lease:
         token = self._mine["token"]
         marks = [token, f"{token}/{self._beat}"]
         holder = {**self._mine, "at": time.time()}
-        self._records.write(LEASE, {LEASE_FIELD: marks, "holder": holder}, only_if=self._condition(seen))
+        mark = {LEASE_FIELD: marks, "holder": holder}
+        self._records.write(LEASE, mark, self._part, only_if=self._condition(seen))
         there = _holder(self._read())
         if there is not None and there["token"] == token:
             self._confirmed = began
@@ -157,12 +191,25 @@ class Lease:
         wanted = [self._mine["token"], *([seen] if seen else [])]
         return models.Filter(must=[models.FieldCondition(key=LEASE_FIELD, match=models.MatchAny(any=wanted))])
 
-    def _read(self) -> Mapping[str, Any] | None:
-        return self._records.read(LEASE)
+    def _read(self, part: str | None = None) -> Mapping[str, Any] | None:
+        return self._records.read(LEASE, self._part if part is None else part)
 
-    def _refusal(self, holder: Mapping[str, Any] | None) -> StoreInUse:
+    def _refusal(self, holder: Mapping[str, Any] | None, part: str | None = None) -> StoreInUse:
         by = f"{_shown(holder)}: wait until that ends" if holder else "another process: run it again"
-        return StoreInUse(f"collection {self._name!r} is being written by {by}")
+        of = f"part {shown} of " if (shown := self._part if part is None else part) else ""
+        return StoreInUse(f"{of}collection {self._name!r} is being written by {by}")
+
+
+class PartLeases:
+    """The leases of several folders of one dataset, which are held together."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        self._leases = leases
+
+    def check(self) -> None:
+        """As of each of them."""
+        for lease in self._leases:
+            lease.check()
 
 
 class BorrowedLease:
@@ -229,6 +276,11 @@ def _has_ended(process: Mapping[str, Any]) -> bool:
     """Whether a process that left a mark was one of this very machine, and runs no more."""
     is_here = (process["host"], process["scope"]) == (socket.gethostname(), _scope())
     return is_here and not is_running(process["pid"], process["token"])
+
+
+def _overlap(part: str, other: str) -> bool:
+    """Whether one folder is the other, or lies in it; the empty one is around all."""
+    return not part or not other or f"{part}/".startswith(f"{other}/") or f"{other}/".startswith(f"{part}/")
 
 
 def _holder(mark: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

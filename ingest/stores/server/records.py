@@ -10,21 +10,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid5
 
-from ingest.errors import StoreError
+from ingest.errors import StoreError, StoreInUse
 from ingest.stores.server.fault import Fault, status_of
 from ingest.stores.server.models import models
 from ingest.stores.server.requests import Requests
 from ingest.stores.server.rest import Json
+from model.system.process import new_token
 
 KIND = "wordsight"
 """The payload's key that no picture has: what kind of record a point is."""
 
 METADATA, FILE, PART, LEASE = "metadata", "file", "part", "lease"
+
+VERSION = "lease"
+"""The payload's field that conditions ask for, of a record that several may change: it has an index."""
+
+CHANGES = 20
 
 NAMESPACE = UUID("b3c1f7b2-6f0d-5a0e-9c55-0d6a8f6f2a11")
 """Of the records' ids, so that no picture's path gives one of them."""
@@ -91,6 +97,22 @@ class Records:
             return
         # Strong ordering goes by one node whether that runs or not, medium by one that does.
         self._requests.ask(upsert, self._collection, [point], wait=True, ordering=medium, update_filter=only_if)
+
+    def change(self, kind: str, changed: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+        """Replace a record by what is made of it as it is; what another process writes meanwhile is not lost.
+
+        Args:
+            changed: of the record, empty where there is none; called again where another was quicker.
+        """
+        for _ in range(CHANGES):
+            there = self.read(kind) or {}
+            seen, mine = there.get(VERSION, []), [new_token()]
+            only = models.FieldCondition(key=VERSION, match=models.MatchAny(any=seen)) if seen else None
+            condition = models.Filter(must=[only]) if only else None
+            self.write(kind, {**changed(there), VERSION: mine}, only_if=condition)
+            if (self.read(kind) or {}).get(VERSION) == mine:
+                return
+        raise StoreInUse(f"collection {self._collection!r} is changed by many at once: run again")
 
     def present(self, ids: Iterable[str]) -> set[str]:
         """Those of these ids that there are points of."""

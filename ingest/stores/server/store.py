@@ -7,8 +7,8 @@ server's own metadata of it holds a mark that it is ours (`ingest.stores.server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from ingest.stores.server.collection import ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
 from ingest.stores.server.fault import CONFLICT, Fault, status_of
 from ingest.stores.server.health import health_of, nodes_of
-from ingest.stores.server.lease import BorrowedLease, Lease, this_process
+from ingest.stores.server.lease import BorrowedLease, Lease, PartLeases, this_process
 from ingest.stores.server.mark import MARK_KEY, Mark, read_mark
 from ingest.stores.server.older import OlderFiles, drop_files, is_left_over, refuse_older_writer, turn
 from ingest.stores.server.records import METADATA, Records, with_vector
@@ -64,7 +64,7 @@ class ServerStore(Store):
         self._reopen = reopen
         self._requests = Requests(client, where)
         self._process = this_process()
-        self._leases: dict[str, Lease | BorrowedLease] = {}
+        self._leases: dict[str, Lease | PartLeases | BorrowedLease] = {}
 
     def names(self) -> list[str]:
         listed = self._requests.ask(self.client.get_collections).collections
@@ -160,14 +160,16 @@ class ServerStore(Store):
         )
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[None]:
+    def writing(self, name: str, parts: Sequence[str] = ()) -> Iterator[None]:
         self.metadata(name)  # which says what there is where it is not
         refuse_older_writer(self._requests, name)
-        with self._requests.patient(), self._leased(Lease(Records(self._requests, name), name), name):
+        leases = [Lease(Records(self._requests, name), name, part=part) for part in parts or ("",)]
+        with self._requests.patient(), self._leased(leases, name):
             yield
 
     def elsewhere(self, name: str) -> Callable[[], Store] | None:
-        return partial(self._reopen, name, self._leases[name].token) if self._reopen else None
+        held = self._leases[name]
+        return partial(self._reopen, name, held.token) if self._reopen and isinstance(held, Lease) else None
 
     def borrow(self, name: str, token: str) -> None:
         """Write a collection under the lease that a run on another machine holds, and as patiently as that does."""
@@ -175,9 +177,11 @@ class ServerStore(Store):
         self.client.patience = RUN
 
     @contextmanager
-    def _leased(self, lease: Lease, name: str) -> Iterator[None]:
-        with lease:
-            self._leases[name] = lease
+    def _leased(self, leases: Sequence[Lease], name: str) -> Iterator[None]:
+        with ExitStack() as held:
+            for lease in leases:
+                held.enter_context(lease)
+            self._leases[name] = leases[0] if len(leases) == 1 else PartLeases(leases)
             try:
                 yield
             finally:
@@ -227,7 +231,7 @@ class ServerStore(Store):
         mark = read_mark(self._requests.metadata(name), name)
         by_another = mark is not None and mark.maker["token"] != self._process["token"]
         lease = Lease(Records(self._requests, name), name, mark.maker if mark and by_another else None)
-        with self._leased(lease, name):
+        with self._leased([lease], name):
             metadata = self.metadata(name)  # who was making it may have ended well since it was looked at
             if metadata.pending == Pending.CREATING and not self._count(name, metadata):
                 self.drop(name)
