@@ -1,11 +1,11 @@
 """A Qdrant server: what of its client's speed is left of writing, reading and re-projecting, and a cold question.
 
-    PYTHONPATH=. QDRANT_BINARY=.../qdrant python benchmarks/server.py [--points 4000] [--width 4096] [--rounds 3]
-    PYTHONPATH=. QDRANT_BINARY=.../qdrant python benchmarks/server.py --large 1000000  --width 1280
+    python benchmarks/server.py [--points 4000] [--width 4096] [--rounds 3] [--large COUNT]
 
-Client and product take turns on one node, all acknowledged: the client with four threads, each with a connection of its
-own over gRPC, and the product as a run writes, 64 pictures at a time. ``--large``: what so many points take (time,
-disk, memory), recall@10 against a full comparison, and how long a question takes.
+QDRANT_BINARY names the server's binary, and PYTHONPATH this repository. Client and product take turns on one node, all
+acknowledged: the client with four threads, each with a connection of its own over gRPC, and the product as a run
+writes, 64 pictures at a time. ``--large``: what so many points take (time, disk, memory), recall@10 against a full
+comparison, and how long a question takes.
 """
 
 from __future__ import annotations
