@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
-from ingest.errors import StoreDamaged
+from ingest.errors import StoreDamaged, StoreError
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.describing import describe_pictures
 from ingest.pipeline.embedding import Embedding
@@ -268,6 +268,10 @@ def _create_or_check(
     if store.has(name) and store.metadata(name).pending == Pending.CREATING:
         store.drop_unfinished(name)  # a run was killed before it was whole
     if store.has(name):
-        check_same(store.metadata(name), name, root, options, may_move=may_move)
+        metadata = store.metadata(name)
+        if metadata.pending == Pending.CREATING:  # with points in it already, as only restoring does
+            go_on = f"`ingest restore` goes on, `ingest drop {name}` removes it"
+            raise StoreError(f"{name!r} was restored in part: {go_on}")
+        check_same(metadata, name, root, options, may_move=may_move)
         return None
     return create(store, name, root, files, options)

@@ -11,13 +11,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ingest.errors import StoreDamaged
-from ingest.pipeline import back_up, backups_in, restore
+from ingest.collection import Options
+from ingest.errors import StoreDamaged, StoreError
+from ingest.pipeline import back_up, backups_in, restore, run_folder
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import CLASSES, SEMANTIC, VISUAL, Collection, Point, SparseVector, Store
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.server import ServerStore
 from model.errors import UsageError
+from tests import hostile
 from tests.commands import command
 from tests.local_qdrant import local_qdrant
 
@@ -114,6 +116,22 @@ def test_a_restoring_that_was_killed_goes_on(backup: Path, tmp_path: Path, monke
         with store.open("a") as collection:
             assert collection.count() == COUNT
             assert collection.kept_files() == ["projection"]
+
+
+def test_a_run_does_not_take_a_part_for_the_whole(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened("server", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.stores.server.collection.ServerCollection.write_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(store, *backups_in(backup))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "picture.png").write_bytes(hostile.picture(0, "png", (32, 32)))
+    with pytest.raises(StoreError, match="restored in part: `ingest restore` goes on, `ingest drop a` removes it"):
+        run_folder(store, tmp_path / "a", "", Options(offline=True))
+    restore(store, *backups_in(backup))
+    assert store.summary("a").points == COUNT
 
 
 def killed(*_: object) -> None:
