@@ -91,6 +91,7 @@ def test_strict_mode(node: Node, photos: Path, capsys: pytest.CaptureFixture[str
         node.client().update_collection("photos", strict_mode_config=strict)
         with store_of(node) as asking, asking.open("photos") as collection:
             point = next(collection.scroll([VISUAL]))[0]
+            capsys.readouterr()
             assert len(collection.search(VISUAL, point.vectors[VISUAL], 3)) == 3
             assert capsys.readouterr().err == ""
             assert len(collection.search(VISUAL, point.vectors[VISUAL], 10)) == 5

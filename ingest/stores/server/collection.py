@@ -31,6 +31,7 @@ from ingest.stores.server.conversion import (
     search_params,
     strict_mode,
     to_filter,
+    to_payload,
     to_point,
     to_sparse,
     to_struct,
@@ -180,7 +181,7 @@ class ServerCollection(Collection):
             limit=self._at_most(limit, limit - TIE_MARGIN),
             search_params=params,
         ).points
-        return [Hit(UUID(str(point.id)), point.score, point.payload or {}) for point in found]
+        return [Hit(UUID(str(point.id)), point.score, to_payload(point)) for point in found]
 
     def delete(self, ids: Sequence[UUID]) -> None:
         for batch in batches(map(str, ids), SCROLL_PAGE):

@@ -140,7 +140,19 @@ def to_point(record: Any) -> Point:
             dense[name] = np.asarray(vector, np.float32)
         else:
             sparse[name] = _from_sparse(vector)
-    return Point(UUID(str(record.id)), dense, record.payload or {}, sparse)
+    return Point(UUID(str(record.id)), dense, to_payload(record), sparse)
+
+
+def to_payload(record: Any) -> dict[str, Any]:
+    """Of a point, as it was written."""
+    payload: dict[str, Any] = _plain(record.payload or {})
+    return payload
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    return [_plain(member) for member in value] if isinstance(value, list) else value
 
 
 def to_sparse(vector: SparseVector) -> Json:
