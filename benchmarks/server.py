@@ -138,7 +138,8 @@ def by_client(node: Node, _: ServerStore, collection: Collection, made: list[Poi
             page, offset = clients[0].scroll(name, limit=CLIENT_BATCH, offset=offset, with_vectors=[VISUAL])
             seen += len(page)
             for record in page:
-                np.asarray(record.vector[VISUAL], np.float32)  # type: ignore[index, call-overload]
+                if record.vector:  # what is recorded of the collection has none
+                    np.asarray(record.vector[VISUAL], np.float32)  # type: ignore[index, call-overload]
             if offset is None:
                 return
 

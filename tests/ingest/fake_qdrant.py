@@ -36,7 +36,7 @@ class FakeQdrant:
     """Answers by `answers`, keyed by method and path, then as a healthy server without collections.
 
     An answer is a status and what to send with it; a list of them is used up one by one. What is recorded of a
-    collection is taken and not counted. ``meet`` is called with each request that is.
+    collection is kept and not counted. ``meet`` is called with each request that is.
     """
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class FakeQdrant:
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.always: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.records: dict[str, Any] = {}
         self.meet: Callable[[Request], object] = lambda request: None
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.http.handle_error = lambda *_: None  # a client that hung up is part of the play
@@ -55,6 +56,7 @@ class FakeQdrant:
 
     def answer(self, request: Request) -> tuple[int, Any]:
         if b'"payload":{"wordsight":' in request.body:
+            self.records |= {point["id"]: point for point in json.loads(request.body)["points"]}
             return 200, {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.0}
         self.requests.append(request)
         self.meet(request)
@@ -67,7 +69,7 @@ class FakeQdrant:
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
         result: Any = {"collections": []} if key == ("GET", "/collections") else True
         if request.method == "POST" and request.path.endswith("/points"):
-            result = []  # no point of those ids
+            result = [self.records[id] for id in json.loads(request.body)["ids"] if id in self.records]
         elif "/points" in request.path or "/index" in request.path:
             result = {"operation_id": 1, "status": "completed"}
         elif request.method == "GET" and key != ("GET", "/collections"):

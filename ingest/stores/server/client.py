@@ -75,6 +75,7 @@ class ServerClient:
         self._current = 0
         self._lock = threading.Lock()
         self._is_told = False
+        self._passed_over = set[int]()
 
     @property
     def url(self) -> str:
@@ -167,6 +168,7 @@ class ServerClient:
                     raise
                 self._pass_over(index, fault)
             else:
+                self._passed_over.discard(index)
                 return answer
         raise AssertionError("there is at least one node")
 
@@ -176,7 +178,10 @@ class ServerClient:
                 return  # another thread has
             self._current = (index + 1) % len(self._nodes)
             following = self._nodes[self._current].url
-        note(f"the Qdrant server at {self._nodes[index].url} is passed over ({fault.reason}): asking {following}")
+            is_said = index in self._passed_over  # since it answered last
+            self._passed_over.add(index)
+        if not is_said:
+            note(f"the Qdrant server at {self._nodes[index].url} is passed over ({fault.reason}): asking {following}")
 
     def _full(self, node: Node) -> FullClient:
         with node.lock:
