@@ -237,9 +237,9 @@ def _of_server(health: Mapping[str, Any] | None) -> list[str]:
     if not health:
         return []
     meaning = {"yellow": " (it optimizes)", "grey": " (it optimizes after the next write)", "red": " (it failed)"}
-    state = f"{health['status']}{meaning.get(health['status'], '')}, {health['indexed']} vectors in its graph"
-    nodes = f" on {health['nodes']} nodes" if (health["nodes"] or 1) > 1 else ""
-    spread = f"{health['shards']} shards, {health['replicas']} replicas of each{nodes}"
+    state = f"{health['status']}{meaning.get(health['status'], '')}, {health['indexed']} vectors indexed"
+    nodes = f", {health['nodes']} nodes" if (health["nodes"] or 1) > 1 else ""
+    spread = f"shards {health['shards']}, replicas {health['replicas']}{nodes}"
     error = [f"its optimizer failed: {health['error']}"] if health["error"] else []
     return [state, spread, *error, *health["trouble"]]
 

@@ -84,8 +84,8 @@ def test_status_says_what_the_server_knows(fake: FakeQdrant, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     said = [line.removeprefix("  server      ") for line in lines if "  server  " in line]
     assert said == [
-        "red (it failed), 7 vectors in its graph",
-        "2 shards, 2 replicas of each on 2 nodes",
+        "red (it failed), 7 vectors indexed",
+        "shards 2, replicas 2, 2 nodes",
         "its optimizer failed: no space",
         "the copy of shard 0 on node 1 is Dead",
         "the node at http://node-1:6335/ does not answer its peers, 4 messages in a row",
