@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.errors import UsageError
+
 SHARDS_A_NODE = 2
 """So that a node that is added later can take some."""
 
@@ -28,9 +30,20 @@ class Layout:
         return (self.shards, self.replicas, self.write_consistency) != (None, None, None)
 
     def on(self, nodes: int) -> Layout:
-        """As it is on so many nodes: with two copies of everything any one node may be down, and a run goes on."""
+        """As it is on so many nodes: with two copies of everything any one node may be down, and a run goes on.
+
+        Raises:
+            UsageError: there are to be more copies than nodes, or more that have a write than copies.
+        """
         shards = min(MOST_SHARDS, SHARDS_A_NODE * nodes) if nodes > 1 else 1
-        return Layout(self.shards or shards, self.replicas or min(2, nodes), self.write_consistency or 1)
+        replicas, writes = self.replicas or min(2, nodes), self.write_consistency or 1
+        if replicas > nodes:
+            raise UsageError(f"--replicas {replicas} wants as many nodes, and the server has {nodes}")
+        if writes > replicas:
+            raise UsageError(
+                f"--write-consistency {writes} is more than there are replicas, {replicas}: no write would do"
+            )
+        return Layout(self.shards or shards, replicas, writes)
 
 
 @dataclass(frozen=True, slots=True)

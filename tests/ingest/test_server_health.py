@@ -54,6 +54,20 @@ def test_a_collection_lies_as_it_suits_the_nodes(
     assert (sent["shard_number"], sent["replication_factor"], sent["write_consistency_factor"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("layout", "told"),
+    [
+        (Layout(replicas=4), "--replicas 4 wants as many nodes, and the server has 3"),
+        (Layout(write_consistency=3), "--write-consistency 3 is more than there are replicas, 2"),
+    ],
+)
+def test_a_layout_that_no_write_would_fit_is_refused(fake: FakeQdrant, layout: Layout, told: str) -> None:
+    fake.always["GET", "/cluster"] = cluster_of(3)
+    with pytest.raises(UsageError, match=told):
+        connect(fake.url, None, "0", layout).create("a", METADATA)
+    assert not fake.asked("PUT", "/collections/a")
+
+
 def test_a_folder_has_no_shards() -> None:
     with pytest.raises(UsageError, match="--shards, --replicas and --write-consistency are of a server"):
         open_store(layout=Layout(shards=3))

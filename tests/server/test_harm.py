@@ -13,10 +13,11 @@ from qdrant_client import models
 from ingest.collection import Options
 from ingest.errors import StoreError
 from ingest.pipeline import back_up, backups_in, restore, run_folder
-from ingest.stores import SEMANTIC, VISUAL, Layout, Store, collection_name
+from ingest.stores import SEMANTIC, VISUAL, Health, Layout, Store, collection_name
 from ingest.stores.server.records import FILE, record_id
 from tests.nodes import Node, peers, store_of
 from tests.server.conftest import PICTURES
+from tests.waiting import wait_until
 
 CONSE = Options(offline=True, projection="conse")
 
@@ -141,21 +142,21 @@ def content(store: Store) -> object:
 
 
 def test_how_a_collection_lies_and_what_the_server_says_of_it(empty: list[Node], photos: Path) -> None:
+    def health(name: str) -> Health:
+        found = store.summary(name).health
+        assert found
+        return found
+
     with store_of(empty[0]) as store:
         run_folder(store, photos, "", CONSE)
-        health = store.summary("photos").health
-    assert health
-    assert (health.status, health.shards, health.replicas, health.nodes) == ("green", 6, 2, 3)
-    assert health.trouble == ()
+        wait_until(lambda: health("photos").status == "green" and not health("photos").trouble)
+        found = health("photos")
+        assert (found.shards, found.replicas, found.nodes) == (6, 2, 3)
     with store_of(empty[0], layout=Layout(2, 3, 2)) as store:
         run_folder(store, photos, "wide", CONSE)
-        health = store.summary("wide").health
+        assert (health("wide").shards, health("wide").replicas) == (2, 3)
         empty[2].stop()
         try:
-            troubled = store.summary("wide").health
+            wait_until(lambda: any("does not answer its peers" in line for line in health("wide").trouble))
         finally:
             empty[2].start()
-    assert health
-    assert (health.shards, health.replicas) == (2, 3)
-    assert troubled
-    assert any("does not answer its peers" in line or "is Dead" in line for line in troubled.trouble)
