@@ -40,9 +40,7 @@ class Layout:
         if replicas > nodes:
             raise UsageError(f"--replicas {replicas} wants as many nodes, and the server has {nodes}")
         if writes > replicas:
-            raise UsageError(
-                f"--write-consistency {writes} is more than there are replicas, {replicas}: no write would do"
-            )
+            raise UsageError(f"--write-consistency {writes} is more than there are replicas, {replicas}: none would do")
         return Layout(self.shards or shards, replicas, writes)
 
 
