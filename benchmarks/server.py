@@ -139,7 +139,7 @@ def by_client(node: Node, _: ServerStore, collection: Collection, made: list[Poi
             seen += len(page)
             for record in page:
                 if record.vector:  # what is recorded of the collection has none
-                    np.asarray(record.vector[VISUAL], np.float32)  # type: ignore[index, call-overload]
+                    np.asarray(record.vector[VISUAL], np.float32)  # type: ignore[call-overload]
             if offset is None:
                 return
 

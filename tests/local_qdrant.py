@@ -23,8 +23,8 @@ FILTER_SECOND = ("scroll", "count")
 """Methods whose second argument is a filter."""
 
 
-def local_qdrant() -> LocalQdrant:
-    """A client of a server with no collections, which is gone with the client."""
+def local_qdrant() -> Any:
+    """A client of a server with no collections, which is gone with the client; it stands for a `ServerClient`."""
     return LocalQdrant()
 
 

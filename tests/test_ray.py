@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_machine_that_does_not_see_the_pictures_says_so(
     cluster: Any, store: ServerStore, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = cluster.add_node(num_cpus=1)
-    monkeypatch.setattr(ray_cluster, "Work", lambda *work: Work(*work[:2], Path("/not/there"), *work[3:]))
+    monkeypatch.setattr(ray_cluster, "Work", lambda *work: replace(Work(*work), root=Path("/not/there")))
     with pytest.raises(StoreError, match="it does not see the pictures in /not/there: every machine must have them"):
         run_folder(store, photos, "", BY_RAY)
     cluster.remove_node(node)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -75,7 +74,7 @@ def opened(kind: str, folder: Path) -> Store:
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Iterator[Path]:
+def backup(tmp_path: Path) -> Path:
     with EmbeddedStore(tmp_path / "store") as store:
         make(store)
         back_up(store, "a", tmp_path / "backup")

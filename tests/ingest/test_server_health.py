@@ -126,7 +126,9 @@ def test_one_that_is_broken_keeps_nobody_from_the_others(
 
 
 def test_the_first_graph_is_waited_for(memory: ServerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    states = iter([*[("green", 0, "ok")] * 2, *[("yellow", 3, "ok")] * 2, *[("green", 4, "ok")] * 3])
+    states: Iterator[tuple[str, int, object]] = iter(
+        [*[("green", 0, "ok")] * 2, *[("yellow", 3, "ok")] * 2, *[("green", 4, "ok")] * 3]
+    )
     monkeypatch.setattr(server_collection, "GRAPH_FROM", 3)
     monkeypatch.setattr(server_collection, "LOOK_SECONDS", 0)
     with memory.create("a", METADATA) as collection:
