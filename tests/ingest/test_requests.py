@@ -339,6 +339,16 @@ def test_of_nodes_that_are_all_gone_the_first_is_asked_again(fake: FakeQdrant, w
     assert waits == [0.5]
 
 
+def test_copies_that_cannot_agree_are_no_fault_of_a_node(fake: FakeQdrant, capsys: pytest.CaptureFixture[str]) -> None:
+    with fake_qdrant() as other, connect(f"{other.url},{fake.url}", None, "0") as store:
+        store.create("a", METADATA).close()
+        capsys.readouterr()
+        other.answers["POST", PATH] = [(500, refusal("1 of 2 read operations failed"))]
+        assert store.metadata("a") == METADATA
+        assert fake.asked("POST", PATH) == []
+    assert capsys.readouterr().err == ""
+
+
 def test_what_one_node_refuses_no_other_is_asked(fake: FakeQdrant) -> None:
     with fake_qdrant() as other, connect(f"{fake.url},{other.url}", None, "0") as store:
         fake.always["GET", "/collections/a"] = 404, refusal("no")

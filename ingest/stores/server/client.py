@@ -7,12 +7,12 @@ qdrant-client (`full`), which is imported when it is first needed. It must not k
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ingest.stores.server.fault import ELSEWHERE, Fault
+from ingest.stores.server.fault import ELSEWHERE, Fault, Kind
 from ingest.stores.server.rest import Json, RestClient
 from model.system.events import note
 
@@ -99,6 +99,12 @@ class ServerClient:
             return lambda *args, **options: self._try_nodes(lambda node: getattr(node.rest, name)(*args, **options))
         return lambda *args, **options: self._try_nodes(lambda node: self._full(node).call(name, *args, **options))
 
+    def retrieve(self, name: str, ids: Sequence[str], *, consistency: str | None = None, **options: Any) -> Any:
+        """Where several copies are to agree and one of them is down, no other node can do better."""
+        others = ELSEWHERE - {Kind.FAILING} if consistency else ELSEWHERE
+        asked = {**options, "consistency": consistency} if consistency else options
+        return self._try_nodes(lambda node: node.rest.retrieve(name, ids, **asked), others)
+
     def scroll(
         self,
         name: str,
@@ -156,7 +162,7 @@ class ServerClient:
         """For one node's answer: where there are others, they are to have their turn."""
         return self.patience.attempt / (len(self._nodes) if self.patience is QUESTION else 1)
 
-    def _try_nodes(self, ask: Callable[[Node], T]) -> T:
+    def _try_nodes(self, ask: Callable[[Node], T], elsewhere: Container[Kind] = ELSEWHERE) -> T:
         """What the first node answers that does, beginning with the one that answered last."""
         first = self._current
         for turn in range(len(self._nodes)):
@@ -164,7 +170,7 @@ class ServerClient:
             try:
                 answer = ask(self._nodes[index])
             except Fault as fault:
-                if fault.kind not in ELSEWHERE or turn == len(self._nodes) - 1:
+                if fault.kind not in elsewhere or turn == len(self._nodes) - 1:
                     raise
                 self._pass_over(index, fault)
             else:

@@ -16,7 +16,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ingest.errors import StoreError, StoreInUse
-from ingest.stores.server.fault import Fault, status_of
+from ingest.stores.server.client import QUESTION
+from ingest.stores.server.fault import Fault, Kind, status_of
 from ingest.stores.server.models import models
 from ingest.stores.server.requests import Requests
 from ingest.stores.server.rest import Json
@@ -37,6 +38,10 @@ NAMESPACE = UUID("b3c1f7b2-6f0d-5a0e-9c55-0d6a8f6f2a11")
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Between reads, in seconds, where the replicas do not agree: one of them is being written, or lags."""
+
+
+ALONE_SECONDS = 5.0
+"""For so long after a read that too few replicas answered, which takes a third of a second, none of them is asked."""
 
 
 def record_id(kind: str, name: str = "") -> str:
@@ -65,9 +70,15 @@ class Records:
         """
         ids, found = [record_id(kind, name)], None
         for pause in PAUSES:
+            if time.monotonic() - self._requests.disagreed_at < ALONE_SECONDS:
+                return self._any(ids)
             try:
                 agreed = self._client.retrieve(self._collection, ids, consistency="quorum")
-            except Fault:  # too few replicas run; those that do have all that was acknowledged
+            except Fault as fault:  # too few replicas run; those that do have all that was acknowledged
+                if fault.kind is Kind.FAILING:
+                    self._requests.disagreed_at = time.monotonic()
+                if fault.kind is Kind.SILENT and self._client.patience is QUESTION:
+                    raise self._requests.translated(fault) from fault  # it has waited as long as a question may
                 return self._any(ids)
             if agreed:
                 return _payload(agreed)

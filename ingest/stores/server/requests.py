@@ -6,7 +6,9 @@ It must not know collections, only their names.
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,11 +49,15 @@ T = TypeVar("T")
 
 
 class Requests:
-    """Requests through one client to the server at ``where``."""
+    """Requests through one client to the server at ``where``.
+
+    ``disagreed_at``: when too few replicas last answered that were to agree, on the monotonic clock.
+    """
 
     def __init__(self, client: ServerClient, where: str) -> None:
         self.client = client
         self.where = where
+        self.disagreed_at = -math.inf
         self._largest: int | None = None
         self._is_waiting = False
         self._lock = threading.Lock()
@@ -70,6 +76,7 @@ class Requests:
         return self._ask(lambda: call(*args, **kwargs))
 
     def _ask(self, call: Callable[[], T]) -> T:
+        began = time.monotonic()
         try:
             return call()
         except Fault as fault:
@@ -77,7 +84,7 @@ class Requests:
                 raise self.translated(fault) from fault
             first = fault
         try:
-            return self._ask_again(first, call)
+            return self._ask_again(first, call, time.monotonic() - began)
         except Fault as fault:
             raise self.translated(fault) from fault
 
@@ -99,7 +106,8 @@ class Requests:
             return bool(self.client.locks().write)
         return False
 
-    def _ask_again(self, first: Fault, call: Callable[[], T]) -> T:
+    def _ask_again(self, first: Fault, call: Callable[[], T], before: float) -> T:
+        """``before``: seconds that the first attempt took."""
         from tenacity import Retrying, retry_if_exception  # takes 0.1 s, and most questions are answered at once
 
         failed = iter([first])
@@ -112,7 +120,7 @@ class Requests:
             return call()
 
         def is_over(state: RetryCallState) -> bool:
-            waited = max(state.seconds_since_start or 0.0, state.idle_for)
+            waited = before + max(state.seconds_since_start or 0.0, state.idle_for)
             fault = state.outcome.exception() if state.outcome else None
             is_broken = isinstance(fault, Fault) and fault.kind is Kind.FAILING and patience.seconds <= LONGEST_WAIT
             attempts = FAILING_ATTEMPTS if is_broken else state.attempt_number + 1
