@@ -44,7 +44,8 @@ class CollectionMetadata:
     where an earlier version wrote it. ``pending``: what a run that ended early left to be done. ``trained``: labels its
     projection was trained on; ``not_learnt``: those that its pictures do not tell apart. ``decoder``: what decoded the
     pictures that were added last, with versions. ``root``: folder of the dataset.
-    ``files``: name to SHA-256 of files kept with it. Times are ISO 8601, UTC.
+    ``ocr``: whether runs read the text that stands in pictures. ``files``: name to SHA-256 of files kept with
+    it. Times are ISO 8601, UTC.
     """
 
     kind: Literal["pictures", "words"]
@@ -65,6 +66,7 @@ class CollectionMetadata:
     root: str = ""
     created: str = ""
     updated: str = ""
+    ocr: bool = False
     format: int = FORMAT
     files: Mapping[str, str] = field(default_factory=dict)
 

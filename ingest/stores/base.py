@@ -111,7 +111,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under or filter.named or filter.is_of_photos)
+        exact = exact or bool(filter.labels or filter.under or filter.named or filter.written or filter.is_of_photos)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(

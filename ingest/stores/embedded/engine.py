@@ -17,7 +17,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT, CollectionMetadata
 from ingest.stores import OVERSAMPLED, Filter, Point, SparseVector, is_for_graph, search_width
 from ingest.stores.embedded.checking import remedy
 from model.errors import DiskFull
@@ -141,6 +141,7 @@ OF_SOME_POINTS: Mapping[str, Any] = {
     CAMERA: _IN_WORDS,
     PLACE: edge.PayloadSchemaType.Geo,
     KEYWORDS: edge.PayloadSchemaType.Keyword,
+    TEXT: _IN_WORDS,
 }
 """Indexes that are made with the first point that has the field: each takes eight files and 7 ms of every opening."""
 
@@ -164,9 +165,10 @@ def edge_filter(filter: Filter) -> edge.Filter | None:
         must.append(edge.Filter(should=either))
     if filter.under:
         must.append(edge.FieldCondition("folders", match=edge.MatchValue(filter.under)))
-    for spellings in filter.named:
-        texts: list[Any] = [edge.FieldCondition("path", match=edge.MatchText(text)) for text in spellings]
-        must.append(edge.Filter(should=texts))
+    for field, words in (("path", filter.named), (TEXT, filter.written)):
+        for spellings in words:
+            texts: list[Any] = [edge.FieldCondition(field, match=edge.MatchText(text)) for text in spellings]
+            must.append(edge.Filter(should=texts))
     must += _photo_conditions(filter)
     without: list[Any] = [edge.HasIdCondition({str(id) for id in filter.without})] if filter.without else []
     return edge.Filter(must=must, must_not=without) if must or without else None

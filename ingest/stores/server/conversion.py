@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT
 from ingest.stores import (
     BUILD_WIDTH,
     LINKS,
@@ -74,9 +74,12 @@ def to_filter(filter: Filter) -> models.Filter | None:
         must.append(models.Filter(should=either))
     if filter.under:
         must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
-    for spellings in filter.named:
-        texts: list[Any] = [models.FieldCondition(key="path", match=models.MatchText(text=text)) for text in spellings]
-        must.append(models.Filter(should=texts))
+    for field, asked in (("path", filter.named), (TEXT, filter.written)):
+        for spellings in asked:
+            texts: list[Any] = [
+                models.FieldCondition(key=field, match=models.MatchText(text=text)) for text in spellings
+            ]
+            must.append(models.Filter(should=texts))
     must += _photo_conditions(filter)
     ids: list[Any] = [str(id) for id in filter.without]
     must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
@@ -106,7 +109,7 @@ def payload_indexes(kind: str) -> dict[str, models.PayloadSchemaType | models.Te
         "path": words,
     }
     if kind == "pictures":
-        indexes[KEYWORDS] = keyword
+        indexes |= {KEYWORDS: keyword, TEXT: words}
         indexes |= {TAKEN_AT: models.PayloadSchemaType.INTEGER, CAMERA: words, PLACE: models.PayloadSchemaType.GEO}
     return indexes
 
