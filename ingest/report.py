@@ -172,6 +172,8 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "bytes": summary.size,
                 "graph": summary.graph,
                 "quantized": summary.quantized,
+                "search_width": metadata.search_width,
+                "recall": dict(metadata.recall),
                 "problem": problem,
             }
         )
@@ -210,7 +212,7 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  projection  {projection}{trained}{pending}",
             *([f"  not learnt  {first_of(unlearnt, SHOWN_LABELS)}"] if unlearnt else []),
             *([f"  made with   {made_with}"] if made_with else []),
-            f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
+            f"  search      {_kind_of_search(row)}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
@@ -218,9 +220,13 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _kind_of_search(graph: int, quantized: bool) -> str:
-    codes = " with int8 codes" if quantized else ""
-    return f"graph (HNSW) over {graph} pictures{codes}; exact among newer ones" if graph else "exact"
+def _kind_of_search(row: Mapping[str, Any]) -> str:
+    if not row["graph"]:
+        return "exact"
+    codes = " with int8 codes" if row["quantized"] else ""
+    found = ", ".join(f"{space} {recall:.3f}" for space, recall in row["recall"].items())
+    measured = f", recall@10 {found}" if found else ""
+    return f"graph (HNSW) over {row['graph']} pictures{codes}{measured}; exact among newer ones"
 
 
 def names_of(store: Store, collection: str) -> list[str]:

@@ -114,12 +114,13 @@ def sparse_config(names: Sequence[str]) -> dict[str, edge.EdgeSparseVectorParams
     return {name: edge.EdgeSparseVectorParams() for name in names}
 
 
-def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
-    """Without a graph every search is exact; without codes there is nothing to look up again."""
+def search_params(limit: int, width: int, *, exact: bool) -> edge.SearchParams:
+    """``width``: as of a collection's metadata. Without a graph every search is exact; without codes there is nothing to
+    look up again."""
     if not is_for_graph(limit, exact=exact):
         return edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
     codes = edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
-    return edge.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
+    return edge.SearchParams(hnsw_ef=search_width(limit, width), quantization=codes)
 
 
 def sweep_engine_files(shard: Path) -> None:

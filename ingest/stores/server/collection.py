@@ -107,7 +107,7 @@ class ServerCollection(Collection):
             raise StoreError(f"collection {self.name!r} has lost a point while it was changed: run again") from error
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
-        params = search_params(limit, exact=exact) if self._has_graph else None
+        params = search_params(limit, self.metadata.search_width, exact=exact) if self._has_graph else None
         return self._query(vector.tolist(), using, limit, filter, params)
 
     def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
@@ -181,19 +181,20 @@ class ServerCollection(Collection):
     def read_file(self, name: str) -> bytes | None:
         return self._files.read(name)
 
-    def index(self, quantize: bool | None = None) -> None:
+    def index(self, quantize: bool | None = None) -> bool:
         """Let the server build a graph; it answers meanwhile, and keeps the graph up with what comes later.
 
         How much memory the server has is not known here, so it keeps codes only where ``quantize`` says so.
         """
         if self.metadata.kind != "pictures" or self.count() <= GRAPH_FROM:
-            return
+            return False
         had = is_quantized(self._ask(self._client.get_collection, self.name))
         if not self._has_graph or quantize not in (None, had):
             note(f"the server builds a search graph of {self.name!r}; it answers meanwhile")
             params = graph_params(self.metadata.vectors, quantize)
             self._ask(self._client.update_collection, self.name, vectors_config=params)
             del self._has_graph
+        return False  # it is not known when it is built
 
     def close(self) -> None:
         """Nothing to release."""

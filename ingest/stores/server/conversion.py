@@ -58,12 +58,12 @@ def is_quantized(info: models.CollectionInfo) -> bool:
     return visual is not None and visual.quantization_config is not None
 
 
-def search_params(limit: int, *, exact: bool) -> models.SearchParams:
-    """Without a graph every search is exact."""
+def search_params(limit: int, width: int, *, exact: bool) -> models.SearchParams:
+    """``width``: as of a collection's metadata. Without a graph every search is exact."""
     if not is_for_graph(limit, exact=exact):
         return models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
     codes = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
-    return models.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
+    return models.SearchParams(hnsw_ef=search_width(limit, width), quantization=codes)
 
 
 def to_filter(filter: Filter) -> models.Filter | None:
