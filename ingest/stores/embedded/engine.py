@@ -115,8 +115,8 @@ def sparse_config(names: Sequence[str]) -> dict[str, edge.EdgeSparseVectorParams
 
 
 def search_params(limit: int, width: int, *, exact: bool) -> edge.SearchParams:
-    """``width``: as of a collection's metadata. Without a graph every search is exact; without codes there is nothing to
-    look up again."""
+    """``width``: as of a collection's metadata. Without a graph every search is exact; without codes nothing is to be
+    looked up again."""
     if not is_for_graph(limit, exact=exact):
         return edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
     codes = edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
