@@ -56,6 +56,7 @@ def test_text_is_read_once_and_found_wherever_its_picture_goes(
     rows = {row["path"]: row for row in asked(query, "text", "boarding pass", "--json", *store).json}
     assert (rows["phone/1.png"]["text"], rows["phone/1.png"]["matched"]) == ("Boarding pass\nGate B14", "text")
     assert (rows["rocket.jpg"]["text"], rows["rocket.jpg"]["matched"]) == ("", None)
+    assert "that stands in pictures is read" in asked(ingest, "status", *store).out
     no = asked(query, "text", "boarding pass", "--no-ocr", "--json", *store).json
     assert {row["matched"] for row in no} == {None}
 
