@@ -39,6 +39,7 @@ def ingest_folder(
     follow_links: bool = False,
     exclude: Sequence[str] = (),
     metadata: bool = False,
+    ocr: bool | None = None,
     retry: bool = False,
     re_embed: bool = False,
     strict: bool = False,
@@ -70,6 +71,8 @@ def ingest_folder(
         follow_links: enter folders that are links.
         exclude: leave out what matches one of these patterns, as in a ``.gitignore``; it is removed if it is there.
         metadata: read of pictures that are not embedded again, too, when, where and how they were taken.
+        ocr: read the text that stands in pictures, in this call and later ones; None for as before, False for not in
+            this call.
         retry: try files again that failed before or are damaged.
         re_embed: embed every picture again, framed as ``framing`` says or as the encoder frames them now.
         strict: refuse damaged pictures, however much of them can be shown.
@@ -99,6 +102,7 @@ def ingest_folder(
         follow_links=follow_links,
         exclude=tuple(exclude),
         metadata=metadata,
+        ocr=ocr,
         retry=retry,
         re_embed=re_embed,
         strict=strict,
