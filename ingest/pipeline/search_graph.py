@@ -18,7 +18,9 @@ SAMPLED = 100
 
 ANSWERS = 10
 
-LEAST_RECALL = 0.99
+LEAST_RECALL = 0.995
+"""Of pictures that are in the graph, which are found more easily than others: of 300,000 made-up ones, where these had
+0.990, others had 0.983 (`benchmarks/scale.py`)."""
 
 WIDTHS = (SEARCH_WIDTH, 2 * SEARCH_WIDTH, 4 * SEARCH_WIDTH, 8 * SEARCH_WIDTH)
 """Tried in turn, until `LEAST_RECALL` is reached in every space: twice the width takes not quite twice as long."""
