@@ -68,6 +68,14 @@ def run(
     metadata: Annotated[
         bool, typer.Option("--metadata", help="Read dates, cameras and places where earlier versions did not.")
     ] = False,
+    ocr: Annotated[
+        bool | None,
+        typer.Option(
+            "--ocr/--no-ocr",
+            help="Read the text that stands in pictures, also in later runs; a second of one core for each.",
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
     ] = False,
@@ -141,6 +149,7 @@ def run(
         retry=retry,
         re_embed=re_embed,
         metadata=metadata,
+        ocr=ocr,
         strict=strict,
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,

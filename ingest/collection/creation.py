@@ -33,8 +33,9 @@ class Options:
     whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left. ``remove_missing``:
     remove pictures whose files are gone, also where that looks like a disk that is not there; ``keep_missing``: none.
     ``metadata``: read of pictures indexed before it was done when, where and how they were taken. ``exclude``: patterns
-    of what is left out, as of `model.pictures.Exclusions`. ``ray``: the address of a Ray cluster that embeds, or local.
-    ``parts``: folders of the dataset, as paths below it, that alone are brought up to date.
+    of what is left out, as of `model.pictures.Exclusions`. ``ocr``: read the text that stands in pictures, in this run
+    and those after it; None for as before, False for not in this run. ``ray``: the address of a Ray cluster that
+    embeds, or local. ``parts``: folders of the dataset, as paths below it, that alone are brought up to date.
     """
 
     encoder: str = AUTO
@@ -47,6 +48,7 @@ class Options:
     follow_links: bool = False
     exclude: tuple[str, ...] = ()
     metadata: bool = False
+    ocr: bool | None = None
     retry: bool = False
     re_embed: bool = False
     strict: bool = False

@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest.collection import LABEL_CLASSES_FILE, MADE_AGAIN, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     CLASS_SPACE_DIR,
@@ -247,6 +247,7 @@ def _schema(table: str) -> Any:
             (PLACE, pa.struct([("lat", pa.float64()), ("lon", pa.float64())])),
             ("orientation", pa.int32()),
             (KEYWORDS, pa.list_(pa.string())),
+            (TEXT, pa.string()),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 
@@ -294,7 +295,7 @@ def _carry_pictures(folder: Path, root: Path, options: ExportOptions) -> None:
                     if options.with_pictures:
                         _write_copy(data, folder / PICTURES_DIR / picture.path, picture.mtime_ns)
                     if options.with_thumbnails:
-                        _write_thumbnail(data, folder / THUMBNAILS_DIR / f"{picture.id}.jpg")
+                        _write_thumbnail(data, picture, folder / THUMBNAILS_DIR / f"{picture.id}.jpg")
                 except PictureError:
                     missing += 1
                 shown.advance()
@@ -323,9 +324,9 @@ def _write_copy(data: bytes, path: Path, mtime_ns: int) -> None:
     os.utime(path, ns=(mtime_ns, mtime_ns))
 
 
-def _write_thumbnail(data: bytes, path: Path) -> None:
+def _write_thumbnail(data: bytes, picture: Picture, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(thumbnail(data, max_megapixels=0))  # it was indexed, whatever the limit was then
+    path.write_bytes(thumbnail(data, name=picture.path, max_megapixels=0))  # whatever the limit was when it was indexed
 
 
 def _encoder_folder(metadata: CollectionMetadata) -> Path:

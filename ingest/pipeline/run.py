@@ -26,6 +26,7 @@ from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
 from ingest.pipeline.smoothing import smooth_evidence
+from ingest.pipeline.texts import read_texts
 from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store
@@ -181,6 +182,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     collection = run.collection
     if run.options.parts:
         _bring_files(run, files)
+        read_texts(collection, files, run.options, run.report)
         place = f"`ingest run {shown(collection.metadata.root)}`"
         note(f"once all parts are there, {place} trains and compares what is of the whole collection")
         return
@@ -192,6 +194,7 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
     smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
     decoder = decoder_version() if run.report.added + run.report.updated else collection.metadata.decoder
     collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
+    read_texts(collection, files, run.options, run.report)
     if run.options.quantize and collection.count() <= GRAPH_FROM:
         note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
     build_search_graph(collection, run.options.quantize)
@@ -258,6 +261,7 @@ def _read(run: Run, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]
     finally:
         run.ledger.save()
     smooth_evidence(run.collection, run.encoder, files, is_stale=stale)
+    read_texts(run.collection, files, run.options, run.report)
     build_search_graph(run.collection)
 
 

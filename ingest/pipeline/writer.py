@@ -110,7 +110,7 @@ def _nothing() -> None:
 
 def _copied(record: Embedded, there: Picture | Removed, features: NDArray[np.float32]) -> Embedded:
     """``record`` with all that follows from its content."""
-    seen = {name: getattr(there, name) for name in ("width", "height", "frame", "signature")}
+    seen = {name: getattr(there, name) for name in ("width", "height", "frame", "signature", "text")}
     return replace(record, **seen, features=features)
 
 
@@ -129,4 +129,5 @@ def _picture(record: Embedded, framing: str, norm: float) -> Picture:
         frame=record.frame,
         signature=record.signature,
         photo=record.photo,
+        text=record.text,
     )

@@ -115,7 +115,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under or filter.named or filter.is_of_photos)
+        exact = exact or bool(filter.labels or filter.under or filter.named or filter.written or filter.is_of_photos)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -235,16 +235,20 @@ class Collection(ABC):
     def yield_lock(self) -> None:  # noqa: B027 - most keep nobody out
         """Let others who wait have it, as a long reading must between two pages; it may have changed afterwards."""
 
-    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - not every store has one to build
+    def index(self, quantize: bool | None = None) -> bool:  # noqa: ARG002 - not every store has one to build
         """Build what makes a large collection quick to search, where it has grown; searches go on meanwhile.
 
         Args:
             quantize: keep int8 codes of the visual vectors beside them and follow the graph by those; None for
                 as it was before, or else by size.
 
+        Returns:
+            Whether a graph was built that searches follow from now on.
+
         Raises:
             StoreError: it cannot be built now; the collection is as it was.
         """
+        return False
 
     @abstractmethod
     def remove_file(self, name: str) -> None:

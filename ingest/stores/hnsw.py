@@ -24,7 +24,7 @@ BUILD_WIDTH = 64
 """HNSW's m and ef_construct: 100 takes 1.6 times as long to build and finds no more (`benchmarks/scale.py`)."""
 
 SEARCH_WIDTH = 128
-"""Candidates a search keeps (HNSW's ef) for up to half as many answers."""
+"""Candidates a search keeps (HNSW's ef) for up to half as many answers, where a collection's metadata names no more."""
 
 OVERSAMPLED = 3.0
 """With codes, so many candidates for each answer are compared by their whole vectors: recall@10 and scores are then
@@ -53,6 +53,6 @@ def is_for_graph(limit: int, *, exact: bool) -> bool:
     return not exact and limit <= MOST_BY_GRAPH
 
 
-def search_width(limit: int) -> int:
-    """Candidates to keep for ``limit`` answers."""
-    return max(SEARCH_WIDTH, 2 * limit)
+def search_width(limit: int, least: int = 0) -> int:
+    """Candidates to keep for ``limit`` answers. ``least``: the width that a collection was found to need."""
+    return max(SEARCH_WIDTH, least, 2 * limit)

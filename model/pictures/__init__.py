@@ -29,6 +29,7 @@ from model.pictures.prefetch import in_order
 from model.pictures.refuting import Glances, Greys, Signatures, mirrored
 from model.pictures.sameness import Looks, is_same
 from model.pictures.signature import SIGNATURE_BYTES, SIGNATURE_SIDE, signature_of
+from model.pictures.stills import RAW_ENDINGS, VIDEO_ENDINGS, raw_available, video_available
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
@@ -38,9 +39,11 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
     "PUBLISHED",
+    "RAW_ENDINGS",
     "SIGNATURE_BYTES",
     "SIGNATURE_SIDE",
     "SNAPSHOT_FILES",
+    "VIDEO_ENDINGS",
     "WHOLE",
     "Exclusions",
     "Framed",
@@ -68,10 +71,12 @@ __all__ = [
     "open_framed",
     "open_picture",
     "picture_file",
+    "raw_available",
     "read_photo_metadata",
     "reader_version",
     "scan",
     "signature_of",
     "thumbnail",
+    "video_available",
     "wall_seconds",
 ]

@@ -17,7 +17,11 @@ MEDIA_TYPE = "image/jpeg"
 
 
 def thumbnail(
-    picture: bytes | Image.Image, *, longest: int = LONGEST, max_megapixels: int = DEFAULT_MAX_MEGAPIXELS
+    picture: bytes | Image.Image,
+    *,
+    name: str = "picture",
+    longest: int = LONGEST,
+    max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
 ) -> bytes:
     """A JPEG file of at most ``longest`` pixels a side, never larger than the picture.
 
@@ -26,13 +30,14 @@ def thumbnail(
 
     Args:
         picture: a whole file, or what `model.pictures.decode.open_picture` made of one, which stays as it is.
+        name: the file's, as of `open_picture`.
         max_megapixels: refuse larger files; 0 lifts the limit.
 
     Raises:
         PictureTooLarge, PictureError: as `open_picture`.
     """
     if isinstance(picture, bytes):
-        picture = open_picture(picture, max_megapixels=max_megapixels, shown_at=longest)
+        picture = open_picture(picture, name=name, max_megapixels=max_megapixels, shown_at=longest)
     small = in_srgb(_shrunk(picture, longest))
     small.info = {}  # Pillow writes a comment found there
     file = io.BytesIO()

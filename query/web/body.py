@@ -96,7 +96,7 @@ def decode(body: IO[bytes], framing: Framing, max_megapixels: int, *, name: str,
     with decoding:
         data = body.read()
         framed = open_framed(data, framing, name=name, max_megapixels=max_megapixels)
-        copy = thumbnail(data, longest=COPY_PIXELS, max_megapixels=max_megapixels) if with_copy else b""
+        copy = thumbnail(data, name=name, longest=COPY_PIXELS, max_megapixels=max_megapixels) if with_copy else b""
     return Sent(framed, copy)
 
 

@@ -146,7 +146,7 @@ class Service:
         def make() -> bytes:
             try:
                 with open_original(root, picture) as file:
-                    return thumbnail(file.read(MAX_FILE_BYTES), longest=size, max_megapixels=0)
+                    return thumbnail(file.read(MAX_FILE_BYTES), name=picture.path, longest=size, max_megapixels=0)
             except PictureGone:
                 carried = self.library.store.thumbnail(picture.id)
                 if carried is None:

@@ -178,7 +178,7 @@ def test_indexes_that_are_missing_are_made_by_the_next_writer(
     memory.open("a").close()
     assert made == []
     memory.open("a", write=True).close()
-    assert sorted(made) == ["camera", "folders", "keywords", "label", "lease", "path", "place", "taken_at"]
+    assert sorted(made) == ["camera", "folders", "keywords", "label", "lease", "path", "place", "taken_at", "text"]
 
 
 def test_a_collection_without_an_index_of_keywords_has_labels(

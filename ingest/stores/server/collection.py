@@ -165,7 +165,8 @@ class ServerCollection(Collection):
 
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
         info = self._info
-        params = search_params(limit, exact=exact or not has_graph(info), strict=strict_mode(info))
+        is_exact = exact or not has_graph(info)
+        params = search_params(limit, self.metadata.search_width, exact=is_exact, strict=strict_mode(info))
         return self._query(vector.tolist(), using, limit, filter, params)
 
     def _search_sparse(self, using: str, vector: SparseVector, limit: int, filter: Filter) -> list[Hit]:
@@ -256,18 +257,20 @@ class ServerCollection(Collection):
     def lost_files(self) -> list[str]:
         return [name for name in self._kept if self._files.is_lost(name)]
 
-    def index(self, quantize: bool | None = None) -> None:
+    def index(self, quantize: bool | None = None) -> bool:
         """Let the server build a graph, which it keeps up with what comes later, and wait for it.
 
         How much memory the server has is not known here, so it keeps codes only where ``quantize`` says so.
         """
         if self.metadata.kind != "pictures" or self.count() <= GRAPH_FROM:
-            return
+            return False
         info = self._ask(self._client.get_collection, self.name)
-        if not has_graph(info) or quantize not in (None, is_quantized(info)):
-            params = graph_params(self.metadata.vectors, quantize)
-            self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
-            self._wait_for_graph()
+        if has_graph(info) and quantize in (None, is_quantized(info)):
+            return False
+        params = graph_params(self.metadata.vectors, quantize)
+        self._ask(self._leased(self._client.update_collection), self.name, vectors_config=params)
+        self._wait_for_graph()
+        return True
 
     def _wait_for_graph(self) -> None:
         """Until the server has nothing to do; segments that are too small for a graph stay without one."""

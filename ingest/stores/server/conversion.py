@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT
 from ingest.stores import (
     BUILD_WIDTH,
     LINKS,
@@ -60,17 +60,18 @@ def is_quantized(info: models.CollectionInfo) -> bool:
     return visual is not None and visual.quantization_config is not None
 
 
-def search_params(limit: int, *, exact: bool, strict: Json | None = None) -> Json:
+def search_params(limit: int, width: int, *, exact: bool, strict: Json | None = None) -> Json:
     """How a question is answered, which is always said.
 
     Args:
+        width: as of the collection's metadata.
         strict: the collection's strict mode, whose limits of a search by the graph are kept.
     """
     if not is_for_graph(limit, exact=exact):
         return {"exact": True, "quantization": {"ignore": True}}
     limits = strict or {}
     codes = {"rescore": True, "oversampling": min(OVERSAMPLED, limits.get("search_max_oversampling") or OVERSAMPLED)}
-    width = search_width(limit)
+    width = search_width(limit, width)
     return {"exact": False, "hnsw_ef": min(width, limits.get("search_max_hnsw_ef") or width), "quantization": codes}
 
 
@@ -88,7 +89,8 @@ def to_filter(filter: Filter) -> Json | None:
         must.append({"should": [_match(field, any=list(filter.labels)) for field in ("label", KEYWORDS)]})
     if filter.under:
         must.append(_match("folders", value=filter.under))
-    must += [{"should": [_match("path", text=text) for text in spellings]} for spellings in filter.named]
+    for field, asked in (("path", filter.named), (TEXT, filter.written)):
+        must += [{"should": [_match(field, text=text) for text in spellings]} for spellings in asked]
     must += _photo_conditions(filter)
     must_not = [{"has_id": [str(id) for id in filter.without]}] if filter.without else []
     sides = {"must": must, "must_not": must_not}
@@ -121,7 +123,7 @@ def payload_indexes(kind: str) -> dict[str, models.PayloadSchemaType | models.Te
         "path": words,
     }
     if kind == "pictures":
-        indexes[KEYWORDS] = keyword
+        indexes |= {KEYWORDS: keyword, TEXT: words}
         indexes |= {TAKEN_AT: models.PayloadSchemaType.INTEGER, CAMERA: words, PLACE: models.PayloadSchemaType.GEO}
     return indexes
 

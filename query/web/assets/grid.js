@@ -92,7 +92,7 @@ function makeCard(found) {
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
   one.classList.toggle("named", found.matched === "name");
-  if (found.matched) link.title += "\nFound by name";
+  if (found.matched) link.title += `\nFound by ${found.matched}`;
   if (found.score !== undefined && question.vector !== "both") one.querySelector(".score").textContent = found.score.toFixed(2);
   const [plus, minus] = one.querySelectorAll("button");
   plus.setAttribute("aria-label", `Add ${found.path} to the search`);
