@@ -15,7 +15,7 @@ from ingest.collection import Options, ensure_tags, ledger, read_failures
 from ingest.errors import StoreError, StoreUnreachable
 from ingest.pipeline import run_folder
 from ingest.stores import SEMANTIC, VISUAL
-from ingest.stores.server import ServerStore, client, connect
+from ingest.stores.server import ServerStore, client, connect, requests
 from ingest.stores.server.client import Patience
 from model.encoders import Encoder
 from model.words import Words
@@ -126,6 +126,7 @@ def test_faults_that_stay_end_the_run_and_the_next_goes_on(
     if fault.seconds:
         monkeypatch.setattr(client, "RUN", Patience(2, 2))
     monkeypatch.setattr(ledger, "SAVE_SECONDS", float("inf"))  # so that no write but the pictures' comes between
+    monkeypatch.setattr(requests, "IN_FLIGHT", 1)  # the second must not be under way before the first is there
     halting = connect(qdrant.url, None, "0")
     fault.meets = lambda _: qdrant.pictures("photos") > 0  # from the second upsert on
     qdrant.fault = fault
