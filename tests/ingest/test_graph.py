@@ -151,6 +151,8 @@ def test_it_is_searched_as_widely_as_its_recall_needs_and_status_says_how_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph, "FULL_SCAN_KB", 1)
+    monkeypatch.setattr(graph, "LINKS", 8)
+    monkeypatch.setattr(graph, "BUILD_WIDTH", 16)
     monkeypatch.setattr(graph, "run_in_child_process", lambda _, build, *given, **more: build(*given, **more))
     monkeypatch.setattr(hnsw, "SEARCH_WIDTH", 1)
     monkeypatch.setattr(search_graph, "WIDTHS", (1, 2000, 4000))
@@ -272,7 +274,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
         collection.upsert(points(range(100, 120)))
         collection.index()
         assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in changes] == [
-            {VISUAL: 16, SEMANTIC: 16}
+            {VISUAL: 24, SEMANTIC: 24}
         ]
         assert changes[0][VISUAL].quantization_config is None
         collection.index(True)
