@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ingest.errors import StoreError
 from ingest.stores import Begin, Layout
+from ingest.stores.server.ahead import one_ahead
 from ingest.stores.server.client import REST_BYTES, REST_NUMBER_BYTES, ServerClient
 from ingest.stores.server.fault import CONFLICT, TOO_LARGE, Fault, Kind, is_passing, status_of, translated
 from model.system.clock import in_words
@@ -229,7 +230,7 @@ class Requests:
         self, name: str, wanted: Mapping[str, Any] | None, limit: int, vectors: Sequence[str]
     ) -> Iterator[Sequence[Any]]:
         """Pages of all points that pass, in the order of ids; each is asked for while the one before is worked on."""
-        with _ahead() as start:
+        with one_ahead() as start:
             ask, named = self.client.scroll, list(vectors) or False
 
             def page(offset: object) -> tuple[Sequence[Any], object]:
@@ -391,13 +392,3 @@ def _numbers_of(vector: Any) -> int:
 
 def _nothing() -> None:
     """To be done when a message is acknowledged that others follow."""
-
-
-@contextmanager
-def _ahead() -> Iterator[Callable[..., Future[Any]]]:
-    """One thread that works ahead; whoever stops early does not wait for it."""
-    thread = ThreadPoolExecutor(1, "page")
-    try:
-        yield thread.submit
-    finally:
-        thread.shutdown(wait=False, cancel_futures=True)
