@@ -19,7 +19,7 @@ from ingest.records import TEXT, Picture, is_sound, stable_id
 from ingest.stores import Collection, batches
 from model.encoders import decode_threads, read_file
 from model.errors import PictureError
-from model.ocr import READ_SIDE, is_installed, open_text_reader
+from model.ocr import READ_SIDE, TextReader, is_installed, need_installed, open_text_reader
 from model.pictures import PictureFile, in_order, open_picture
 from model.system.events import note, progress
 
@@ -45,10 +45,18 @@ def read_texts(collection: Collection, files: Sequence[PictureFile], options: Op
     if options.ocr is None and not is_installed():
         note("the text in new pictures is not read, which earlier runs did: pip install 'wordsight[ocr]'")
         return
-    reader = open_text_reader()
+    need_installed()
+    unread = [file for batch in batches(files, LOOKED_UP) for file in _unread(collection, batch)]
+    reader = open_text_reader() if unread else None  # most runs have nothing to read
     if not collection.metadata.ocr:
         collection.save(replace(collection.metadata, ocr=True))
-    unread = [file for batch in batches(files, LOOKED_UP) for file in _unread(collection, batch)]
+    if reader:
+        _read(reader, collection, unread, options, report)
+
+
+def _read(
+    reader: TextReader, collection: Collection, unread: Sequence[PictureFile], options: Options, report: Report
+) -> None:
     with progress("reading text", len(unread), unit="pictures") as shown:
         for batch in batches(_decoded(unread, options), ACK_PICTURES):
             texts = {file.relative: reader.read(image) for file, image in batch if image}

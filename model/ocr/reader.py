@@ -73,14 +73,19 @@ def is_installed() -> bool:
     return find_spec("rapidocr") is not None
 
 
+def need_installed() -> None:
+    """Raises UsageError where the extra is not installed."""
+    if not is_installed():
+        raise UsageError("text in pictures needs another package: pip install 'wordsight[ocr]', or leave out --ocr")
+
+
 def open_text_reader() -> TextReader:
     """Load both models: 1.5 s.
 
     Raises:
         UsageError: the extra is not installed. WeightsError: a model cannot be loaded.
     """
-    if not is_installed():
-        raise UsageError("text in pictures needs another package: pip install 'wordsight[ocr]', or leave out --ocr")
+    need_installed()
     try:
         from rapidocr import RapidOCR
 
