@@ -19,6 +19,7 @@ from uuid import UUID
 import numpy as np
 
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
+from ingest.pipeline.inventory import inventory_of, written_whole
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import Collection, Point, SparseVector, Store
@@ -88,7 +89,7 @@ def back_up(store: Store, name: str, target: Path) -> Backup:
         DiskFull, StoreError: an older backup is as it was.
     """
     folder = real_path(expanded(target)) / name
-    with _errors(folder):
+    with written_whole(folder):
         if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).is_file():
             raise UsageError(f"{folder} exists and is no backup: name another folder")
         with store.writing(name), store.open(name) as collection, replace_dir(folder) as new:
@@ -96,17 +97,9 @@ def back_up(store: Store, name: str, target: Path) -> Backup:
             need_space(folder, collection.count() * (4 * numbers + PAYLOAD_BYTES))
             points = _write_points(collection, new / POINTS_FILE)
             _write_files(collection, new / FILES_DIR)
-            backup = Backup(name, collection.metadata, points, _inventory(new), now())
+            backup = Backup(name, collection.metadata, points, inventory_of(new), now())
             (new / MANIFEST_FILE).write_bytes(backup.to_json())
     return backup
-
-
-@contextmanager
-def _errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot write {folder}: {error.strerror or error}; what was there is as before") from error
 
 
 def _write_points(collection: Collection, path: Path) -> int:
@@ -152,14 +145,6 @@ def _write_files(collection: Collection, folder: Path) -> None:
         data = collection.read_file(name)
         if data is not None:
             (folder / name).write_bytes(data)
-
-
-def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        for path in files
-    }
 
 
 def backups_in(target: Path, name: str = "") -> list[Path]:

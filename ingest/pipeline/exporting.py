@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from ingest.collection import LABEL_CLASSES_FILE, MADE_AGAIN, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
+from ingest.pipeline.inventory import inventory_of, written_whole
 from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
@@ -40,7 +41,7 @@ from model.encoders import OnnxEncoder, open_encoder, read_file
 from model.errors import PictureError, UsageError
 from model.pictures import PictureFile, thumbnail
 from model.projections import prepare_classes, unit
-from model.system.atomic import replace_dir, sha256_file
+from model.system.atomic import replace_dir
 from model.system.clock import now
 from model.system.disk import need_space
 from model.system.events import note, progress
@@ -79,7 +80,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
     target = real_path(expanded(target))
-    with _errors(target):
+    with written_whole(target):
         _check_target(target)
     metadata = store.metadata(name)
     if metadata.pending in UNFINISHED:
@@ -91,7 +92,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
     if options.with_encoder:
         carried[ENCODER_DIR] = _encoder_folder(metadata)
     _need_space(target, metadata, store.summary(name).points, carried, options)
-    with _errors(target), replace_dir(target) as folder:
+    with written_whole(target), replace_dir(target) as folder:
         indexes = _write_collections(store, name, metadata, tags, folder, options)
         for place, source in carried.items():
             _copy_files(source, folder / place)
@@ -102,20 +103,12 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
             metadata=metadata,
             tags=tags,
             indexes=indexes,
-            files=_inventory(folder),
+            files=inventory_of(folder),
             created=now(),
             program=f"wordsight {__version__}",
         )
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return manifest
-
-
-@contextmanager
-def _errors(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror or error}; what was there is as before") from error
 
 
 def _check_target(target: Path) -> None:
@@ -342,13 +335,3 @@ def _copy_files(source: Path, folder: Path) -> None:
         if path.name == CHECKSUMS_FILE:  # the manifest has them
             continue
         shutil.copyfile(path, folder / path.name)  # not its mode: a cache may be read-only
-
-
-def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with progress("taking checksums", len(files), unit="files") as shown:
-        inventory = {}
-        for path in files:
-            inventory[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            shown.advance()
-    return inventory
