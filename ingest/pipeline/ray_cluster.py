@@ -56,12 +56,11 @@ class Share:
 
 @dataclass(slots=True)
 class Hired:
-    """A worker on a node of the cluster. ``name``: of its machine, once it has begun."""
+    """A worker on a node of the cluster. ``name``: of its machine."""
 
     actor: Any
     node: str
     name: str
-    has_begun: bool = False
     shares: dict[Any, Share] = field(default_factory=dict)
 
 

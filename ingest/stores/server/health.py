@@ -16,8 +16,7 @@ from ingest.stores.server.fault import Fault
 
 def nodes_of(client: ServerClient) -> int:
     """How many nodes the server has; one where the key may not ask."""
-    cluster = _asked(client.cluster)
-    return max(1, len(cluster.peers or ())) if cluster is not None else 1
+    return _peers(_asked(client.cluster)) or 1
 
 
 def health_of(client: ServerClient, name: str, info: Any) -> Health:
@@ -34,7 +33,7 @@ def health_of(client: ServerClient, name: str, info: Any) -> Health:
         indexed=info.indexed_vectors_count or 0,
         shards=params.shard_number or 1,
         replicas=params.replication_factor or 1,
-        nodes=None if cluster is None else max(1, len(cluster.peers or ())),
+        nodes=_peers(cluster),
         trouble=(*_unready_copies(copies), *_silent_nodes(cluster)),
     )
 
@@ -44,6 +43,11 @@ def _asked(call: Any, *args: object) -> Any:
     with suppress(Fault):
         return call(*args)
     return None
+
+
+def _peers(cluster: Any) -> int | None:
+    """How many nodes; a server that is alone may name none."""
+    return None if cluster is None else max(1, len(cluster.peers or ()))
 
 
 def _unready_copies(copies: Any) -> Iterator[str]:

@@ -17,9 +17,9 @@ from uuid import UUID, uuid5
 
 from ingest.errors import StoreError, StoreInUse
 from ingest.stores.server.client import QUESTION
-from ingest.stores.server.fault import Fault, Kind, status_of
+from ingest.stores.server.fault import Fault, Kind
 from ingest.stores.server.models import models
-from ingest.stores.server.requests import Requests
+from ingest.stores.server.requests import Requests, has_status
 from ingest.stores.server.rest import Json
 from model.system.process import new_token
 
@@ -138,4 +138,4 @@ def _payload(found: Sequence[Any]) -> Mapping[str, Any]:
 
 def is_forbidden(error: StoreError) -> bool:
     """Whether the server refused something that the key has no right to."""
-    return error.__cause__ is not None and status_of(error.__cause__) in (401, 403)
+    return has_status(error, 401, 403)

@@ -89,13 +89,6 @@ class Requests:
         except Fault as fault:
             raise self.translated(fault) from fault
 
-    def ask_once(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `ask`, and what fails has failed."""
-        try:
-            return call(*args, **kwargs)
-        except Fault as fault:
-            raise self.translated(fault) from fault
-
     def translated(self, fault: Fault) -> StoreError:
         """Our error for a fault; where a status has two meanings, the server is asked which."""
         if fault.kind is Kind.RIGHT and self._is_locked():
@@ -154,10 +147,6 @@ class Requests:
     def metadata(self, name: str) -> Mapping[str, Any]:
         """The metadata of any collection, ours or not; raises CollectionNotFound."""
         return self.info(name).config.metadata or {}
-
-    def set_metadata(self, name: str, key: str, value: object) -> None:
-        """Replace one key of a collection's metadata; None is no value."""
-        self.ask(self.client.update_collection, name, metadata={key: value})
 
     def create(
         self,
@@ -338,9 +327,9 @@ class Requests:
         return self.client.number_bytes * numbers + payload + POINT_BYTES
 
 
-def has_status(error: StoreError, status: int) -> bool:
-    """Whether a request failed with that HTTP status."""
-    return error.__cause__ is not None and status_of(error.__cause__) == status
+def has_status(error: StoreError, *statuses: int) -> bool:
+    """Whether a request failed with one of these HTTP statuses."""
+    return error.__cause__ is not None and status_of(error.__cause__) in statuses
 
 
 def _may_be_size(error: StoreError) -> bool:

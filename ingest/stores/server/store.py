@@ -18,13 +18,13 @@ from ingest.stores import Layout, Store, Summary, check_length
 from ingest.stores.server.client import RUN, ServerClient
 from ingest.stores.server.collection import ServerCollection
 from ingest.stores.server.conversion import has_graph, is_quantized, sparse_params, vector_params
-from ingest.stores.server.fault import CONFLICT, Fault, status_of
+from ingest.stores.server.fault import CONFLICT, Fault
 from ingest.stores.server.health import health_of, nodes_of
 from ingest.stores.server.lease import BorrowedLease, Lease, PartLeases, this_process
 from ingest.stores.server.mark import MARK_KEY, Mark, read_mark
 from ingest.stores.server.older import OlderFiles, drop_files, is_left_over, refuse_older_writer, turn
 from ingest.stores.server.records import METADATA, Records, with_vector
-from ingest.stores.server.requests import Requests
+from ingest.stores.server.requests import Requests, has_status
 from model.system.events import note
 from model.system.process import forget
 
@@ -203,7 +203,7 @@ class ServerStore(Store):
                 name, params, MARK_KEY, mark.to_json(), sparse_params(metadata.sparse), self._laid_out(metadata.kind)
             )
         except StoreError as error:
-            if error.__cause__ is None or status_of(error.__cause__) != CONFLICT:
+            if not has_status(error, CONFLICT):
                 raise
             raise self._there_already(name) from error
         collection = self._opened(name, Kept(metadata, {}))
