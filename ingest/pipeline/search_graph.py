@@ -50,7 +50,7 @@ def _tune(collection: Collection) -> None:
         exact: dict[tuple[str, UUID], float] = {}
         for space in spaces:
             for point in sample:
-                exact[space, point.id] = _least(collection, space, point, exact=True)[0]
+                exact[space, point.id] = _scores(collection, space, point, exact=True)[-1]
                 shown.advance()
     for width in WIDTHS:
         collection.metadata = replace(collection.metadata, search_width=width)
@@ -63,13 +63,12 @@ def _tune(collection: Collection) -> None:
 def _recall(collection: Collection, space: str, sample: list[Point], exact: dict[tuple[str, UUID], float]) -> float:
     found = 0
     for point in sample:
-        scores = _least(collection, space, point, exact=False)[1]
+        scores = _scores(collection, space, point)
         found += sum(score >= exact[space, point.id] - TIE for score in scores)
     return found / (ANSWERS * len(sample))
 
 
-def _least(collection: Collection, space: str, point: Point, *, exact: bool) -> tuple[float, list[float]]:
-    """The score of the last answer beside the picture itself, and all of them."""
+def _scores(collection: Collection, space: str, point: Point, *, exact: bool = False) -> list[float]:
+    """Of the answers beside the picture itself, the best first."""
     hits = collection.search(space, point.vectors[space], ANSWERS + 1, exact=exact)
-    scores = [hit.score for hit in hits if hit.id != point.id][:ANSWERS]
-    return scores[-1], scores
+    return [hit.score for hit in hits if hit.id != point.id][:ANSWERS]

@@ -13,7 +13,7 @@ from uuid import UUID
 from ingest.records import TEXT
 from ingest.stores import Collection, Filter, Hit, words_of
 from query.asking.answer import Match
-from query.asking.names import NameMatch, Spellings, asked_words, name_match
+from query.asking.names import NameMatch, Spellings, asked_words, holds_all, name_match
 from query.asking.question import Question
 from query.asking.ranking import DEPTH, RRF_K, Queries, Ranking
 
@@ -106,8 +106,7 @@ def _written(
 
 def _stands_in(hit: Hit, asked: Spellings) -> bool:
     """Whether all these words stand in a picture."""
-    there = set(words_of(str(hit.payload.get(TEXT) or "")))
-    return bool(asked) and all(there.intersection(spellings) for spellings in asked)
+    return bool(asked) and holds_all(set(words_of(str(hit.payload.get(TEXT) or ""))), asked)
 
 
 def is_name(collection: Collection, text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +10,12 @@ import pytest
 
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Filter, Point, Store
-from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.server import ServerStore
 from model.errors import WordsError
 from model.words import Words
 from query.asking import Answer, CollectionContext, Question, ask
 from query.asking.named import Named
-from tests.local_qdrant import local_qdrant
-from tests.query.test_named import hit
+from tests.query.test_named import hit, in_all_stores
 from tests.query.test_search import visual
-from tests.snapshots import make_snapshot
 
 # path, what the picture shows, what stands in it: None where that was not read
 PICTURES = [
@@ -42,14 +37,8 @@ def stores(tmp_path: Path, words: Words) -> Iterator[list[Store]]:
         picture = Picture(path, sha256=path, width=3, height=2, size=1, mtime_ns=1, visual_norm=2.0, text=text)
         vectors = {VISUAL: visual(1), SEMANTIC: words.phrase(shown).vector}
         points.append(Point(picture.id, vectors, picture.to_payload()))
-    stores: list[Store] = [EmbeddedStore(tmp_path / "store"), ServerStore(local_qdrant(), "server")]
-    for store in stores:
-        with store.create("pictures", metadata) as collection:
-            collection.upsert(points)
-    carried = make_snapshot(tmp_path / "carried", metadata, points, target=1.0)
-    carried.words = lambda _: words  # type: ignore[method-assign]  # it was made with a few made-up ones
-    with ExitStack() as stack:
-        yield [stack.enter_context(store) for store in (*stores, carried)]
+    with in_all_stores(tmp_path, metadata, points, words) as every:
+        yield every
 
 
 def asked(stores: list[Store], text: str, **options: bool) -> Answer:
