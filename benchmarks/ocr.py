@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def main() -> None:
     reader = open_text_reader()
     right: Counter[tuple[str, str]] = Counter()
     drawn: Counter[tuple[str, str]] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     pictures: Counter[str] = Counter()
     for kind, image, words in [*_photos(dice, photos, fonts), *_screens(dice, fonts), *_pages(dice, fonts)]:
         image.thumbnail((READ_SIDE, READ_SIDE))
@@ -56,9 +56,10 @@ def main() -> None:
             right[row] += bool(read[word.lower()])
             read[word.lower()] -= 1
     print(f"{'picture':<8} {'print':<8} {'words':>6} {'right':>6} {'seconds':>8}")
-    for kind, size in sorted(drawn):
-        share = right[kind, size] / drawn[kind, size]
-        print(f"{kind:<8} {size:<8} {drawn[kind, size]:>6} {share:>6.3f} {seconds[kind] / pictures[kind]:>8.2f}")
+    for kind, print_size in sorted(drawn):
+        words_drawn = drawn[kind, print_size]
+        share = right[kind, print_size] / words_drawn
+        print(f"{kind:<8} {print_size:<8} {words_drawn:>6} {share:>6.3f} {seconds[kind] / pictures[kind]:>8.2f}")
 
 
 def _photos(dice: random.Random, photos: list[Path], fonts: list[str]) -> Iterator[tuple[str, Image.Image, list[Word]]]:

@@ -44,7 +44,7 @@ TIE = 2e-6
 
 
 def main(width: int, words: int, sizes: list[int], quantize: bool) -> None:
-    told = {}
+    told: dict[int, dict[str, float]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
             told[size] = {}
@@ -61,7 +61,8 @@ def part(what: str, place: str, width: int, words: int, size: int, quantize: boo
     command = [sys.executable, __file__, "--part", what, "--place", place, "--width", str(width), "--sizes", str(size)]
     command += ["--words", str(words)]
     command += ["--quantize"] * quantize
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
 
 
 def made_up(width: int, words: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vector]]:
@@ -123,7 +124,7 @@ def ask(place: Path, width: int, words: int, size: int, _: bool) -> dict[str, fl
         collection.search(VISUAL, visual[0], 10)
         told["open_and_first_search_ms"] = 1000 * (time.perf_counter() - started)
         for using, asked in ((VISUAL, visual), (SEMANTIC, semantic)):
-            for _ in range(2):  # the first time round fetches pages
+            for _turn in range(2):  # the first time round fetches pages
                 taken = []
                 for row in asked:
                     started = time.perf_counter()

@@ -26,11 +26,14 @@ from pathlib import Path
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from benchmarks.scale import WORD_WIDTH, made_up, recall
+from benchmarks.scale import made_up, recall
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Collection, Point, batches
 from ingest.stores.server import ServerStore
 from tests.nodes import Node, one_node, store_of
+
+WORDS = 300
+"""Numbers of a semantic vector: GloVe's of the standard pair."""
 
 BATCH, CLIENT_BATCH, THREADS = 64, 256, 4
 QUERIES, RECALL_QUERIES, LIMIT = 300, 50, 10
@@ -53,13 +56,13 @@ def main() -> None:
 
 
 def metadata(width: int) -> CollectionMetadata:
-    vectors = {VISUAL: width, SEMANTIC: WORD_WIDTH}
+    vectors = {VISUAL: width, SEMANTIC: WORDS}
     return CollectionMetadata(kind="pictures", vectors=vectors, words="glove", words_sha256="00", root="/photos")
 
 
 def points(count: int, width: int, seed: int = 0) -> Iterator[Point]:
     number = 0
-    for rows in made_up(width, count, seed):
+    for rows in made_up(width, WORDS, count, seed):
         for visual, semantic in zip(*rows, strict=True):
             picture = Picture(f"{number % 100}/{number}.jpg", f"{number:064x}", 640, 480, 100_000, 1, 1.0)
             yield Point(picture.id, {VISUAL: visual, SEMANTIC: semantic}, picture.to_payload())

@@ -40,7 +40,8 @@ def test_what_is_read_of_a_picture() -> None:
 def test_text_is_read_once_and_found_wherever_its_picture_goes(
     tags_store: Path, tmp_path: Path, originals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photos, store = tmp_path / "photos", ["--store", tmp_path / "store"]
+    photos = tmp_path / "photos"
+    store: list[str | Path] = ["--store", tmp_path / "store"]
     (photos / "phone").mkdir(parents=True)
     drawn("Boarding pass", "Gate B14").save(photos / "phone" / "1.png")
     shutil.copyfile(originals / "rocket" / "rocket.jpg", photos / "rocket.jpg")
@@ -81,7 +82,8 @@ def test_text_is_read_once_and_found_wherever_its_picture_goes(
 
 
 def test_a_run_without_it_is_for_that_run_alone(tags_store: Path, tmp_path: Path) -> None:
-    photos, store = tmp_path / "photos", ["--store", tmp_path / "store"]
+    photos = tmp_path / "photos"
+    store: list[str | Path] = ["--store", tmp_path / "store"]
     photos.mkdir()
     drawn("Museum").save(photos / "1.png")
     copy_store(tags_store, tmp_path / "store")

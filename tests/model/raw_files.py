@@ -26,7 +26,7 @@ def dng(preview: Image.Image | None, *, orientation: int = 1, as_jpeg: bool = Tr
     file = io.BytesIO(b"II*\0\0\0\0\0")
     file.seek(8)
     sensor = _sensor(file, samples.tobytes())
-    about = {
+    about: dict[int, tuple[int, Sequence[object]]] = {
         271: (ASCII, [b"Testwerk\0"]),
         272: (ASCII, [b"T1\0"]),
         274: (SHORT, [orientation]),
