@@ -1,9 +1,9 @@
 """What people write around a word: mean average precision of each label in 20 frames beside that of the bare label.
 
-    python benchmarks/frames.py FOLDER [WORDS]
+    python benchmarks/frames.py FOLDER [WORDS] [PROJECTION]
 
-Ingests the folder, whose sub-folders are the labels, with the bundled encoder and without training into a store that
-is thrown away, and asks for each label bare and in each frame, without the names of folders.
+Ingests the folder, whose sub-folders are the labels, with the bundled encoder into a store that is thrown away,
+untrained or with ``best``, and asks for each label bare, in each frame and in the plural, without the names of folders.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from lemminflect import getInflection
 from questions import precision as average_precision
 
 from ingest.collection import Options
@@ -45,10 +46,16 @@ FRAMES = (
     "a {} isolated on a plain black background",
 )
 
+ADJECTIVES = ("a photo of a red {}", "a small {}", "black and white {}")
+"""Which say something: with them, other pictures may be as right."""
 
-def main(folder: Path, words: str = BUNDLED.words) -> None:
+
+PLURAL = "(plural)"
+
+
+def main(folder: Path, words: str = BUNDLED.words, projection: str = "conse") -> None:
     with tempfile.TemporaryDirectory() as place, EmbeddedStore(Path(place) / "store") as store:
-        options = Options(encoder=BUNDLED.encoder, words=words, projection="conse", offline=True)
+        options = Options(encoder=BUNDLED.encoder, words=words, projection=projection, offline=True)
         name = run_folder(store, folder, "", options).collection
         with store.open(name) as collection:
             write(CollectionContext(store, collection))
@@ -58,10 +65,14 @@ def write(context: CollectionContext) -> None:
     labels = list(context.collection.labels())
     bare = np.array([precision(context, label, label) for label in labels])
     print(f"frame\tmAP\tworst label\tits loss\n(bare)\t{bare.mean():.3f}")
-    for frame in FRAMES:
-        framed = np.array([precision(context, frame.format(label), label) for label in labels])
+    for frame in (*FRAMES, *ADJECTIVES, PLURAL):
+        framed = np.array([precision(context, asked_as(frame, label), label) for label in labels])
         worst = int(np.argmin(framed - bare))
         print(f"{frame}\t{framed.mean():.3f}\t{labels[worst]}\t{framed[worst] - bare[worst]:+.3f}")
+
+
+def asked_as(frame: str, label: str) -> str:
+    return getInflection(label, "NNS")[0] if frame == PLURAL else frame.format(label)
 
 
 def precision(context: CollectionContext, text: str, label: str) -> float:

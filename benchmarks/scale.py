@@ -1,12 +1,12 @@
 """Collections of synthetic pictures, written through the store: what size does to writing, opening and asking.
 
-    python benchmarks/scale.py [--width 4096] [--sizes 3000,30000,100000] [--quantize]
+    python benchmarks/scale.py [--width 4096] [--words 300] [--sizes 3000,30000,100000] [--quantize]
 
 Pictures are made up, image-like: 300 clusters, low-rank variation within each, ReLU for the visual vector. For each
-size, in processes of their own: cost of writing (with building the graph, where there is one), size on disk, then
-the check before the engine loads (by the seal, and of a store without one), opening and the first search, warm searches
-in both spaces, recall@10 against a full comparison, and memory. Ratios
-to the first size are told at the end. 100,000 pictures 4096 wide need 6 GB of disk for the while.
+size, in processes of their own: cost of writing (with building the graph and measuring its recall, where there is one),
+size on disk, then the check before the engine loads (by the seal, and of a store without one), opening and the first
+search, warm searches in both spaces, recall@10 against a full comparison, and memory. Ratios to the first size are told
+at the end. 100,000 pictures 4096 wide need 6 GB of disk for the while.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ingest.pipeline.search_graph import build_search_graph
 from ingest.records import CollectionMetadata, Picture
 from ingest.stores import SEMANTIC, VISUAL, Point, Vector
 from ingest.stores.embedded import EmbeddedStore
@@ -34,7 +35,6 @@ from model.projections import unit
 
 CLUSTERS = 300
 RANK = 64
-WORD_WIDTH = 300
 BATCH = 64
 QUERIES = 200
 CHECKS = 21
@@ -43,44 +43,48 @@ NAME = "made-up"
 TIE = 2e-6
 
 
-def main(width: int, sizes: list[int], quantize: bool) -> None:
-    told = {}
+def main(width: int, words: int, sizes: list[int], quantize: bool) -> None:
+    told: dict[int, dict[str, float]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place:
-            told[size] = {**part("write", place, width, size, quantize), **part("ask", place, width, size, quantize)}
-            print(json.dumps({"pictures": size, "width": width, **told[size]}), flush=True)
+            told[size] = {}
+            for what in ("write", "ask"):
+                told[size] |= part(what, place, width, words, size, quantize)
+            print(json.dumps({"pictures": size, "width": width, "words": words, **told[size]}), flush=True)
     first = told[sizes[0]]
     for size in sizes[1:]:
         ratios = {name: round(told[size][name] / first[name], 2) for name in first if name.endswith(("_ms", "_us"))}
         print(f"{size} pictures against {sizes[0]}: {ratios}")
 
 
-def part(what: str, place: str, width: int, size: int, quantize: bool) -> dict[str, float]:
+def part(what: str, place: str, width: int, words: int, size: int, quantize: bool) -> dict[str, float]:
     command = [sys.executable, __file__, "--part", what, "--place", place, "--width", str(width), "--sizes", str(size)]
+    command += ["--words", str(words)]
     command += ["--quantize"] * quantize
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
 
 
-def made_up(width: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vector]]:
+def made_up(width: int, words: int, size: int, seed: int = 0) -> Iterator[tuple[Vector, Vector]]:
     """Batches of visual and semantic vectors."""
     fixed, random = np.random.default_rng(0), np.random.default_rng((1, seed))
     centres = fixed.standard_normal((CLUSTERS, RANK)).astype(np.float32)
     spread = fixed.standard_normal((RANK, width)).astype(np.float32) / 8
-    words = fixed.standard_normal((CLUSTERS, WORD_WIDTH)).astype(np.float32)
+    meanings = fixed.standard_normal((CLUSTERS, words)).astype(np.float32)
     for start in range(0, size, BATCH):
         cluster = random.integers(CLUSTERS, size=min(BATCH, size - start))
         inner = centres[cluster] + 0.8 * random.standard_normal((len(cluster), RANK), np.float32)
         visual = np.maximum(inner @ spread + 0.3 * random.standard_normal((len(cluster), width), np.float32), 0)
-        yield visual, unit(words[cluster] + 0.7 * random.standard_normal((len(cluster), WORD_WIDTH), np.float32))
+        yield visual, unit(meanings[cluster] + 0.7 * random.standard_normal((len(cluster), words), np.float32))
 
 
-def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float]:
+def write(place: Path, width: int, words: int, size: int, quantize: bool) -> dict[str, float]:
     metadata = CollectionMetadata(
-        "pictures", {VISUAL: width, SEMANTIC: WORD_WIDTH}, "w", "0", "e", "0", "conse", root="/made-up"
+        "pictures", {VISUAL: width, SEMANTIC: words}, "w", "0", "e", "0", "conse", root="/made-up"
     )
     store, number, taken, cpu = EmbeddedStore(place), 0, 0.0, 0.0
     with store.create(NAME, metadata) as collection:
-        for visual, semantic in made_up(width, size):
+        for visual, semantic in made_up(width, words, size):
             points = []
             for seen, meant in zip(visual, semantic, strict=True):
                 picture = Picture(f"{number % 100}/{number}.jpg", f"{number:064x}", 640, 480, 100_000, 1, 1.0)
@@ -92,7 +96,7 @@ def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float
             cpu += time.process_time() - before
         own = time.process_time()
         started = time.perf_counter()
-        collection.index(quantize)
+        build_search_graph(collection, quantize)
         built = time.perf_counter() - started
     apart = os.times()
     summary = store.summary(NAME)
@@ -105,11 +109,13 @@ def write(place: Path, width: int, size: int, quantize: bool) -> dict[str, float
         "upsert_and_graph_us": (taken + built) * each,
         "disk_mb": (summary.size or 0) >> 20,
         "graph": summary.graph,
+        "search_width": summary.metadata.search_width,
+        **{f"measured_{space}_recall": found for space, found in summary.metadata.recall.items()},
     }
 
 
-def ask(place: Path, width: int, size: int, _: bool) -> dict[str, float]:
-    batches = made_up(width, min(2 * QUERIES, size), seed=1)  # near the same centres, other pictures
+def ask(place: Path, width: int, words: int, size: int, _: bool) -> dict[str, float]:
+    batches = made_up(width, words, min(2 * QUERIES, size), seed=1)  # near the same centres, other pictures
     visual, semantic = (np.concatenate(rows)[:QUERIES] for rows in zip(*batches, strict=True))
     told = checked(place / "collections" / NAME)
     started = time.perf_counter()
@@ -118,7 +124,7 @@ def ask(place: Path, width: int, size: int, _: bool) -> dict[str, float]:
         collection.search(VISUAL, visual[0], 10)
         told["open_and_first_search_ms"] = 1000 * (time.perf_counter() - started)
         for using, asked in ((VISUAL, visual), (SEMANTIC, semantic)):
-            for _ in range(2):  # the first time round fetches pages
+            for _turn in range(2):  # the first time round fetches pages
                 taken = []
                 for row in asked:
                     started = time.perf_counter()
@@ -158,6 +164,7 @@ def recall(collection: object, using: str, asked: Vector) -> float:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--width", type=int, default=4096)
+    arguments.add_argument("--words", type=int, default=300, help="width of the semantic vectors")
     arguments.add_argument("--sizes", default="3000,30000,100000")
     arguments.add_argument("--quantize", action="store_true", help="int8 codes of the visual vectors")
     arguments.add_argument("--part", default="", help=argparse.SUPPRESS)
@@ -165,6 +172,7 @@ if __name__ == "__main__":
     given = arguments.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     if given.part:
-        print(json.dumps({"write": write, "ask": ask}[given.part](given.place, given.width, sizes[0], given.quantize)))
+        run = {"write": write, "ask": ask}[given.part]
+        print(json.dumps(run(given.place, given.width, given.words, sizes[0], given.quantize)))
     else:
-        main(given.width, sizes, given.quantize)
+        main(given.width, given.words, sizes, given.quantize)

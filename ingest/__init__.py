@@ -39,6 +39,7 @@ def ingest_folder(
     follow_links: bool = False,
     exclude: Sequence[str] = (),
     metadata: bool = False,
+    ocr: bool | None = None,
     retry: bool = False,
     re_embed: bool = False,
     strict: bool = False,
@@ -46,6 +47,8 @@ def ingest_folder(
     max_seconds: int | None = None,
     device: str = "auto",
     quantize: bool | None = None,
+    ray: str = "",
+    parts: Sequence[str] = (),
 ) -> Report:
     """Embed a folder of pictures into a collection, or bring the collection up to date with its folder.
 
@@ -70,6 +73,8 @@ def ingest_folder(
         follow_links: enter folders that are links.
         exclude: leave out what matches one of these patterns, as in a ``.gitignore``; it is removed if it is there.
         metadata: read of pictures that are not embedded again, too, when, where and how they were taken.
+        ocr: read the text that stands in pictures, in this call and later ones; None for as before, False for not in
+            this call.
         retry: try files again that failed before or are damaged.
         re_embed: embed every picture again, framed as ``framing`` says or as the encoder frames them now.
         strict: refuse damaged pictures, however much of them can be shown.
@@ -77,13 +82,15 @@ def ingest_folder(
         max_seconds: give a file up after this, plus a second for each MB; 0 lifts the limit, None is the usual one.
         device: ``cpu``, ``cuda`` or ``auto``.
         quantize: search more than 10,000 pictures by int8 codes first; None for where memory is short.
+        ray: the address of a Ray cluster whose machines embed, or ``local``; the store is then a server.
+        parts: folders of the dataset, as paths below it, that alone are brought up to date.
 
     Raises:
         DatasetError: no such folder, or no picture in it can be read.
         CollectionMismatch: the collection was made from another folder, by another encoder or other words.
         WordsightError: see `model.errors` and `ingest.errors` for all of the tree.
     """
-    from ingest.collection import Options
+    from ingest.collection import Options, parts_of
     from ingest.pipeline import run_folder
     from ingest.stores import open_store
 
@@ -99,11 +106,14 @@ def ingest_folder(
         follow_links=follow_links,
         exclude=tuple(exclude),
         metadata=metadata,
+        ocr=ocr,
         retry=retry,
         re_embed=re_embed,
         strict=strict,
         device=device,
         quantize=quantize,
+        ray=ray,
+        parts=parts_of(parts),
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
     is_url = isinstance(store, str) and "://" in store

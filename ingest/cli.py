@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingest import report
-from ingest.options import CollectionName, Json, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
+from ingest import carrying, report
+from ingest.options import CollectionName, Json, LayoutOptions, MaxMegapixels, MaxSeconds, StoreOptions, takes_records
 from ingest.stores import Store, choose_collection, none_yet
-from ingest.stores.snapshot import DEFAULT_TARGET
 from ingest.watch import DEFAULT_POLL_SECONDS, watch_folder
 from model.encoders import DEFAULT_MAX_SECONDS
 from model.entry import INTERRUPTED
@@ -70,6 +68,14 @@ def run(
     metadata: Annotated[
         bool, typer.Option("--metadata", help="Read dates, cameras and places where earlier versions did not.")
     ] = False,
+    ocr: Annotated[
+        bool | None,
+        typer.Option(
+            "--ocr/--no-ocr",
+            help="Read the text that stands in pictures, also in later runs; a second of one core for each.",
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse damaged pictures, however much of them can be shown.")
     ] = False,
@@ -92,15 +98,33 @@ def run(
             show_default=False,
         ),
     ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Only this folder of FOLDER, while other machines take others; repeatable.",
+            metavar="SUBFOLDER",
+        ),
+    ] = None,
+    ray: Annotated[
+        str,
+        typer.Option(
+            "--ray",
+            help="Embed on every machine of this Ray cluster (auto: that of this machine), or: local.",
+            metavar="ADDRESS",
+            show_default=False,
+        ),
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Keep the collection up to date until Ctrl-C.")] = False,
     poll: Annotated[
         int,
         typer.Option("--poll", min=1, help="With --watch, look every so many seconds in any case."),
     ] = DEFAULT_POLL_SECONDS,
+    spread: LayoutOptions,
     place: StoreOptions,
 ) -> None:
     """Embed folders of pictures; run again, only what changed."""
-    from ingest.collection import Options
+    from ingest.collection import Options, parts_of
 
     if watch and len(folders) > 1:
         raise UsageError(f"--watch stays with one folder, and these are {len(folders)}: name one")
@@ -110,6 +134,8 @@ def run(
         raise UsageError("--dry-run tells what one run would do, and --watch goes on: choose one")
     if yes and keep_missing:
         raise UsageError("--yes removes pictures whose files are gone and --keep-missing keeps them: choose one")
+    if part and (len(folders) > 1 or ray or re_embed or watch):
+        raise UsageError("--part is of one folder, and without --ray, --re-embed and --watch")
     options = Options(
         encoder=encoder,
         words=words,
@@ -123,13 +149,16 @@ def run(
         retry=retry,
         re_embed=re_embed,
         metadata=metadata,
+        ocr=ocr,
         strict=strict,
         max_megapixels=max_megapixels,
         max_seconds=max_seconds,
         device=device,
         quantize=quantize,
+        ray=ray,
+        parts=parts_of(part or ()),
     )
-    with place.open() as opened:
+    with place.open_to_make(spread.layout) as opened:
         if watch:
             done = [watch_folder(opened, folders[0], collection, options, poll_seconds=poll)]
         else:
@@ -296,63 +325,8 @@ def drop(
     terminal.note(f"removed collection {collection!r} with {pictures} pictures; the files themselves were not touched")
 
 
-@app.command()
-@takes_records
-def export(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            help="The snapshot's folder; an older snapshot is replaced.", metavar="FOLDER", parser=terminal.path
-        ),
-    ],
-    *,
-    collection: CollectionName = "",
-    trees: Annotated[
-        int | None,
-        typer.Option(min=1, help="Exactly so many trees; else as many as the recall needs.", show_default=False),
-    ] = None,
-    recall: Annotated[float, typer.Option(min=0.0, max=1.0, help="The recall@10 to reach.")] = DEFAULT_TARGET,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 2, help="Of the trees: the same seed gives the same files.")
-    ] = 0,
-    with_encoder: Annotated[
-        bool, typer.Option("--with-encoder", help="Include the encoder, to query with new pictures.")
-    ] = False,
-    with_thumbnails: Annotated[bool, typer.Option("--with-thumbnails", help="Include thumbnails.")] = False,
-    with_pictures: Annotated[bool, typer.Option("--with-pictures", help="Include the pictures themselves.")] = False,
-    place: StoreOptions,
-) -> None:
-    """Write a collection to files that can be queried anywhere: `query ... --snapshot FOLDER`."""
-    from ingest.pipeline import ExportOptions, export_collection
-
-    options = ExportOptions(trees, recall, seed, with_encoder, with_thumbnails, with_pictures)
-    with place.open() as opened:
-        name = choose_collection(opened, collection)
-        report.note_export(export_collection(opened, name, folder, options), folder)
-
-
-@app.command()
-@takes_records
-def verify(
-    folder: Annotated[Path, typer.Argument(help="The snapshot's folder.", metavar="FOLDER", parser=terminal.path)],
-    *,
-    against_collection: Annotated[
-        str, typer.Option("--against-collection", help="Compare with this live collection too.")
-    ] = "",
-    json: Json = False,
-    place: StoreOptions,
-) -> None:
-    """Check that a snapshot is complete, finds what is near, and answers as the collection does."""
-    from ingest.stores.snapshot import SnapshotStore
-    from ingest.stores.snapshot import verify as verify_snapshot
-
-    with ExitStack() as opened:
-        live = opened.enter_context(place.open()) if against_collection else None
-        snapshot = opened.enter_context(SnapshotStore(expanded(folder)))
-        verified = verify_snapshot(snapshot, live, against_collection)
-    report.write_verified(verified, as_json=json)
-    if verified.differences:
-        raise NothingFoundError(f"the snapshot differs from {against_collection!r}: export it again")
+for _command in carrying.COMMANDS:
+    app.command()(takes_records(_command))
 
 
 @app.command()

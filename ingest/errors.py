@@ -4,6 +4,7 @@ StoreError
 ├── StoreInUse
 ├── StoreDamaged
 ├── StoreUnreachable
+│   └── RightMissing
 ├── CollectionNotFound
 └── CollectionMismatch
 """
@@ -26,6 +27,10 @@ class StoreDamaged(StoreError):
 
 class StoreUnreachable(StoreError):
     """The Qdrant server does not answer, or not to us."""
+
+
+class RightMissing(StoreUnreachable):
+    """The API key has no right to what was asked of the server."""
 
 
 class CollectionNotFound(StoreError):

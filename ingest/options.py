@@ -13,14 +13,26 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ingest.stores import Store, open_store
+from ingest.stores import Layout, Store, open_store
 
 StoreDir = Annotated[
     Path | None, typer.Option("--store", envvar="WORDSIGHT_STORE", help="Folder of the embedded store.")
 ]
-Url = Annotated[str, typer.Option("--url", envvar="QDRANT_URL", help="Use a Qdrant server instead.")]
+Url = Annotated[
+    str,
+    typer.Option("--url", envvar="QDRANT_URL", help="Use a Qdrant server: its address, or those of its nodes."),
+]
 ApiKey = Annotated[
     str, typer.Option("--api-key", envvar="QDRANT_API_KEY", help="The server's key.", show_default=False)
+]
+GrpcPort = Annotated[
+    str,
+    typer.Option(
+        "--grpc-port",
+        envvar="QDRANT_GRPC_PORT",
+        help="The server's, if not the one after that of --url; 0: REST alone.",
+        show_default=False,
+    ),
 ]
 CollectionName = Annotated[
     str, typer.Option("--collection", "-c", envvar="WORDSIGHT_COLLECTION", help="Which collection.")
@@ -79,7 +91,33 @@ class StoreOptions:
     store: StoreDir = None
     url: Url = ""
     api_key: ApiKey = ""
+    grpc_port: GrpcPort = ""
 
     def open(self) -> Store:
         """The store, to be closed. Raises StoreError where the server does not answer or the folder is a file."""
-        return open_store(self.store, self.url, self.api_key)
+        return self.open_to_make(Layout())
+
+    def open_to_make(self, layout: Layout) -> Store:
+        """As `open`, where collections may be made."""
+        return open_store(self.store, self.url, self.api_key, grpc_port=self.grpc_port, layout=layout)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """How a collection that is made lies over the nodes of a server."""
+
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="Of a new collection on a server: its parts.", show_default=False),
+    ] = None
+    replicas: Annotated[
+        int | None, typer.Option("--replicas", min=1, help="Copies of each part.", show_default=False)
+    ] = None
+    write_consistency: Annotated[
+        int | None,
+        typer.Option("--write-consistency", min=1, help="Copies that must have a write.", show_default=False),
+    ] = None
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.shards, self.replicas, self.write_consistency)

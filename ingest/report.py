@@ -13,11 +13,11 @@ from typing import Any
 
 from ingest.collection import read_failures, read_missing
 from ingest.errors import StoreError
-from ingest.pipeline import Checked, Plan, Report
+from ingest.pipeline import Backup, Checked, Plan, Report
 from ingest.stores import VISUAL, Store
 from ingest.stores.snapshot import Manifest, Verified
 from model.errors import DiskFull
-from model.pictures import LeftOut
+from model.pictures import RAW_ENDINGS, VIDEO_ENDINGS, LeftOut
 from model.system.clock import in_words
 from model.system.disk import in_mb
 from model.system.events import note
@@ -27,14 +27,6 @@ from model.system.terminal import results, write_json
 SHOWN_LABELS = 12
 SHOWN_KINDS = 10
 """Endings, patterns and kinds of junk named on the screen."""
-
-RAW = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "  # noqa: SIM905
-    ".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
-)
-VIDEOS = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv".split()  # noqa: SIM905
-)
 
 SHOWN_FOLDERS = 20
 """Unreadable folders named on the screen."""
@@ -68,6 +60,9 @@ def note_run(report: Report) -> None:
     note(f"{report.collection}: {report.total} pictures; {_listed(counts) or 'nothing to do'}{copied}")
     if report.described:
         note(f"when, where and how they were taken was read of {report.described} pictures")
+    if report.read:
+        pictures = "1 picture" if report.read == 1 else f"{report.read} pictures"
+        note(f"text was looked for in {pictures}, and found in {report.written}")
     note_gone(report)
     _note_left_out(report.left_out)
     if report.interrupted:
@@ -136,17 +131,9 @@ def _note_left_out(left_out: LeftOut) -> None:
             f" and {len(left_out.endings) - SHOWN_KINDS} other endings" if len(left_out.endings) > SHOWN_KINDS else ""
         )
         note(f"other files left out: {left_out.endings.total()} ({endings}{more})")
-        for what, count in _not_read(left_out.endings).items():
-            note(f"{what} are not read: {count} left out")
-
-
-def _not_read(endings: Mapping[str, int]) -> dict[str, int]:
-    """How many of the files left out are photographs or films all the same."""
-    counts = {
-        "raw files": sum(count for ending, count in endings.items() if ending in RAW),
-        "videos": sum(count for ending, count in endings.items() if ending in VIDEOS),
-    }
-    return {what: count for what, count in counts.items() if count}
+        for what, extra, known in (("raw files", "raw", RAW_ENDINGS), ("videos", "video", VIDEO_ENDINGS)):
+            if count := sum(count for ending, count in left_out.endings.items() if ending in known):
+                note(f"{what} are left out, {count}, without another package: pip install 'wordsight[{extra}]'")
 
 
 def status_rows(store: Store) -> list[dict[str, Any]]:
@@ -185,6 +172,10 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "bytes": summary.size,
                 "graph": summary.graph,
                 "quantized": summary.quantized,
+                "server": asdict(summary.health) if summary.health else None,
+                "ocr": metadata.ocr,
+                "search_width": metadata.search_width,
+                "recall": dict(metadata.recall),
                 "problem": problem,
             }
         )
@@ -223,17 +214,34 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             f"  projection  {projection}{trained}{pending}",
             *([f"  not learnt  {first_of(unlearnt, SHOWN_LABELS)}"] if unlearnt else []),
             *([f"  made with   {made_with}"] if made_with else []),
-            f"  search      {_kind_of_search(row['graph'], row['quantized'])}",
+            *(["  text        that stands in pictures is read"] if row["ocr"] else []),
+            f"  search      {_kind_of_search(row)}",
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
+        lines += [f"  server      {line}" for line in _of_server(row["server"])]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _kind_of_search(graph: int, quantized: bool) -> str:
-    codes = " with int8 codes" if quantized else ""
-    return f"graph (HNSW) over {graph} pictures{codes}; exact among newer ones" if graph else "exact"
+def _of_server(health: Mapping[str, Any] | None) -> list[str]:
+    if not health:
+        return []
+    meaning = {"yellow": " (it optimizes)", "grey": " (it optimizes after the next write)", "red": " (it failed)"}
+    state = f"{health['status']}{meaning.get(health['status'], '')}, {health['indexed']} vectors indexed"
+    nodes = f", {health['nodes']} nodes" if (health["nodes"] or 1) > 1 else ""
+    spread = f"shards {health['shards']}, replicas {health['replicas']}{nodes}"
+    error = [f"its optimizer failed: {health['error']}"] if health["error"] else []
+    return [state, spread, *error, *health["trouble"]]
+
+
+def _kind_of_search(row: Mapping[str, Any]) -> str:
+    if not row["graph"]:
+        return "exact"
+    codes = " with int8 codes" if row["quantized"] else ""
+    found = ", ".join(f"{space} {recall:.3f}" for space, recall in row["recall"].items())
+    measured = f", recall@10 {found}" if found else ""
+    return f"graph (HNSW) over {row['graph']} pictures{codes}{measured}; exact among newer ones"
 
 
 def names_of(store: Store, collection: str) -> list[str]:
@@ -281,6 +289,17 @@ def write_verified(verified: Verified, *, as_json: bool) -> None:
         lines.append(f"{verified.compared} answers compared, {len(verified.differences)} differences")
         lines += [f"{space}: {share:.3f} of the collection's hits" for space, share in verified.agreement.items()]
     sys.stdout.write("\n".join([*lines, *verified.differences]) + "\n")
+
+
+def note_backup(backup: Backup, target: Path) -> None:
+    """What was kept, and how much it is."""
+    size = sum(file["bytes"] for file in backup.files.values())
+    note(f"{backup.name}: {backup.points} points in {target / backup.name}, {in_mb(size)}")
+
+
+def note_restored(backup: Backup, where: str) -> None:
+    """What is there again."""
+    note(f"{backup.name}: {backup.points} points in {where}, as of {backup.created}")
 
 
 def note_export(manifest: Manifest, target: Path) -> None:

@@ -98,7 +98,7 @@ def watch_folder(
 
 
 def _look_again(store: Store, folder: Path, name: str, options: Options) -> Report:
-    if name not in store.names():
+    if not store.has(name):
         raise CollectionNotFound(f"collection {name!r} was dropped from {store.where}")
     return run_folder(store, folder, name, options)
 

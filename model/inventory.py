@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from model.encoders import EncoderSpec, encoder_spec, encoder_specs, installed_sha256, is_exported
+from model.ocr import is_installed
 from model.pair import STANDARD
-from model.pictures import heic_available
+from model.pictures import heic_available, raw_available, video_available
 from model.projections import parameter_table
 from model.system.cache import cache_dir
 from model.system.disk import in_mb
@@ -28,8 +29,14 @@ def write_info() -> None:
     for space in words_specs():
         sha256 = installed_words(space)
         out(_line(space, sha256, bool(sha256) and is_prepared(space, sha256 or "")))
-    heic = "can be read" if heic_available() else "not installed: pip install pillow-heif"
-    out(f"HEIC   {heic}\n")
+    for what, extra, is_read in (
+        ("HEIC", "heic", heic_available()),
+        ("raw files", "raw", raw_available()),
+        ("videos", "video", video_available()),
+        ("text in pictures", "ocr", is_installed()),
+    ):
+        state = "can be read" if is_read else f"not installed: pip install 'wordsight[{extra}]'"
+        out(f"{what:<18} {state}\n")
     out(f"cache  {cache_dir()}\n\n")
     _write_parameters()
 

@@ -96,12 +96,16 @@ def text(
     words: Text,
     *,
     names: Annotated[bool, typer.Option("--names/--no-names", help="Look in names of folders and files, too.")] = True,
+    ocr: Annotated[
+        bool, typer.Option("--ocr/--no-ocr", help="Look in text that was read in pictures, too: `ingest run --ocr`.")
+    ] = True,
     wanted: AnswerOptions,
     shown: ShowOptions,
     where: CollectionOptions,
 ) -> None:
     """Pictures for words."""
-    _show_answer(replace(Question.in_words(" ".join(words)), names=names), wanted, where, shown)
+    question = replace(Question.in_words(" ".join(words)), names=names, written=ocr)
+    _show_answer(question, wanted, where, shown)
 
 
 def _show_answer(

@@ -46,7 +46,7 @@ class PlaceOptions(StoreOptions):
 
     def open(self) -> Store:
         """The store, to be closed. Raises UsageError and StoreError as `ingest.stores.open_store`."""
-        return open_store(self.store, self.url, self.api_key, self.snapshot, check=self.check)
+        return open_store(self.store, self.url, self.api_key, self.snapshot, check=self.check, grpc_port=self.grpc_port)
 
 
 @dataclass(frozen=True, slots=True)

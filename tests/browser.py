@@ -99,7 +99,7 @@ class Page:
         """A screenshot, kept for people, once all pictures in view are there."""
         loaded = "return [...document.images].filter((one) => one.getBoundingClientRect().top < innerHeight)"
         self.wait(lambda: self.run(f"{loaded}.every((one) => one.complete)"), "pictures")
-        time.sleep(0.3)  # transitions
+        self.wait(lambda: self.run("return document.getAnimations().every((one) => one.playState !== 'running')"))
         SHOTS.mkdir(parents=True, exist_ok=True)
         path = SHOTS / f"{name}-{self.screen}.png"
         assert self.driver.save_screenshot(str(path))

@@ -19,8 +19,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from qdrant_client import models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
+from ingest.stores.server import fault as faults
 from tests.local_qdrant import local_qdrant
 
 
@@ -55,10 +55,11 @@ class QdrantHttp:
 
     def pictures(self, name: str) -> int:
         """How many points a collection has; none where it is not there."""
-        return self.local.count(name).count if self.local.collection_exists(name) else 0
+        pictures = models.Filter(must=[models.HasVectorCondition(has_vector="visual")])
+        return self.local.count(name, pictures).count if self.local.collection_exists(name) else 0
 
     def answer(self, method: str, path: str, body: Any) -> Any:
-        """The ``result`` of a request; raises UnexpectedResponse for one that is refused."""
+        """The ``result`` of a request; raises the server's fault for one that is refused."""
         if path == "/collections":
             return self.local.get_collections().model_dump(mode="json")
         name, rest = re.fullmatch(r"/collections/([^/]+)(.*)", path).groups()  # type: ignore[union-attr]
@@ -76,6 +77,7 @@ class QdrantHttp:
         def scroll(name: str, body: Any) -> Any:
             points, after = local.scroll(
                 name,
+                filter_of(body),
                 limit=body["limit"],
                 offset=body.get("offset"),
                 with_payload=body.get("with_payload", True),
@@ -91,15 +93,15 @@ class QdrantHttp:
             return dump(found, mode="json")
 
         def upsert(name: str, body: Any) -> Any:
-            local.upsert(name, [models.PointStruct(**point) for point in body["points"]])
+            local.upsert(name, body["points"], update_filter=body.get("update_filter"))
             return done
 
         def update(name: str, body: Any) -> Any:
-            local.update_vectors(name, [models.PointVectors(**point) for point in body["points"]])
+            local.update_vectors(name, body["points"])
             return done
 
-        def filter_of(body: Any) -> models.Filter | None:
-            return models.Filter(**body["filter"]) if body.get("filter") else None
+        def filter_of(body: Any) -> Any:
+            return body.get("filter")
 
         return {
             ("GET", ""): lambda name, _: local.get_collection(name).model_dump(mode="json"),
@@ -149,8 +151,8 @@ class QdrantHttp:
                     return self.send(200, {"title": "qdrant - vector search engine", "version": version})
                 try:
                     result = server.answer(self.command, path, body)
-                except UnexpectedResponse as error:
-                    return self.send(error.status_code or 400, error.content)
+                except faults.Fault as error:
+                    return self.send(error.status, {"status": {"error": error.reason}})
                 if fault and fault.drop == "after":
                     return self.hang_up()
                 time.sleep(fault.seconds if fault else 0)

@@ -38,9 +38,9 @@ PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 
 RUN_HERE = {"main", "", "page", "curl", "training", "fetch", "python", "recipe"}
 """Blocks that a test below runs, or `tests/query/test_verifying.py`. Of the others, ``test`` is what runs this,
-``compose`` wants a container engine, and a ``benchmark`` takes minutes."""
+``compose`` wants a container engine, a ``cluster`` several machines, and a ``benchmark`` takes minutes."""
 
-NOT_RUN = {"test", "compose", "benchmark"}
+NOT_RUN = {"test", "compose", "cluster", "benchmark"}
 FINDS_NOTHING = (["ingest", "failures"], ["query", "duplicates"])
 """The sample holds no bad file and no copy, so these end with status 1."""
 

@@ -24,6 +24,7 @@ SIDE_DOORS = {
 ORDER = (
     "model.system",
     "model.pictures",
+    "model.ocr",
     "model.encoders",
     "model.words",
     "model.class_space",

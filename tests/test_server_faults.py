@@ -15,7 +15,8 @@ from ingest.collection import Options, ensure_tags, ledger, read_failures
 from ingest.errors import StoreError, StoreUnreachable
 from ingest.pipeline import run_folder
 from ingest.stores import SEMANTIC, VISUAL
-from ingest.stores.server import ServerStore, connect, connection, requests
+from ingest.stores.server import ServerStore, client, connect, requests
+from ingest.stores.server.client import Patience
 from model.encoders import Encoder
 from model.words import Words
 from tests.commands import command, refused
@@ -46,7 +47,7 @@ def store(qdrant: QdrantHttp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda _: None))
     qdrant.fault = None
-    store = connect(qdrant.url, None)
+    store = connect(qdrant.url, None, "0")
     yield store
     qdrant.fault = None
     if "photos" in store.names():
@@ -106,7 +107,7 @@ def test_faults_that_pass_change_nothing(
     [
         (Fault(drop="before"), StoreUnreachable, "run the same command again"),
         (Fault(drop="after"), StoreUnreachable, "run the same command again"),
-        (Fault(status=500), StoreUnreachable, "run the same command again"),
+        (Fault(status=500), StoreError, "run the same command again"),
         (Fault(seconds=5), StoreUnreachable, "timed out"),
         (Fault(largest=8_000), StoreError, "client_max_body_size"),
     ],
@@ -123,10 +124,10 @@ def test_faults_that_stay_end_the_run_and_the_next_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fault.seconds:
-        monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 2)
-        monkeypatch.setattr(requests, "ATTEMPTS", 2)
+        monkeypatch.setattr(client, "RUN", Patience(2, 2))
     monkeypatch.setattr(ledger, "SAVE_SECONDS", float("inf"))  # so that no write but the pictures' comes between
-    halting = connect(qdrant.url, None)
+    monkeypatch.setattr(requests, "IN_FLIGHT", 1)  # the second must not be under way before the first is there
+    halting = connect(qdrant.url, None, "0")
     fault.meets = lambda _: qdrant.pictures("photos") > 0  # from the second upsert on
     qdrant.fault = fault
     with pytest.raises(kind, match=told):

@@ -14,8 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from ingest.collection import Options
+from ingest.pipeline import run_folder
+from ingest.stores import CLASSES, SEMANTIC, VISUAL
+from ingest.stores.embedded import EmbeddedStore
 from model.encoders.torchvision import imagenet_class_names, import_torchvision
-from model.words import Words
+from model.words import Words, minilm_export, tag_vocabulary
+from query import open_collection
 from tests.commands import command, refused
 from tests.photographs import sample
 
@@ -74,3 +79,19 @@ def test_files_handed_over_become_the_pair_that_is_used(
     assert (answer["path"], answer["score"]) == ("cat/chelsea.png", 1.0)
     assert command("query", "text", "ocean", "-n", "1").status == 0
     assert not [path for path in cache.rglob("*") if path.suffix in (".tmp", ".part")]
+    _asked_by_sentences(photos, tmp_path, monkeypatch)
+
+
+def _asked_by_sentences(photos: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VGG16 with the space of sentences, few of whose words are embedded beforehand."""
+    monkeypatch.setattr(minilm_export, "frequent_words", lambda: ["ocean", "cat"])
+    monkeypatch.setattr(minilm_export, "tag_words", list)
+    monkeypatch.setattr("ingest.collection.tags.tag_vocabulary", lambda *of: tag_vocabulary(*of)[:100])
+    with EmbeddedStore(place / "sentences") as store:
+        run_folder(store, photos, "photos", Options(encoder="vgg16", words="minilm", offline=True))
+        metadata = store.metadata("photos")
+    assert dict(metadata.vectors) == {VISUAL: 4096, SEMANTIC: 384}
+    assert tuple(metadata.sparse) == (CLASSES,)
+    with open_collection(place / "sentences") as opened:
+        assert {hit.picture.path for hit in opened.text("a cat on a sofa")} == {"cat/chelsea.png", "coffee/coffee.png"}
+        assert len(opened.tags(photos / "cat" / "chelsea.png", limit=3)) == 3

@@ -2,12 +2,14 @@
 
 It must not know how files become points."""
 
-from ingest.collection.creation import Options, check_same, create, projection_file
+from ingest.collection.creation import Options, check_same, create, parts_of, projection_file
 from ingest.collection.evidence import mark_stale, own_evidence, smooth
-from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes
+from ingest.collection.label_classes import LABEL_CLASSES_FILE, read_label_classes, write_label_classes
 from ingest.collection.ledger import LEDGER_FILE, Ledger, read_failures
 from ingest.collection.missing import MISSING_FILE, Missing, read_missing, record_missing
 from ingest.collection.projection import (
+    MADE_AGAIN,
+    NEXT_FILE,
     PAGE,
     PROJECTION_FILE,
     build_conse,
@@ -16,6 +18,7 @@ from ingest.collection.projection import (
     features_of,
     finish_switch,
     forget_switch,
+    has_next_projection,
     keep_projection,
     read_collection_projection,
     semantic_of,
@@ -25,12 +28,14 @@ from ingest.collection.projection import (
     trainable,
 )
 from ingest.collection.removed import REMOVED_FILE, Removed, RemovedVectors
-from ingest.collection.tags import ensure_tags, need_tags
+from ingest.collection.tags import asking_tags, ensure_tags, need_tags
 
 __all__ = [
     "LABEL_CLASSES_FILE",
     "LEDGER_FILE",
+    "MADE_AGAIN",
     "MISSING_FILE",
+    "NEXT_FILE",
     "PAGE",
     "PROJECTION_FILE",
     "REMOVED_FILE",
@@ -39,6 +44,7 @@ __all__ = [
     "Options",
     "Removed",
     "RemovedVectors",
+    "asking_tags",
     "build_conse",
     "build_untrained",
     "check_projection",
@@ -48,10 +54,12 @@ __all__ = [
     "features_of",
     "finish_switch",
     "forget_switch",
+    "has_next_projection",
     "keep_projection",
     "mark_stale",
     "need_tags",
     "own_evidence",
+    "parts_of",
     "projection_file",
     "read_collection_projection",
     "read_failures",
@@ -64,4 +72,5 @@ __all__ = [
     "train_kind",
     "train_or_conse",
     "trainable",
+    "write_label_classes",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ingest.collection.evidence import sparse_names
 from ingest.collection.projection import build_untrained, check_projection, keep_projection, recorded_with
@@ -12,6 +14,7 @@ from ingest.errors import CollectionMismatch
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores import SEMANTIC, VISUAL, Store
 from model.encoders import DEFAULT_MAX_SECONDS, Encoder, encoder_spec, need_classifier, open_encoder
+from model.errors import UsageError
 from model.pair import AUTO, choose_pair
 from model.pictures import DEFAULT_MAX_MEGAPIXELS, PictureFile, decoder_version
 from model.projections import BestProjection, ConseProjection, Projection, load_chosen, prepare_classes
@@ -30,7 +33,9 @@ class Options:
     whether it changed or not. ``strict``: refuse damaged pictures, however much of them is left. ``remove_missing``:
     remove pictures whose files are gone, also where that looks like a disk that is not there; ``keep_missing``: none.
     ``metadata``: read of pictures indexed before it was done when, where and how they were taken. ``exclude``: patterns
-    of what is left out, as of `model.pictures.Exclusions`.
+    of what is left out, as of `model.pictures.Exclusions`. ``ocr``: read the text that stands in pictures, in this run
+    and those after it; None for as before, False for not in this run. ``ray``: the address of a Ray cluster that
+    embeds, or local. ``parts``: folders of the dataset, as paths below it, that alone are brought up to date.
     """
 
     encoder: str = AUTO
@@ -43,6 +48,7 @@ class Options:
     follow_links: bool = False
     exclude: tuple[str, ...] = ()
     metadata: bool = False
+    ocr: bool | None = None
     retry: bool = False
     re_embed: bool = False
     strict: bool = False
@@ -50,6 +56,21 @@ class Options:
     max_seconds: int = DEFAULT_MAX_SECONDS
     device: str = AUTO
     quantize: bool | None = None
+    ray: str = ""
+    parts: tuple[str, ...] = ()
+
+
+def parts_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Folders of a dataset as they were typed, as paths below it; one that lies in another is left out.
+
+    Raises:
+        UsageError: one does not lie below the dataset, or is all of it.
+    """
+    parts = sorted({PurePosixPath(part.replace(os.sep, "/")).as_posix() for part in given})
+    for part in parts:
+        if part.startswith("/") or part == "." or ".." in part.split("/"):
+            raise UsageError(f"--part {part} is no folder below FOLDER: name it as it is seen from there")
+    return tuple(part for part in parts if not any(part.startswith(f"{other}/") for other in parts))
 
 
 def create(store: Store, name: str, root: Path, files: list[PictureFile], options: Options) -> Encoder:

@@ -11,6 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,8 @@ from model.words import TextSpace
 
 PROJECTION_FILE = "projection.safetensors"
 NEXT_FILE = "projection.next.safetensors"
+
+MADE_AGAIN = "`ingest run`, or `ingest check --repair`, makes it again"
 
 TRAINING_BYTES = 256 << 20
 """Vectors kept in memory for training: 52,000 pictures 1280 wide, 16,000 of 4096; more are sampled by label."""
@@ -89,7 +92,7 @@ def check_projection(projection: Projection, metadata: CollectionMetadata) -> No
 def _read(collection: Collection, name: str) -> Projection:
     data = collection.read_file(name)
     if data is None:
-        raise StoreDamaged(f"collection {collection.name!r} has lost its {name}: ingest its folder under a new name")
+        raise StoreDamaged(f"collection {collection.name!r} has lost its {name}: {MADE_AGAIN}")
     return read_projection(data, f"the {name} of {collection.name!r}")
 
 
@@ -119,16 +122,25 @@ def finish_switch(collection: Collection, on_progress: Callable[[int], None]) ->
     """Carry out, or go on with, the change that `switch_projection` recorded."""
     data = collection.read_file(NEXT_FILE)
     if data is None:
-        raise StoreDamaged(f"collection {collection.name!r} has lost its {NEXT_FILE}: ingest it under a new name")
+        raise StoreDamaged(f"collection {collection.name!r} has lost its {NEXT_FILE}: {MADE_AGAIN}")
     projection = read_projection(data, NEXT_FILE)
-    for points in collection.scroll([VISUAL], page=PAGE):
-        collection.set_vectors(SEMANTIC, [point.id for point in points], _projected(projection, points))
-        on_progress(len(points))
+    with collection.writing_ahead() as begin:
+        for points in collection.scroll([VISUAL], page=PAGE):
+            ids, projected = [point.id for point in points], _projected(projection, points)
+            begin(partial(collection.set_vectors, SEMANTIC, ids, projected), partial(on_progress, len(points)))
     keep_projection(collection, projection)
     before, after = collection.metadata, recorded_with(collection.metadata, projection)
     has_labels = bool(before.sparse) and bool(before.trained or after.trained)
     collection.save(replace(after, pending=Pending.RELABELLING if has_labels else Pending.NOTHING))
     forget_switch(collection)
+
+
+def has_next_projection(collection: Collection) -> bool:
+    """Whether what a change of projection was prepared with can be read."""
+    try:
+        return collection.read_file(NEXT_FILE) is not None
+    except StoreDamaged:
+        return False
 
 
 def keep_projection(collection: Collection, projection: Projection) -> None:

@@ -37,7 +37,7 @@ SIGNATURES = "signatures"
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What is known of a content that is in the collection no more. ``removed``: when, ISO 8601, UTC. ``signature``:
-    empty where there is none."""
+    empty where there is none. ``text``: as of a `Picture`."""
 
     sha256: str
     width: int
@@ -46,6 +46,7 @@ class Removed:
     framing: str
     removed: str
     signature: bytes = b""
+    text: str | None = None
 
 
 class RemovedVectors:
@@ -99,7 +100,7 @@ class RemovedVectors:
             if picture.damaged:  # such a file is looked at again
                 continue
             seen = (picture.width, picture.height, picture.frame, picture.framing)
-            row = Removed(picture.sha256, *seen, at, picture.signature)
+            row = Removed(picture.sha256, *seen, at, picture.signature, picture.text)
             self._kept.pop(row.sha256, None)
             self._kept[row.sha256] = (row, features_of(point))
             self._changed = True

@@ -2,6 +2,7 @@
 
 It must not know how a command is typed or what is printed."""
 
+from ingest.pipeline.backup import Backup, back_up, backups_in, restore
 from ingest.pipeline.checking import Checked, check_collection, repair
 from ingest.pipeline.exporting import ExportOptions, export_collection
 from ingest.pipeline.files import run_files
@@ -12,16 +13,20 @@ from ingest.pipeline.run import retry_failures, run_folder
 from ingest.pipeline.stored_vectors import find_stored_vectors
 
 __all__ = [
+    "Backup",
     "Checked",
     "ExportOptions",
     "Plan",
     "Report",
+    "back_up",
+    "backups_in",
     "check_collection",
     "export_collection",
     "find_stored_vectors",
     "plan_run",
     "repair",
     "reproject",
+    "restore",
     "retry_failures",
     "run_files",
     "run_folder",

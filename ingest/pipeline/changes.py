@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from uuid import UUID
 
 from ingest.collection import Ledger, Options
 from ingest.records import Picture
-from ingest.stores import Collection
+from ingest.stores import Collection, Filter
 from model.pictures import PictureFile
 
 
@@ -46,11 +47,15 @@ class Changes:
     failed_before: int
 
 
-def read_indexed(collection: Collection) -> tuple[dict[str, Indexed], list[UUID]]:
-    """What a collection holds, by path; and the ids of points that are of no picture, because they were damaged."""
+def read_indexed(collection: Collection, parts: Sequence[str] = ()) -> tuple[dict[str, Indexed], list[UUID]]:
+    """What a collection holds, by path; and the ids of points that are of no picture, because they were damaged.
+
+    Of these folders of the dataset alone, where there are any.
+    """
     indexed: dict[str, Indexed] = {}
     ghosts: list[UUID] = []
-    for points in collection.scroll():
+    pages = [collection.scroll(filter=Filter(under=part)) for part in parts] or [collection.scroll()]
+    for points in chain.from_iterable(pages):
         for point in points:
             try:
                 picture = Picture.from_payload(point.payload)

@@ -23,8 +23,10 @@ from ingest.collection import (
     read_missing,
 )
 from ingest.errors import StoreDamaged
+from ingest.pipeline.lost_files import find_lost, make_again
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.run import run_folder
+from ingest.pipeline.smoothing import smooth_evidence
 from ingest.records import CollectionMetadata, Pending, Picture, is_sound, labels_of, stable_id
 from ingest.stores import Collection, Point, Store, is_unit
 from model.encoders import class_names, open_encoder
@@ -41,13 +43,15 @@ class Checked:
     """What was found of one collection.
 
     ``points``: looked at. ``problems``: sentences, empty where it is sound. ``unsound``: points to be made anew.
-    ``is_broken``: whether its files must be made anew before its points can be trusted. ``mended``: what was done.
+    ``has_lost``: whether files kept beside its points are lost or broken. ``is_broken``: whether the store's own files
+    must be made anew before its points can be trusted. ``mended``: what was done.
     """
 
     name: str
     points: int = 0
     problems: list[str] = field(default_factory=list)
     unsound: list[UUID] = field(default_factory=list)
+    has_lost: bool = False
     is_broken: bool = False
     mended: str = ""
 
@@ -142,7 +146,10 @@ def _check_beside(collection: Collection, checked: Checked) -> None:
             read(collection)
         except (StoreDamaged, ProjectionError) as error:
             checked.problems.append(str(error))
-            checked.is_broken = True
+            checked.has_lost = True
+    if not checked.has_lost and find_lost(collection):
+        checked.problems.append("a file kept with it, or its record, is lost")
+        checked.has_lost = True
 
 
 def repair(store: Store, checked: Checked) -> Checked:
@@ -163,10 +170,19 @@ def repair(store: Store, checked: Checked) -> Checked:
             kept, lost = checked.points - len(checked.unsound), len(checked.unsound)
             with store.open(checked.name, write=True) as collection:
                 collection.delete(checked.unsound)
+                if checked.has_lost:
+                    _make_files_again(collection)
     said = f"{kept} pictures kept"
     if lost:
         said += f", {_embed_again(store, checked.name, metadata, lost)}"
     return replace(checked, mended=said)
+
+
+def _make_files_again(collection: Collection) -> None:
+    metadata = collection.metadata
+    encoder = open_encoder(metadata.encoder, metadata.encoder_sha256, framing=metadata.framing)
+    make_again(collection, encoder, open_words(metadata.words, metadata.words_sha256))
+    smooth_evidence(collection, encoder, (), is_stale=collection.metadata.stale)
 
 
 def _embed_again(store: Store, name: str, metadata: CollectionMetadata, lost: int) -> str:

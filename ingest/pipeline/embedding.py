@@ -1,27 +1,23 @@
-"""New and changed files into points: read, encoded, written in batches; what was bad goes into the ledger.
+"""What becomes of new and changed files: counted, and what was bad put into the ledger.
 
-It must not know which files have changed, nor which projection they are to get.
+It must not know how they are read (`embedder`), nor on which machines (`ray_cluster`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
-from ingest.collection import Ledger, Options, RemovedVectors, mark_stale, read_collection_projection
+from ingest.collection import Ledger, Options, RemovedVectors, mark_stale
 from ingest.pipeline.changes import Indexed
+from ingest.pipeline.embedder import Embedder
+from ingest.pipeline.ray_cluster import embed_on_ray
 from ingest.pipeline.report import Report
-from ingest.pipeline.writer import BatchWriter
 from ingest.records import stable_id
-from ingest.stores import Collection, batches
-from model.encoders import Embedded, Encoder, Failed, Record, Stopped, Vanished, embed
+from ingest.stores import Collection, Store
+from model.encoders import Embedded, Encoder, Failed, Record, Stopped, Vanished
 from model.errors import DatasetError
 from model.pictures import PictureFile
 from model.system.events import note, progress
-
-ACK_PICTURES = 64
-"""Pictures in one upsert: with half as many, flushing to disk takes a tenth of the time."""
 
 SHOWN_FAILURES = 20
 """Bad files named as they are met; all of them are in the ledger."""
@@ -30,7 +26,8 @@ SHOWN_FAILURES = 20
 class Embedding:
     """Brings files into one collection, and counts in ``report`` what became of them.
 
-    ``contents``: the SHA-256 of what was written. ``removed``: vectors of contents that were there once.
+    ``contents``: the SHA-256 of what was written. ``removed``: vectors of contents that were there once. ``elsewhere``:
+    opens the store on another machine, where those of a Ray cluster do the work.
     """
 
     def __init__(
@@ -41,6 +38,7 @@ class Embedding:
         options: Options,
         report: Report,
         removed: RemovedVectors,
+        elsewhere: Callable[[], Store] | None = None,
     ) -> None:
         self._collection = collection
         self._encoder = encoder
@@ -48,6 +46,7 @@ class Embedding:
         self._options = options
         self._report = report
         self._removed = removed
+        self._elsewhere = elsewhere
         self.contents: set[str] = set()
 
     def run(self, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]) -> None:
@@ -63,13 +62,9 @@ class Embedding:
         if not files:
             return
         mark_stale(self._collection)
-        projection = read_collection_projection(self._collection)
-        framing = self._encoder.spec.framing.rule
-        known, removed = ({}, None) if self._options.re_embed else (indexed, self._removed)
-        writer = BatchWriter(self._collection, projection, framing, known, self._encoder.classifier, removed)
         with progress("embedding", len(files), unit="pictures") as shown:
-            for batch in batches(self._with_vectors(files, writer), ACK_PICTURES):
-                writer.write([record for record in batch if isinstance(record, Embedded)])
+
+            def acknowledged(batch: Sequence[Record]) -> None:
                 for record in batch:
                     if isinstance(record, Stopped):
                         raise DatasetError(record.reason)
@@ -77,28 +72,21 @@ class Embedding:
                 self._ledger.save_now_and_then()
                 shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
 
-    def _embed(self, files: Sequence[PictureFile], is_known: Callable[[str], bool]) -> Iterator[Record]:
-        return embed(
-            files,
-            self._encoder,
-            is_known=is_known,
-            max_megapixels=self._options.max_megapixels,
-            max_seconds=self._options.max_seconds,
-            strict=self._options.strict,
-        )
+            self._report.copied += self._embed(files, indexed, acknowledged)
 
-    def _with_vectors(self, files: Sequence[PictureFile], writer: BatchWriter) -> Iterator[Record]:
-        """Every record with its vector: of content that is indexed already the stored one, if it is still there."""
-        for record in self._embed(files, writer.is_indexed):
-            if not isinstance(record, Embedded):
-                yield record
-            elif record.features is not None:
-                yield _usable(record)
-            elif copied := writer.copy_of(record):
-                self._report.copied += 1
-                yield copied
-            else:
-                yield from map(_usable, self._embed([record.file], lambda _: False))
+    def _embed(
+        self,
+        files: Sequence[PictureFile],
+        indexed: Mapping[str, Indexed],
+        acknowledged: Callable[[Sequence[Record]], None],
+    ) -> int:
+        """Here or by Ray; returns how many were known by their content."""
+        if self._elsewhere:
+            name, root = self._collection.name, files[0].root
+            return embed_on_ray(self._elsewhere, name, root, self._options, files, indexed, acknowledged)
+        embedder = Embedder(self._collection, self._encoder, self._options, indexed, self._removed)
+        embedder.embed(files, acknowledged)
+        return embedder.copied
 
     def _count(self, record: Embedded | Failed | Vanished, *, is_indexed: bool) -> None:
         if isinstance(record, Vanished):  # the next run sees whether it was deleted
@@ -136,13 +124,3 @@ class Embedding:
             note(f"bad file {path!r}: {failed.reason}")
         elif self._report.failed == SHOWN_FAILURES + 1:
             note("more bad files: `ingest failures` lists them all")
-
-
-def _usable(record: Record) -> Record:
-    """A vector that is not finite or has no direction must never reach the store."""
-    if not isinstance(record, Embedded):
-        return record
-    features = record.features
-    if features is None or not np.isfinite(features).all() or not features.any():
-        return Failed(record.file, "the encoder finds nothing in it")
-    return record

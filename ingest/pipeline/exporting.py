@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ingest.collection import LABEL_CLASSES_FILE, PROJECTION_FILE, need_tags
+from ingest.collection import LABEL_CLASSES_FILE, MADE_AGAIN, PROJECTION_FILE, need_tags
 from ingest.errors import StoreDamaged, StoreError, StoreInUse
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata, Pending, Picture
+from ingest.pipeline.inventory import inventory_of, written_whole
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT, CollectionMetadata, Pending, Picture
 from ingest.stores import SEMANTIC, VISUAL, WORD, Collection, Point, Store
 from ingest.stores.snapshot import (
     CLASS_SPACE_DIR,
@@ -40,7 +41,7 @@ from model.encoders import OnnxEncoder, open_encoder, read_file
 from model.errors import PictureError, UsageError
 from model.pictures import PictureFile, thumbnail
 from model.projections import prepare_classes, unit
-from model.system.atomic import replace_dir, sha256_file
+from model.system.atomic import replace_dir
 from model.system.clock import now
 from model.system.disk import need_space
 from model.system.events import note, progress
@@ -79,7 +80,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
         DiskFull, StoreError: nothing of ``target`` was changed.
     """
     target = real_path(expanded(target))
-    with _errors(target):
+    with written_whole(target):
         _check_target(target)
     metadata = store.metadata(name)
     if metadata.pending in UNFINISHED:
@@ -91,7 +92,7 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
     if options.with_encoder:
         carried[ENCODER_DIR] = _encoder_folder(metadata)
     _need_space(target, metadata, store.summary(name).points, carried, options)
-    with _errors(target), replace_dir(target) as folder:
+    with written_whole(target), replace_dir(target) as folder:
         indexes = _write_collections(store, name, metadata, tags, folder, options)
         for place, source in carried.items():
             _copy_files(source, folder / place)
@@ -102,20 +103,12 @@ def export_collection(store: Store, name: str, target: Path, options: ExportOpti
             metadata=metadata,
             tags=tags,
             indexes=indexes,
-            files=_inventory(folder),
+            files=inventory_of(folder),
             created=now(),
             program=f"wordsight {__version__}",
         )
         (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return manifest
-
-
-@contextmanager
-def _errors(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror or error}; what was there is as before") from error
 
 
 def _check_target(target: Path) -> None:
@@ -157,7 +150,7 @@ def _write_collections(
         _refuse_changed(name, collection.metadata, metadata)
         projection = collection.read_file(PROJECTION_FILE)
         if projection is None:
-            raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: ingest it under a new name")
+            raise StoreDamaged(f"collection {name!r} has lost its {PROJECTION_FILE}: {MADE_AGAIN}")
         (folder / PROJECTION_FILE).write_bytes(projection)
         if labels := collection.read_file(LABEL_CLASSES_FILE):
             (folder / LABEL_CLASSES_FILE).write_bytes(labels)
@@ -247,6 +240,7 @@ def _schema(table: str) -> Any:
             (PLACE, pa.struct([("lat", pa.float64()), ("lon", pa.float64())])),
             ("orientation", pa.int32()),
             (KEYWORDS, pa.list_(pa.string())),
+            (TEXT, pa.string()),
         ]
     return pa.schema([("id", pa.binary(16)), *own])
 
@@ -294,7 +288,7 @@ def _carry_pictures(folder: Path, root: Path, options: ExportOptions) -> None:
                     if options.with_pictures:
                         _write_copy(data, folder / PICTURES_DIR / picture.path, picture.mtime_ns)
                     if options.with_thumbnails:
-                        _write_thumbnail(data, folder / THUMBNAILS_DIR / f"{picture.id}.jpg")
+                        _write_thumbnail(data, picture, folder / THUMBNAILS_DIR / f"{picture.id}.jpg")
                 except PictureError:
                     missing += 1
                 shown.advance()
@@ -323,9 +317,9 @@ def _write_copy(data: bytes, path: Path, mtime_ns: int) -> None:
     os.utime(path, ns=(mtime_ns, mtime_ns))
 
 
-def _write_thumbnail(data: bytes, path: Path) -> None:
+def _write_thumbnail(data: bytes, picture: Picture, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(thumbnail(data, max_megapixels=0))  # it was indexed, whatever the limit was then
+    path.write_bytes(thumbnail(data, name=picture.path, max_megapixels=0))  # whatever the limit was when it was indexed
 
 
 def _encoder_folder(metadata: CollectionMetadata) -> Path:
@@ -341,13 +335,3 @@ def _copy_files(source: Path, folder: Path) -> None:
         if path.name == CHECKSUMS_FILE:  # the manifest has them
             continue
         shutil.copyfile(path, folder / path.name)  # not its mode: a cache may be read-only
-
-
-def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with progress("taking checksums", len(files), unit="files") as shown:
-        inventory = {}
-        for path in files:
-            inventory[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            shown.advance()
-    return inventory

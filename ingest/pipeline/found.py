@@ -39,10 +39,11 @@ def look_through(store: Store, folder: Path, name: str, options: Options) -> Fou
     root = dataset_root(folder)
     left_out = LeftOut(Exclusions(options.exclude))
     report = Report(check_name(name) if name else name_for(root, store), left_out=left_out)
-    files = list(scan(root, left_out, follow_links=options.follow_links))
+    files = list(scan(root, left_out, follow_links=options.follow_links, within=options.parts))
     if not files:
-        raise DatasetError(f"no pictures in {folder}{_seen_instead(left_out)}; nothing was changed")
-    moved = None if report.collection else find_moved(store, root, files, options)
+        where = f"{', '.join(options.parts)} of {folder}" if options.parts else str(folder)
+        raise DatasetError(f"no pictures in {where}{_seen_instead(left_out)}; nothing was changed")
+    moved = None if report.collection or options.parts else find_moved(store, root, files, options)
     report.collection = moved or report.collection or collection_name(root.name)
     return Found(root, files, report, bool(name or moved))
 

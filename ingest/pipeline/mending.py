@@ -7,30 +7,22 @@ missing. It must not know which files were damaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.collection import (
-    LEDGER_FILE,
-    MISSING_FILE,
-    REMOVED_FILE,
-    RemovedVectors,
     build_untrained,
     features_of,
     keep_projection,
     mark_stale,
     own_evidence,
     read_collection_projection,
-    read_failures,
-    read_missing,
     semantic_of,
-    switch_projection,
-    train_or_conse,
-    trainable,
 )
 from ingest.errors import StoreDamaged
+from ingest.pipeline.lost_files import forget_what_is_broken, train_again
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.smoothing import smooth_evidence
 from ingest.records import Picture, is_sound
@@ -38,7 +30,6 @@ from ingest.stores import SEMANTIC, VISUAL, Collection, Point, Store
 from model.encoders import Encoder, open_encoder
 from model.errors import ProjectionError
 from model.projections import Projection
-from model.projections.training import RECIPES
 from model.system.events import note, progress
 from model.words import TextSpace, open_words
 
@@ -73,9 +64,9 @@ def mend_collection(store: Store, name: str) -> Mended:
                 shown.advance(len(points))
         mark_stale(collection)
     with store.open(name, write=True) as collection:
-        _forget_what_is_broken(collection)
+        forget_what_is_broken(collection)
         if is_lost:
-            _train_again(collection, encoder, words)
+            train_again(collection, encoder, words)
         smooth_evidence(collection, encoder, (), is_stale=collection.metadata.stale)
         build_search_graph(collection)
         kept = collection.count()
@@ -111,26 +102,3 @@ def _write(collection: Collection, points: Sequence[Point], projection: Projecti
             for point, own, meaning, shown in zip(points, features, semantic, evidence, strict=True)
         ]
     )
-
-
-def _forget_what_is_broken(collection: Collection) -> None:
-    """Records beside the points that are no loss: the next run finds the same again."""
-    beside: tuple[tuple[str, Callable[[Collection], object], str], ...] = (
-        (LEDGER_FILE, read_failures, "the list of bad files was damaged: they are all tried again"),
-        (MISSING_FILE, read_missing, "the list of missing files was damaged: the next run looks for them again"),
-        (REMOVED_FILE, RemovedVectors.read, "the vectors of removed pictures were damaged, and are forgotten"),
-    )
-    for file, read, message in beside:
-        try:
-            read(collection)
-        except StoreDamaged:
-            collection.remove_file(file)
-            note(message)
-
-
-def _train_again(collection: Collection, encoder: Encoder, words: TextSpace) -> None:
-    kind = collection.metadata.projection
-    wanted = kind in RECIPES and trainable(collection, words)
-    projection = train_or_conse(collection, encoder, words, kind) if wanted else build_untrained(encoder, words)
-    with progress("projecting", collection.count(), unit="pictures") as shown:
-        switch_projection(collection, projection, shown.advance)

@@ -48,7 +48,7 @@ def plan_run(store: Store, folder: Path, name: str, options: Options) -> Plan:
     projection_file(options)
     found = look_through(store, folder, name, options)
     collection = found.report.collection
-    there = store.metadata(collection) if collection in store.names() else None
+    there = store.metadata(collection) if store.has(collection) else None
     if there is None or there.pending == Pending.CREATING:
         pair = choose_pair(options.encoder, options.words, offline=options.offline)
         encoder = open_encoder(pair.encoder, framing=options.framing, device=options.device, many=True)

@@ -20,6 +20,7 @@ class Report:
     through, and not when they were to be read. ``failed``: could not be read; ``failed_before``: nor earlier, and they
     were not tried again. ``total``: in the collection after the run. ``to_do``: files that the run set out to read.
     ``described``: of how many it was read when, where and how they were taken, which earlier runs had not done.
+    ``read``: in how many it was looked for text, and ``written`` how many have some.
     ``interrupted``: Ctrl-C ended it early; what was done is kept. ``left_out``: what the scan passed over.
     """
 
@@ -40,6 +41,8 @@ class Report:
     total: int = 0
     to_do: int = 0
     described: int = 0
+    read: int = 0
+    written: int = 0
     interrupted: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
 

@@ -8,32 +8,35 @@ the next is asked for; whatever ends the run, what was acknowledged stays, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
-from ingest.errors import StoreDamaged
+from ingest.errors import StoreDamaged, StoreError
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.describing import describe_pictures
 from ingest.pipeline.embedding import Embedding
 from ingest.pipeline.found import look_through
+from ingest.pipeline.lost_files import find_lost, make_again
 from ingest.pipeline.mending import mend_collection
 from ingest.pipeline.reframing import finish_re_embedding, settle_framing
 from ingest.pipeline.report import Report
 from ingest.pipeline.search_graph import build_search_graph
 from ingest.pipeline.settlement import finish_earlier_switch, settle_projection
 from ingest.pipeline.smoothing import smooth_evidence
+from ingest.pipeline.texts import read_texts
 from ingest.pipeline.vanished import settle_vanished
 from ingest.records import Pending
 from ingest.stores import GRAPH_FROM, Collection, Store
 from model.encoders import Encoder, class_names, open_encoder
-from model.errors import DatasetError
+from model.errors import DatasetError, UsageError
 from model.pictures import PictureFile, dataset_root, decoder_version, picture_file, reader_version
 from model.system.clock import now
 from model.system.events import note
 from model.system.interrupt import interrupted_once
+from model.system.names import shown
 from model.words import TextSpace, open_words
 
 
@@ -90,10 +93,13 @@ class Run:
     removed: RemovedVectors
     options: Options
     report: Report
+    elsewhere: Callable[[], Store] | None = None
 
     def embedding(self) -> Embedding:
-        """The step that reads, encodes and writes."""
-        return Embedding(self.collection, self.encoder, self.ledger, self.options, self.report, self.removed)
+        """The step that reads, encodes and writes, here or where ``elsewhere`` opens the store."""
+        return Embedding(
+            self.collection, self.encoder, self.ledger, self.options, self.report, self.removed, self.elsewhere
+        )
 
 
 @contextmanager
@@ -106,7 +112,7 @@ def open_run(
         encoder: of the collection, where it is open already.
     """
     name = report.collection
-    with interrupted_once(), store.writing(name), _mended(store, name) as collection:
+    with interrupted_once(), store.writing(name, options.parts), _mended(store, name) as collection:
         before = collection.count()
         run = _opened(store, collection, root, options, report, encoder)
         try:
@@ -132,6 +138,8 @@ def _mended(store: Store, name: str) -> Collection:
 def _opened(
     store: Store, collection: Collection, root: Path, options: Options, report: Report, encoder: Encoder | None
 ) -> Run:
+    if options.parts:
+        _check_whole(collection, root)
     settle_framing(collection, options)
     metadata = collection.metadata
     encoder = encoder or open_encoder(
@@ -139,20 +147,64 @@ def _opened(
     )
     words = open_words(metadata.words, metadata.words_sha256)
     ensure_tags(store, words, class_names(encoder))
+    if find_lost(collection):
+        make_again(collection, encoder, words)
+        metadata = collection.metadata
     if metadata.root != str(root):
         note(f"the dataset moved from {metadata.root} to {root}")
         collection.save(replace(metadata, root=str(root)))
-    ledger = Ledger(collection, reader_version(options.max_megapixels, options.max_seconds, strict=options.strict))
-    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report)
+    reader = reader_version(options.max_megapixels, options.max_seconds, strict=options.strict)
+    ledger = Ledger(collection, reader, options.parts)
+    elsewhere = _for_others(store, collection.name) if options.ray else None
+    return Run(collection, encoder, words, ledger, RemovedVectors.read(collection), options, report, elsewhere)
+
+
+def _check_whole(collection: Collection, root: Path) -> None:
+    """Raises UsageError where something is to be done first that is of the whole collection."""
+    metadata = collection.metadata
+    is_begun = metadata.pending in (Pending.SWITCHING, Pending.RELABELLING, Pending.RE_EMBEDDING)
+    if is_begun or metadata.root != str(root) or find_lost(collection):
+        raise UsageError(
+            f"something is to be done first for the whole of {collection.name!r}: `ingest run {shown(str(root))}`, "
+            "without --part"
+        )
+
+
+def _for_others(store: Store, name: str) -> Callable[[], Store]:
+    """What opens the store on other machines. Raises UsageError where only this one has it."""
+    if elsewhere := store.elsewhere(name):
+        return elsewhere
+    raise UsageError("--ray needs a Qdrant server that every machine of the cluster reaches: name one with --url")
 
 
 def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
-    """The steps of a run, in their order; ``files`` are all that the folder has."""
-    collection, report = run.collection, run.report
+    """The steps of a run, in their order; ``files`` are all that the folder has, or the parts of it that are meant."""
+    collection = run.collection
+    if run.options.parts:
+        _bring_files(run, files)
+        read_texts(collection, files, run.options, run.report)
+        place = f"`ingest run {shown(collection.metadata.root)}`"
+        note(f"once all parts are there, {place} trains and compares what is of the whole collection")
+        return
     finish_earlier_switch(collection)
-    indexed = _indexed(collection)
-    changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     stale = collection.metadata.stale
+    changes = _bring_files(run, files)
+    finish_re_embedding(collection)
+    changed = settle_projection(collection, run.encoder, run.words, run.options)
+    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
+    decoder = decoder_version() if run.report.added + run.report.updated else collection.metadata.decoder
+    collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
+    read_texts(collection, files, run.options, run.report)
+    if run.options.quantize and collection.count() <= GRAPH_FROM:
+        note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
+    build_search_graph(collection, run.options.quantize)
+
+
+def _bring_files(run: Run, files: Sequence[PictureFile]) -> Changes:
+    """What is done of each file by itself: new and changed ones are embedded, those that are gone are removed."""
+    collection, report = run.collection, run.report
+    indexed = _indexed(collection, run.options.parts)
+    changes = find_changes(files, indexed, run.ledger, collection.metadata.framing, run.options)
     report.to_do = len(changes.to_do)
     report.unchanged, report.failed_before = changes.unchanged, changes.failed_before
     embedding = run.embedding()
@@ -165,19 +217,12 @@ def bring_up_to_date(run: Run, files: Sequence[PictureFile]) -> None:
             describe_pictures(collection, files, report)
     finally:
         run.ledger.save()
-    finish_re_embedding(collection)
-    changed = settle_projection(collection, run.encoder, run.words, run.options)
-    smooth_evidence(collection, run.encoder, changes.to_do, is_stale=stale or changed)
-    decoder = decoder_version() if report.added + report.updated else collection.metadata.decoder
-    collection.save(replace(collection.metadata, updated=now(), decoder=decoder))
-    if run.options.quantize and collection.count() <= GRAPH_FROM:
-        note(f"--quantize changes nothing up to {GRAPH_FROM} pictures, which are all compared")
-    build_search_graph(collection, run.options.quantize)
+    return changes
 
 
-def _indexed(collection: Collection) -> dict[str, Indexed]:
+def _indexed(collection: Collection, parts: Sequence[str] = ()) -> dict[str, Indexed]:
     """What a collection holds, by path; points that damage has left without their picture are removed."""
-    indexed, ghosts = read_indexed(collection)
+    indexed, ghosts = read_indexed(collection, parts)
     if ghosts:
         note(f"{len(ghosts)} damaged points of {collection.name!r} are removed, and their pictures embedded again")
         collection.delete(ghosts)
@@ -216,6 +261,7 @@ def _read(run: Run, files: Sequence[PictureFile], indexed: Mapping[str, Indexed]
     finally:
         run.ledger.save()
     smooth_evidence(run.collection, run.encoder, files, is_stale=stale)
+    read_texts(run.collection, files, run.options, run.report)
     build_search_graph(run.collection)
 
 
@@ -223,9 +269,13 @@ def _create_or_check(
     store: Store, name: str, root: Path, files: list[PictureFile], options: Options, *, may_move: bool
 ) -> Encoder | None:
     """Make the collection, which gives its encoder, or see that the one there was made alike, which gives None."""
-    if name in store.names() and store.metadata(name).pending == Pending.CREATING:
+    if store.has(name) and store.metadata(name).pending == Pending.CREATING:
         store.drop_unfinished(name)  # a run was killed before it was whole
-    if name in store.names():
-        check_same(store.metadata(name), name, root, options, may_move=may_move)
+    if store.has(name):
+        metadata = store.metadata(name)
+        if metadata.pending == Pending.CREATING:  # with points in it already, as only restoring does
+            go_on = f"`ingest restore` goes on, `ingest drop {name}` removes it"
+            raise StoreError(f"{name!r} was restored in part: {go_on}")
+        check_same(metadata, name, root, options, may_move=may_move)
         return None
     return create(store, name, root, files, options)

@@ -62,13 +62,14 @@ def settle_vanished(
     ids = [stable_id(path) for path in (*unseen.excluded, *vanished) if path not in kept]
     for page in batches(ids[-removed.room :], PAGE):
         removed.add(collection.retrieve(page, [VISUAL]).values())
-    removed.save(collection, contents)
+    if not options.parts:  # others may write what is of the whole collection
+        removed.save(collection, contents)
     collection.delete(ids)
     report.excluded = len(unseen.excluded)
     report.removed += len(ids) - report.excluded
     report.missing = len(kept)
     gone = {folder: len(paths) for folder, paths in missing.items()}
-    report.gone_before = record_missing(collection, gone)
+    report.gone_before = not options.parts and record_missing(collection, gone)
     report.gone = {} if options.keep_missing else gone
     away = tuple(f"{folder}/" if folder else "" for folder in missing)
     ledger.keep_only(set(seen), (*_not_entered(report.left_out), *away))

@@ -5,7 +5,7 @@ It must not know where pictures come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from ingest.collection import Removed, RemovedVectors, features_of, own_evidence, semantic_of
 from ingest.pipeline.changes import Indexed
 from ingest.records import Picture, stable_id
-from ingest.stores import SEMANTIC, VISUAL, Collection, Point
+from ingest.stores import SEMANTIC, VISUAL, Begin, Collection, Point
 from model.encoders import Classifier, Embedded
 from model.projections import Projection
 
@@ -73,34 +73,44 @@ class BatchWriter:
         there, features = found
         return _copied(record, there, features)
 
-    def write(self, batch: Sequence[Embedded]) -> None:
-        """Project and upsert; when this returns the pictures are safe.
+    def write(self, batch: Sequence[Embedded], begin: Begin, acknowledged: Callable[[], None]) -> None:
+        """Project, and begin to upsert.
+
+        Args:
+            begin: as `Collection.writing_ahead` gives it. acknowledged: done when the pictures are safe.
 
         Raises:
-            StoreError, ProjectionError: nothing of the batch is acknowledged.
+            StoreError, ProjectionError: a batch cannot be written.
         """
         if not batch:
-            return
+            return begin(_nothing, acknowledged)
         features = np.stack([record.features for record in batch if record.features is not None])
         norms = np.linalg.norm(features, axis=1)
         pictures = [_picture(record, self._framing, float(norm)) for record, norm in zip(batch, norms, strict=True)]
         with self._blas.limit(limits=1, user_api="blas"):  # more would spin after each call: 6% of all cores' time
             semantic = semantic_of(self._projection, features, [picture.id for picture in pictures])
             evidence = own_evidence(self._collection, features, self._classifier)
-        self._collection.upsert(
-            [
-                Point(picture.id, {VISUAL: visual, SEMANTIC: meaning}, picture.to_payload(), shown)
-                for picture, visual, meaning, shown in zip(pictures, features, semantic, evidence, strict=True)
-            ]
-        )
-        for picture in pictures:
-            if not picture.damaged:
-                self._path_of.setdefault(picture.sha256, picture.path)
+        points = [
+            Point(picture.id, {VISUAL: visual, SEMANTIC: meaning}, picture.to_payload(), shown)
+            for picture, visual, meaning, shown in zip(pictures, features, semantic, evidence, strict=True)
+        ]
+
+        def written() -> None:
+            for picture in pictures:
+                if not picture.damaged:
+                    self._path_of.setdefault(picture.sha256, picture.path)
+            acknowledged()
+
+        return begin(lambda: self._collection.upsert(points), written)
+
+
+def _nothing() -> None:
+    """What is written of a batch without a picture."""
 
 
 def _copied(record: Embedded, there: Picture | Removed, features: NDArray[np.float32]) -> Embedded:
     """``record`` with all that follows from its content."""
-    seen = {name: getattr(there, name) for name in ("width", "height", "frame", "signature")}
+    seen = {name: getattr(there, name) for name in ("width", "height", "frame", "signature", "text")}
     return replace(record, **seen, features=features)
 
 
@@ -119,4 +129,5 @@ def _picture(record: Embedded, framing: str, norm: float) -> Picture:
         frame=record.frame,
         signature=record.signature,
         photo=record.photo,
+        text=record.text,
     )

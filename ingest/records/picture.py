@@ -26,6 +26,9 @@ SIGNATURE = "signature"
 CHECK = "check"
 """The key of a payload's own checksum; an earlier version wrote none."""
 
+TEXT = "text"
+"""The key of what stands in a picture; absent where that was not read."""
+
 SHA256_DIGITS = 64
 
 
@@ -49,7 +52,7 @@ class Picture:
     ``framing``: the rule it was framed by. ``damaged``: what is wrong with a file that is shown as far as it goes;
     empty for nearly all. ``frame``: which frame or page stands for a file of several, from 0. ``signature``: of
     `model.pictures.signature`; empty where an earlier version wrote it. ``photo``: what its header says of how it was
-    taken, None where that was not read.
+    taken, None where that was not read. ``text``: what stands in it, None where that was not read.
     """
 
     path: str
@@ -65,6 +68,7 @@ class Picture:
     frame: int = 0
     signature: bytes = b""
     photo: PhotoMetadata | None = None
+    text: str | None = None
 
     @property
     def id(self) -> UUID:
@@ -106,6 +110,8 @@ class Picture:
             payload.update(photo_fields(self.photo))
             if keywords := [word for word in self.photo.keywords if word != self.label]:
                 payload[KEYWORDS] = keywords
+        if self.text is not None:
+            payload[TEXT] = self.text
         if payload["path"] != self.path:
             payload["path_base64"] = base64.b64encode(os.fsencode(self.path)).decode()
         return {**payload, CHECK: _check(payload)}
@@ -124,6 +130,7 @@ class Picture:
             inode=payload.get("inode") or 0,
             signature=_signature(payload.get(SIGNATURE)),
             photo=photo_of(payload),
+            text=payload.get(TEXT),
             **{name: payload.get(name) or usual for name, usual in USUAL.items()},
         )
 

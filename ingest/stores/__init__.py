@@ -3,7 +3,7 @@
 The stores themselves (`embedded`, `server`, `snapshot`) are rooms of their own, imported only where one is opened,
 and never import each other."""
 
-from ingest.stores.base import SCROLL_PAGE, Collection, ReadOnlyCollection, batches
+from ingest.stores.base import SCROLL_PAGE, TIE_MARGIN, Begin, Collection, ReadOnlyCollection, batches
 from ingest.stores.child_process import run_in_child_process
 from ingest.stores.connect import choose_collection, none_yet, open_store
 from ingest.stores.hnsw import (
@@ -11,12 +11,14 @@ from ingest.stores.hnsw import (
     GRAPH_FROM,
     LINKS,
     OVERSAMPLED,
+    SEARCH_WIDTH,
     is_for_graph,
     search_width,
     wants_codes,
     wants_graph,
 )
-from ingest.stores.names import check_name, collection_name
+from ingest.stores.layout import Health, Layout
+from ingest.stores.names import check_length, check_name, collection_name
 from ingest.stores.points import (
     CLASSES,
     SCORE_DIGITS,
@@ -43,12 +45,17 @@ __all__ = [
     "OVERSAMPLED",
     "SCORE_DIGITS",
     "SCROLL_PAGE",
+    "SEARCH_WIDTH",
     "SEMANTIC",
+    "TIE_MARGIN",
     "VISUAL",
     "WORD",
+    "Begin",
     "Collection",
     "Filter",
+    "Health",
     "Hit",
+    "Layout",
     "Near",
     "Point",
     "PooledStore",
@@ -58,6 +65,7 @@ __all__ = [
     "Summary",
     "Vector",
     "batches",
+    "check_length",
     "check_name",
     "choose_collection",
     "collection_name",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -30,6 +31,9 @@ from ingest.stores.points import (
 )
 
 Item = TypeVar("Item")
+
+Begin = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Takes a write to a collection, and what is to be done when it is acknowledged."""
 
 SCROLL_PAGE = 1000
 TIE_MARGIN = 16
@@ -111,7 +115,7 @@ class Collection(ABC):
             ValueError: the wrong width, not finite, or zero.
         """
         check_vector(using, vector, self.metadata.vectors)
-        exact = exact or bool(filter.labels or filter.under or filter.named or filter.is_of_photos)
+        exact = exact or bool(filter.labels or filter.under or filter.named or filter.written or filter.is_of_photos)
         return _best(lambda wanted: _capped(self._search(using, vector, wanted, filter, exact=exact)), limit, min_score)
 
     def search_sparse(
@@ -126,6 +130,20 @@ class Collection(ABC):
         """
         check_sparse(using, vector, self.metadata.sparse)
         return _best(lambda wanted: self._search_sparse(using, vector, wanted, filter), limit, min_score)
+
+    @contextmanager
+    def writing_ahead(self) -> Iterator[Begin]:
+        """Writes of different points, of which a store may have several under way.
+
+        What is to be done when one is acknowledged is done in their order, by the thread that begins them, and for all
+        when the ``with`` ends. Where it is left by an error, no write is under way any more.
+        """
+
+        def begin(write: Callable[[], None], acknowledged: Callable[[], None]) -> None:
+            write()
+            acknowledged()
+
+        yield begin
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None: ...
@@ -205,19 +223,32 @@ class Collection(ABC):
     def read_file(self, name: str) -> bytes | None:
         """A file kept with the collection, or None."""
 
+    @abstractmethod
+    def kept_files(self) -> list[str]:
+        """Names of the files kept with the collection, sorted."""
+
+    def lost_files(self) -> list[str]:
+        """Names of files that were kept with the collection and are not there any more, for a writer to make again;
+        a store that sees that at opening has none."""
+        return []
+
     def yield_lock(self) -> None:  # noqa: B027 - most keep nobody out
         """Let others who wait have it, as a long reading must between two pages; it may have changed afterwards."""
 
-    def index(self, quantize: bool | None = None) -> None:  # noqa: B027 - not every store has one to build
+    def index(self, quantize: bool | None = None) -> bool:  # noqa: ARG002 - not every store has one to build
         """Build what makes a large collection quick to search, where it has grown; searches go on meanwhile.
 
         Args:
             quantize: keep int8 codes of the visual vectors beside them and follow the graph by those; None for
                 as it was before, or else by size.
 
+        Returns:
+            Whether a graph was built that searches follow from now on.
+
         Raises:
             StoreError: it cannot be built now; the collection is as it was.
         """
+        return False
 
     @abstractmethod
     def remove_file(self, name: str) -> None:

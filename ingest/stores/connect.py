@@ -10,6 +10,7 @@ from platformdirs import user_data_path
 
 from ingest.errors import CollectionNotFound
 from ingest.records import CollectionMetadata
+from ingest.stores.layout import Layout
 from ingest.stores.store import Store
 from model.errors import UsageError
 from model.system.cache import APP
@@ -24,19 +25,31 @@ def default_store_dir() -> Path:
 
 
 def open_store(
-    store: Path | None = None, url: str = "", api_key: str = "", snapshot: Path | None = None, *, check: bool = False
+    store: Path | None = None,
+    url: str = "",
+    api_key: str = "",
+    snapshot: Path | None = None,
+    *,
+    check: bool = False,
+    grpc_port: str = "",
+    layout: Layout = Layout(),
 ) -> Store:
     """The snapshot in a folder, the Qdrant server at ``url``, or else the embedded store in the folder ``store``.
 
     ``check`` takes the checksums of a snapshot's files again. Each store imports only its own engine: the
     embedded one costs 30 ms, the client over a second.
 
+    Args:
+        grpc_port: of the server. layout: of collections that are made there.
+
     Raises:
-        UsageError: ``check`` without a snapshot.
+        UsageError: ``check`` without a snapshot, or ``layout`` without a server.
         StoreError: the server does not answer, or the folder is a file.
     """
     if check and not snapshot:
         raise UsageError("--check takes the checksums of a snapshot again: name one with --snapshot")
+    if layout.is_asked_for and not url:
+        raise UsageError("--shards, --replicas and --write-consistency are of a server: name one with --url")
     if snapshot:
         from ingest.stores.snapshot import SnapshotStore
 
@@ -44,7 +57,7 @@ def open_store(
     if url:
         from ingest.stores.server import connect
 
-        return connect(url, api_key or None)
+        return connect(url, api_key or None, grpc_port, layout)
     from ingest.stores.embedded import EmbeddedStore
 
     return EmbeddedStore(expanded(store) if store else default_store_dir())

@@ -82,15 +82,17 @@ class Filter:
     """Which points may be found: any of ``labels``, be they folders or keywords, below the folder ``under``, none of
     ``without``.
 
-    ``named``: words that all stand in the path, each in one of these spellings (`words_of`). ``after``, ``before``:
-    taken at or after, and before these moments (`model.pictures.wall_seconds`). ``camera``: words that all stand in
-    the camera's name. ``near``: taken there. What a picture does not say, or was not asked for, does not pass.
+    ``named``: words that all stand in the path, each in one of these spellings (`words_of`). ``written``: the same, in
+    the picture. ``after``, ``before``: taken at or after, and before these moments (`model.pictures.wall_seconds`).
+    ``camera``: words that all stand in the camera's name. ``near``: taken there. What a picture does not say, or was
+    not asked for, does not pass.
     """
 
     labels: tuple[str, ...] = ()
     under: str = ""
     without: tuple[UUID, ...] = ()
     named: tuple[tuple[str, ...], ...] = ()
+    written: tuple[tuple[str, ...], ...] = ()
     after: int | None = None
     before: int | None = None
     camera: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -100,8 +100,8 @@ class PooledStore(Store):
     def drop(self, name: str) -> None:
         self._store.drop(name)
 
-    def writing(self, name: str) -> AbstractContextManager[None]:
-        return self._store.writing(name)
+    def writing(self, name: str, parts: Sequence[str] = ()) -> AbstractContextManager[None]:
+        return self._store.writing(name, parts)
 
     @contextmanager
     def asking(self, name: str) -> Iterator[Collection]:

@@ -6,7 +6,7 @@ It must not know any of the three (`ingest.stores.base` names them), nor how poi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +16,7 @@ from uuid import UUID
 from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import CollectionMetadata, Pending
 from ingest.stores.base import Collection
+from ingest.stores.layout import Health
 from ingest.stores.points import Point
 from model.class_space import QuestionWeights, open_class_space
 from model.encoders import Encoder, open_encoder
@@ -30,7 +31,7 @@ class Summary:
 
     ``size``: bytes on disk, or None. ``graph``: points an HNSW graph was built over, 0 where search is exact.
     ``quantized``: whether it is followed by int8 codes. ``engine``: what wrote its points last, with its version, where
-    that is known.
+    that is known. ``health``: what a server tells of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Summary:
     graph: int = 0
     quantized: bool = False
     engine: str = ""
+    health: Health | None = None
 
 
 class Store(ABC):
@@ -50,6 +52,10 @@ class Store(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """All collections, sorted."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a collection of that name; a server may know one by further names."""
+        return name in self.names()
 
     @abstractmethod
     def metadata(self, name: str) -> CollectionMetadata:
@@ -86,13 +92,23 @@ class Store(ABC):
         """The thumbnail (a JPEG file) that is kept of a picture, for where its file is not."""
         return None
 
-    def writing(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - most stores need nothing here
-        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not.
+    def writing(
+        self,
+        name: str,  # noqa: ARG002 - most stores need nothing here
+        parts: Sequence[str] = (),  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Keep other runs from writing a collection while the ``with`` lasts, where `open` does not; or from these
+        folders of its dataset and all below them, while runs may write the others.
 
         Raises:
             StoreInUse: another run writes it.
         """
         return nullcontext()
+
+    def elsewhere(self, name: str) -> Callable[[], Store] | None:  # noqa: ARG002 - a folder is of one machine
+        """What opens this store on another machine, to write a collection under the lease that is held here; it can be
+        pickled. None where another machine does not reach it."""
+        return None
 
     @abstractmethod
     def create(self, name: str, metadata: CollectionMetadata) -> Collection:

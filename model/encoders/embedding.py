@@ -57,7 +57,7 @@ class Embedded:
     ``file`` says what was read, which is newer than what the scan saw. ``sha256``: hex, of the file.
     ``width``, ``height``: pixels, upright. ``features``: (encoder's width,) float32, or None where the
     caller knew this content already. ``damaged``, ``frame``, ``signature``: as of `model.pictures.Framed`. ``photo``:
-    what its header says of how it was taken.
+    what its header says of how it was taken. ``text``: what stands in it, where that was read before of this content.
     """
 
     file: PictureFile
@@ -69,6 +69,7 @@ class Embedded:
     frame: int = 0
     signature: bytes = b""
     photo: PhotoMetadata | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +257,7 @@ class _Loader:
         try:
             file, data = read_file(file)
             sha256 = hashlib.sha256(data).hexdigest()
-            photo = read_photo_metadata(data, file.mtime_ns)
+            photo = read_photo_metadata(data, file.mtime_ns, name=file.relative)
             if self._is_known(sha256):
                 return Embedded(file, sha256, 0, 0, None, photo=photo)
             self._decoding.add(file.relative)

@@ -123,7 +123,7 @@ def _image(path: Path) -> bytes | None:
     try:
         if not path.is_file():  # a pipe would be waited for
             return None
-        return thumbnail(path.read_bytes(), longest=LONGEST)
+        return thumbnail(path.read_bytes(), name=path.name, longest=LONGEST)
     except (PictureError, OSError, ValueError):
         return None
 

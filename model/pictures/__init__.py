@@ -30,6 +30,7 @@ from model.pictures.prefetch import in_order
 from model.pictures.refuting import Glances, Greys, Signatures, mirrored
 from model.pictures.sameness import Looks, is_same
 from model.pictures.signature import SIGNATURE_BYTES, SIGNATURE_SIDE, signature_of
+from model.pictures.stills import RAW_ENDINGS, VIDEO_ENDINGS, is_still_name, raw_available, still_in, video_available
 from model.pictures.thumbnails import LONGEST, MEDIA_TYPE, thumbnail
 
 __all__ = [
@@ -39,9 +40,11 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MEDIA_TYPE",
     "PUBLISHED",
+    "RAW_ENDINGS",
     "SIGNATURE_BYTES",
     "SIGNATURE_SIDE",
     "SNAPSHOT_FILES",
+    "VIDEO_ENDINGS",
     "WHOLE",
     "Cost",
     "Exclusions",
@@ -66,15 +69,19 @@ __all__ = [
     "is_picture_file",
     "is_picture_name",
     "is_same",
+    "is_still_name",
     "label_of",
     "mirrored",
     "open_framed",
     "open_picture",
     "picture_file",
+    "raw_available",
     "read_photo_metadata",
     "reader_version",
     "scan",
     "signature_of",
+    "still_in",
     "thumbnail",
+    "video_available",
     "wall_seconds",
 ]

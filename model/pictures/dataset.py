@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,8 +90,12 @@ def dataset_root(folder: Path) -> Path:
     return root
 
 
-def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterator[PictureFile]:
+def scan(
+    root: Path, left_out: LeftOut, *, follow_links: bool = False, within: Sequence[str] = ()
+) -> Iterator[PictureFile]:
     """Every picture file below ``root``, in the order of names, hidden ones and what ``left_out.rules`` say aside.
+
+    Of the folders ``within`` alone, where there are any, as paths below ``root``.
 
     Links to files are followed always, links to folders only with ``follow_links``, after all that is no link; and
     no folder is entered twice, so a loop of links ends, and a folder that is there itself has its own name.
@@ -121,6 +125,8 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
         folders: list[str] = []
         for entry in entries:
             relative = f"{folder}/{entry.name}" if folder else entry.name
+            if within and not _is_wanted(relative, entry, within):
+                continue
             is_folder, is_link = entry.is_dir(follow_symlinks=False), _is_folder_link(entry)
             if _is_left_out(relative, entry, left_out, is_folder=is_folder or is_link):
                 continue
@@ -133,6 +139,13 @@ def scan(root: Path, left_out: LeftOut, *, follow_links: bool = False) -> Iterat
             elif picture := _picture_file(root, relative, entry, left_out):
                 yield picture
         pending.extend(reversed(folders))
+
+
+def _is_wanted(relative: str, entry: os.DirEntry[str], within: Sequence[str]) -> bool:
+    """Whether a path lies in one of these folders, or leads to one."""
+    if any(relative == folder or relative.startswith(f"{folder}/") for folder in within):
+        return "/" in relative or entry.is_dir()
+    return entry.is_dir() and any(folder.startswith(f"{relative}/") for folder in within)
 
 
 def _is_left_out(relative: str, entry: os.DirEntry[str], left_out: LeftOut, *, is_folder: bool) -> bool:

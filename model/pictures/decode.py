@@ -27,6 +27,7 @@ from model.pictures.framing import Framed, Framing, frame_with_signature
 from model.pictures.mending import LEAST_SHARE, Mended, mended
 from model.pictures.modes import as_seen, raw_mode
 from model.pictures.orientation import QUARTER_TURNS, turn_of
+from model.pictures.stills import raw_available, still_endings, still_of, video_available
 from model.pictures.structure import missing, why_unknown
 from model.pictures.tiff import BIG_ENDIAN_BIGTIFF, Layout, layout
 
@@ -37,7 +38,7 @@ ENDINGS = HEIC_ENDINGS | frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm "  # noqa: SIM905
     ".jp2 .j2k .jpx .avif".split()
 )
-"""File name endings, in lower case, of what is taken for a picture in a folder."""
+"""File name endings, in lower case, of what is taken for a picture in a folder, beside `still_endings`."""
 
 MAX_FILE_BYTES = 1 << 30
 """A file is read whole, so that what is hashed is what is decoded; no picture needs more than this."""
@@ -69,7 +70,8 @@ READER = 3
 
 def is_picture_name(name: str | PurePath) -> bool:
     """Whether a file of this name is taken for a picture when a folder is scanned."""
-    return PurePath(name).suffix.lower() in ENDINGS
+    ending = PurePath(name).suffix.lower()
+    return ending in ENDINGS or ending in still_endings()
 
 
 @cache
@@ -98,10 +100,11 @@ def decoder_version() -> str:
 
 def reader_version(max_megapixels: int, max_seconds: int, *, strict: bool = False) -> str:
     """What decides whether a file can be read; a file refused under another version is tried again."""
-    heic = "+heic" if heic_available() else ""
+    kinds = {"heic": heic_available(), "raw": raw_available(), "video": video_available()}
+    more = "".join(f"+{kind}" for kind, is_read in kinds.items() if is_read)
     whole = "/strict" if strict else ""
     return (
-        f"pillow-{PIL.__version__}{heic}/reader-{READER}/draft-{DRAFT_MARGIN}/{max_megapixels}MP/{max_seconds}s{whole}"
+        f"pillow-{PIL.__version__}{more}/reader-{READER}/draft-{DRAFT_MARGIN}/{max_megapixels}MP/{max_seconds}s{whole}"
     )
 
 
@@ -169,7 +172,7 @@ def open_picture(
 
     Args:
         data: the whole file.
-        name: the file's name, only to tell HEIC from rubbish where HEIC is not installed.
+        name: the file's name, whose ending tells raw files and videos from pictures.
         max_megapixels: refuse larger pictures; 0 lifts the limit.
         shown_at: the longer side it is going to be shrunk to, pixels: a large picture is then decoded at a part
             of its size, at least twice this. Not for an encoder, whose vectors would change. 0: at its full size.
@@ -205,6 +208,7 @@ def open_framed(
 
 def _read(data: bytes, limits: _Limits) -> _Picture:
     """The picture, or as much of a damaged one as viewers show."""
+    data = still_of(data, limits.name, limits.deadline)
     try:
         return _read_file(data, limits)
     except (PictureTooLarge, PictureTooSlow):

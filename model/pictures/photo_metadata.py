@@ -18,11 +18,12 @@ from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from model.pictures.decode import heic_available, installed_formats
 from model.pictures.orientation import XMP_KEYS
+from model.pictures.stills import is_video_name, video_available
 from model.pictures.tiff import BIG_ENDIAN_BIGTIFF
 from model.pictures.xmp import Properties, properties_of
 
-Source = Literal["exif", "xmp", "file"]
-"""Where a date comes from: the camera's own note, a program's, or only the time of the file."""
+Source = Literal["exif", "xmp", "video", "file"]
+"""Where a date comes from: the camera's own note, a program's, a video's header, or only the time of the file."""
 
 MOST_LETTERS = 100
 """Of a camera's name; real ones have 40."""
@@ -64,18 +65,20 @@ class PhotoMetadata:
     keywords: tuple[str, ...] = ()
 
 
-def read_photo_metadata(file: bytes | Path, mtime_ns: int) -> PhotoMetadata:
+def read_photo_metadata(file: bytes | Path, mtime_ns: int, *, name: str = "") -> PhotoMetadata:
     """What the header of a picture file says; where it has no date, the file's time in this machine's time zone.
 
     Nothing in a file is an error here: what cannot be read says nothing.
 
     Args:
-        file: its content, or its path, of which no more is read than the header.
+        file: its content, or its path, of which no more is read than the header. name: by whose ending videos are
+            told; of a path its own.
     """
     heic_available()
+    name = name or (file.name if isinstance(file, Path) else "")
     try:
         with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
-            found = _read(opened)
+            found = _of_video(opened) if is_video_name(name) else _read(opened)
     except Exception:  # noqa: BLE001 - readers meet hostile bytes with every exception there is
         found = PhotoMetadata()
     return found if found.taken else replace(found, taken=_file_time(mtime_ns), taken_from="file")
@@ -88,6 +91,15 @@ def _read(file: IO[bytes]) -> PhotoMetadata:
         return PhotoMetadata()
     with Image.open(file, formats=installed_formats()) as image:
         return _metadata_of(image)
+
+
+def _of_video(file: IO[bytes]) -> PhotoMetadata:
+    if not video_available():
+        return PhotoMetadata()
+    from model.pictures.video import video_metadata
+
+    said = video_metadata(file)
+    return PhotoMetadata(**said, taken_from="video" if "taken" in said else "file")
 
 
 def wall_seconds(taken: str) -> int:

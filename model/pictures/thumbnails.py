@@ -20,6 +20,7 @@ MEDIA_TYPE = "image/jpeg"
 def thumbnail(
     picture: bytes | Image.Image,
     *,
+    name: str = "picture",
     longest: int = LONGEST,
     max_megapixels: int = DEFAULT_MAX_MEGAPIXELS,
     deadline: float = math.inf,
@@ -31,6 +32,7 @@ def thumbnail(
 
     Args:
         picture: a whole file, or what `model.pictures.decode.open_picture` made of one, which stays as it is.
+        name: the file's, as of `open_picture`.
         max_megapixels: refuse larger files; 0 lifts the limit.
         deadline: as `open_picture`.
 
@@ -38,7 +40,7 @@ def thumbnail(
         PictureTooLarge, PictureTooSlow, PictureError: as `open_picture`.
     """
     if isinstance(picture, bytes):
-        picture = open_picture(picture, max_megapixels=max_megapixels, shown_at=longest, deadline=deadline)
+        picture = open_picture(picture, name=name, max_megapixels=max_megapixels, shown_at=longest, deadline=deadline)
     small = in_srgb(_shrunk(picture, longest))
     small.info = {}  # Pillow writes a comment found there
     file = io.BytesIO()

@@ -2,7 +2,7 @@
 
 It must not know how answers are shown."""
 
-from query.asking.answer import Answer, PictureHit, TagsAnswer, WordsAnswer
+from query.asking.answer import Answer, Match, PictureHit, TagsAnswer, WordsAnswer
 from query.asking.answering import ask
 from query.asking.browsing import browse, find_picture
 from query.asking.context import CollectionContext, SharedContexts
@@ -48,6 +48,7 @@ __all__ = [
     "Group",
     "ImageQuery",
     "Kind",
+    "Match",
     "Member",
     "MinScore",
     "PictureHit",

@@ -15,21 +15,23 @@ from model.projections import Tag
 from model.words import NearWord
 from query.asking.cutoff import Cutoff
 
+Match = Literal["name", "text"]
+"""By what words found a picture: the names of its folders or file, or the text that stands in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class PictureHit:
     """A picture found. ``score``: cosine, or the sum of reciprocal ranks where two vectors are fused.
 
     ``root``: the folder of its dataset. ``stands_out``: whether it stands out from the rest, None where that was not
-    asked. ``matched``: ``"name"`` where the words asked for are in the names of its folders or file. ``collection``:
-    the one it is in.
+    asked. ``matched``: None where it was found by meaning alone. ``collection``: the one it is in.
     """
 
     picture: Picture
     score: float
     root: str
     stands_out: bool | None = None
-    matched: Literal["name"] | None = None
+    matched: Match | None = None
     collection: str = ""
 
     @property

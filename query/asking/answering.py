@@ -35,7 +35,7 @@ def ask(context: CollectionContext, question: Question) -> Answer:
 
     Raises:
         UsageError, PictureError, PictureGone, WordsError: as `query.asking.resolver.resolve`; words that are not known
-            are no error where they name folders or files.
+            are no error where they name folders or files, or stand in pictures.
         StoreInUse: its projection is being changed. StoreError: it cannot be read.
     """
     question = _as_a_name(context, question)
@@ -44,8 +44,9 @@ def ask(context: CollectionContext, question: Question) -> Answer:
         asked = resolve(context, question)
     except WordsError as error:
         asked = ResolvedQuestion({})
-        unknown = (f"{error}; found by name",)
-        if not find_named(context.collection, question, question.filter).all:
+        found = find_named(context.collection, question, question.filter)
+        unknown = (f"{error}; found {found.by}",)
+        if not found.all:
             raise
     order = order_of(context, question, asked)
     if asked.queries.keys() & {SEMANTIC, CLASSES}:
@@ -107,7 +108,7 @@ def _found(context: CollectionContext, order: Order, place: int, hit: Hit) -> Pi
     return replace(
         context.hit(Picture.from_payload(hit.payload), hit.score),
         stands_out=None if order.standing is None else place < order.standing,
-        matched="name" if hit.id in order.named else None,
+        matched=order.matched.get(hit.id),
     )
 
 

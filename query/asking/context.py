@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.collection import need_tags, read_collection_projection, read_label_classes
+from ingest.collection import asking_tags, read_collection_projection, read_label_classes
 from ingest.records import CollectionMetadata, Pending, Picture
 from ingest.stores import Collection, Store
 from model.class_space import LabelClasses, QuestionWeights, TagTable
@@ -102,7 +102,7 @@ class CollectionContext:
 
     def vocabulary(self) -> AbstractContextManager[Collection]:
         """The collection of tags that goes with this one's text space."""
-        return self.store.asking(need_tags(self.store, self.metadata.words, self.metadata.words_sha256))
+        return asking_tags(self.store, self.metadata, lambda: self.encoder)
 
     def hit(self, picture: Picture, score: float) -> PictureHit:
         """A picture of this collection, found."""

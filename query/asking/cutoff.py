@@ -69,18 +69,18 @@ class Cutoff:
     subtracts: bool = False
     scores: Mapping[str, float] = field(default_factory=dict)
 
-    def message(self, standing: int, nearest: float, *, by_name: bool = False) -> str:
+    def message(self, standing: int, nearest: float, *, by: Sequence[str] = ()) -> str:
         """What to tell the user, one sentence.
 
         Args:
             standing: answers that stand out.
             nearest: the score of the best of the others.
-            by_name: whether names were among the reasons.
+            by: the other reasons, such as ``name``.
         """
         if standing:
             which = "1 picture stands" if standing == 1 else f"{standing} pictures stand"
-            named = " or by name" if by_name else ""
-            return f"{which} out, {self._at()}{named}; what follows is only the nearest"
+            others = "".join(f" or by {reason}" for reason in by)
+            return f"{which} out, {self._at()}{others}; what follows is only the nearest"
         if self.subtracts:
             return f"nothing stands out: no picture is {self._at()}, and nearer to that than to what is subtracted"
         if len(self.floors) > 1:

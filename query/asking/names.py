@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from enum import IntEnum
 from pathlib import PurePosixPath
 
@@ -79,8 +79,12 @@ def name_match(path: str, phrases: Sequence[str], asked: Spellings) -> NameMatch
     if any(words in names for words in wanted) and len(wanted) == 1:
         return NameMatch.WHOLE
     there = {word for words in names if not _is_by_a_device(words) for word in words}
-    has_all = all(there.intersection(map(_composed, forms)) for forms in asked)
-    return NameMatch.WORDS if has_all else NameMatch.NONE
+    return NameMatch.WORDS if holds_all(there, asked) else NameMatch.NONE
+
+
+def holds_all(words: Set[str], asked: Spellings) -> bool:
+    """Whether each word that is asked for is among these, in one of its spellings."""
+    return all(words & set(map(_composed, forms)) for forms in asked)
 
 
 def _is_by_a_device(words: Sequence[str]) -> bool:

@@ -54,7 +54,8 @@ class Question:
     ``space``: the vector compared; by default the visual one, and the semantic one where there are words. ``filter``:
     which pictures may be answers. ``limit`` and ``offset``: which of the answers are wanted. ``min_score``: leave out
     lower scores, or, `AUTO`, tell what stands out. ``text``: the words as the user wrote them; ``read_as``: a sentence
-    where they were understood in a way that is not obvious. ``names``: whether the names of folders and files count.
+    where they were understood in a way that is not obvious. ``names``: whether the names of folders and files
+    count; ``written``: whether text that was read in pictures does.
 
     Raises:
         UsageError: it contradicts itself or asks for nothing.
@@ -71,6 +72,7 @@ class Question:
     text: str = ""
     read_as: str = ""
     names: bool = True
+    written: bool = True
 
     @classmethod
     def in_words(cls, text: str) -> Question:
@@ -97,6 +99,11 @@ class Question:
     def asks_names(self) -> bool:
         """Whether words are looked for in the names of folders and files."""
         return self.names and bool(self.text)
+
+    @property
+    def asks_written(self) -> bool:
+        """Whether words are looked for in the text that stands in pictures."""
+        return self.written and bool(self.text)
 
     @property
     def has_picture(self) -> bool:

@@ -122,7 +122,7 @@ def _card(hit: PictureHit, thumbnail: bytes | None) -> Markup:
     path = one_line(hit.picture.path)
     picture = picture_of(hit, thumbnail)
     label = one_line(hit.picture.label or "") + (" (damaged)" if hit.picture.damaged else "")
-    score = f"{hit.score:.4f}{' by name' if hit.matched else ''}"
+    score = f"{hit.score:.4f}{f' by {hit.matched}' if hit.matched else ''}"
     return CARD.format(picture=picture, label=label.strip(), score=score, path=path)
 
 

@@ -43,5 +43,7 @@ def _with_picture(
         return replace(heading, subject=subject, file=indexed.file, thumbnail=small)
     small = None
     with suppress(PictureError):
-        small = thumbnail(source.read(), longest=THUMBNAIL_PIXELS, max_megapixels=0)  # it was just looked at
+        small = thumbnail(
+            source.read(), name=source.text, longest=THUMBNAIL_PIXELS, max_megapixels=0
+        )  # it was just looked at
     return replace(heading, subject=subject, file=str(source.path) if source.path else None, thumbnail=small)

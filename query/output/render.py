@@ -55,9 +55,9 @@ def write_hits(hits: Sequence[PictureHit], style: Style) -> None:
 
 
 def remark(hit: PictureHit) -> str:
-    """What is said of a hit: that its file is missing, that it has the name asked for, or is only among the nearest;
-    mostly nothing."""
-    said = "name" if hit.matched else "nearest" if hit.stands_out is False else ""
+    """What is said of a hit: that its file is missing, that the words asked for are in its name or in its text, or that
+    it is only among the nearest; mostly nothing."""
+    said = hit.matched or ("nearest" if hit.stands_out is False else "")
     is_told = hit.missing and os.path.isdir(hit.root)  # of a snapshot carried elsewhere every file is
     return f"{said} missing".strip() if is_told else said
 
@@ -133,6 +133,7 @@ def _picture_json(hit: PictureHit | Member) -> dict[str, Any]:
         "sha256": picture.sha256,
         "damaged": picture.damaged,
         "frame": picture.frame,
+        "text": picture.text,
         **_photo_json(picture.photo or PhotoMetadata()),
         **exact,
     }

@@ -27,7 +27,7 @@ def thumbnail_of(hit: PictureHit, store: Store, longest: int) -> bytes | None:
     try:
         if Path(hit.file).is_file():  # not a pipe, which would be waited for
             # It was indexed, whatever the limit was then.
-            return thumbnail(Source(hit.file).read(), longest=longest, max_megapixels=0)
+            return thumbnail(Source(hit.file).read(), name=hit.file, longest=longest, max_megapixels=0)
     except (PictureError, UsageError, OSError, ValueError):
         pass
     try:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from ingest.records import Picture
 from ingest.stores import Summary
 from model.system.names import shown
-from query.asking import Group, PictureHit
+from query.asking import Group, Match, PictureHit
 
 
 class Problem(BaseModel):
@@ -54,7 +54,9 @@ class FoundPicture(PictureRecord):
 
     score: float = Field(description="Cosine; with `vector=both` a sum of reciprocal ranks")
     stands_out: bool | None = Field(description="Whether it stands out; with `min_score=auto` alone")
-    matched: Literal["name"] | None = Field(description="`name` where names of its folders or file hold the words")
+    matched: Match | None = Field(
+        description="`name` where names of its folders or file hold the words, `text` where the picture does"
+    )
 
 
 class TagRecord(BaseModel):

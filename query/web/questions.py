@@ -128,6 +128,7 @@ class ScoredParameters(PicturesParameters):
 class TextParameters(ScoredParameters):
     q: str = Field(description="Words: `ocean`, `beach + sunset - people`, `2:dog + ball`", max_length=MAX_TEXT)
     names: bool = Field(True, description="Look in the names of folders and files, too")
+    ocr: bool = Field(True, description="Look in text that was read in pictures, too")
 
     def question(self) -> Question:
         return replace(
@@ -137,6 +138,7 @@ class TextParameters(ScoredParameters):
             offset=self.asked_for[1],
             min_score=self.least,
             names=self.names,
+            written=self.ocr,
         )
 
 

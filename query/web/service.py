@@ -247,7 +247,7 @@ class Service:
         """A small JPEG of a picture or an upload."""
         if id.startswith(PREFIX):
             copy = self.uploads.get(id).copy
-            return await self.thumbnails.get((id, size), lambda: self._small(in_file(copy), size, client))
+            return await self.thumbnails.get((id, size), lambda: self._small(in_file(copy), "upload", size, client))
         found = await run_in_threadpool(self.find, collection, id)
         picture, root = found.picture, found.root
 
@@ -259,12 +259,12 @@ class Service:
                 if carried is None:
                     raise
                 return carried
-            return await self._small(file, size, client)
+            return await self._small(file, picture.path, size, client)
 
         return await self.thumbnails.get((picture.sha256, size), make)
 
-    async def _small(self, file: IO[bytes], size: int, client: str) -> bytes:
-        return (await self.bench.decode(Use.LOOK, Job(small=size), file, client)).small
+    async def _small(self, file: IO[bytes], name: str, size: int, client: str) -> bytes:
+        return (await self.bench.decode(Use.LOOK, Job(small=size, name=name), file, client)).small
 
     def _response(self, asked: ScoredParameters, answer: Answer) -> answers.Answer:
         answer = in_order_of(answer, asked.sort)

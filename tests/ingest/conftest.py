@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.pipeline import embedding as embedding_module
+from ingest.pipeline import embedder as embedder_module
 from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.snapshot import SnapshotStore, annoy
+from model.encoders import Embedded, Encoder, Record, embed
+from model.pictures import PictureFile
 from tests.copies import copy_store
 from tests.ingest.batches import BATCH, METADATA, points
 from tests.ingest.fake_qdrant import FakeQdrant, fake_qdrant
@@ -73,16 +76,16 @@ def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths that reached the encoder, in order."""
     seen: list[str] = []
-    real = embedding_module.embed
+    real = embed
 
-    def spy(files, encoder, **options):
+    def spy(files: Iterable[PictureFile], encoder: Encoder, **options: Any) -> Iterator[Record]:
         for result in real(files, encoder, **options):
-            if getattr(result, "features", None) is not None:
+            if isinstance(result, Embedded) and result.features is not None:
                 seen.append(result.file.relative)
             yield result
 
-    monkeypatch.setattr(embedding_module, "embed", spy)
+    monkeypatch.setattr(embedder_module, "embed", spy)
     return seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -35,14 +35,18 @@ def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
 class FakeQdrant:
     """Answers by `answers`, keyed by method and path, then as a healthy server without collections.
 
-    An answer is a status and what to send with it; a list of them is used up one by one.
+    An answer is a status and what to send with it; a list of them is used up one by one. What is recorded of a
+    collection is kept and not counted. ``meet`` is called with each request that is.
     """
 
     def __init__(self) -> None:
         self.version = importlib.metadata.version("qdrant-client")
+        self.headers: dict[str, str] = {}
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.always: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.records: dict[str, Any] = {}
+        self.meet: Callable[[Request], object] = lambda request: None
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.http.handle_error = lambda *_: None  # a client that hung up is part of the play
         self.url = f"http://127.0.0.1:{self.http.server_port}"
@@ -51,7 +55,11 @@ class FakeQdrant:
         return [request for request in self.requests if (request.method, request.path) == (method, path)]
 
     def answer(self, request: Request) -> tuple[int, Any]:
+        if b'"payload":{"wordsight":' in request.body:
+            self.records |= {point["id"]: point for point in json.loads(request.body)["points"]}
+            return 200, {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.0}
         self.requests.append(request)
+        self.meet(request)
         key = (request.method, request.path)
         if waiting := self.answers.get(key):
             return waiting.pop(0)
@@ -60,7 +68,9 @@ class FakeQdrant:
         if key == ("GET", "/"):
             return 200, {"title": "qdrant - vector search engine", "version": self.version}
         result: Any = {"collections": []} if key == ("GET", "/collections") else True
-        if "/points" in request.path or "/index" in request.path:
+        if request.method == "POST" and request.path.endswith("/points"):
+            result = [self.records[id] for id in json.loads(request.body)["ids"] if id in self.records]
+        elif "/points" in request.path or "/index" in request.path:
             result = {"operation_id": 1, "status": "completed"}
         elif request.method == "GET" and key != ("GET", "/collections"):
             return 200, collection_info({})
@@ -80,6 +90,8 @@ class FakeQdrant:
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
+                for header in fake.headers.items():
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(data)
 

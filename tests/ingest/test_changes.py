@@ -162,12 +162,14 @@ def test_content_that_changed_meanwhile_is_not_copied(collection: Collection, ch
 def test_what_was_just_written_is_copied_and_what_is_damaged_is_not(collection: Collection) -> None:
     writing = writer(collection)
     features = np.ones(12, np.float32)
-    writing.write(
-        [
-            Embedded(file("a.jpg"), "aa", 4, 3, features),
-            Embedded(file("b.jpg"), "bb", 4, 3, features, "its end is gone"),
-        ]
-    )
+    batch = [
+        Embedded(file("a.jpg"), "aa", 4, 3, features),
+        Embedded(file("b.jpg"), "bb", 4, 3, features, "its end is gone"),
+    ]
+    acknowledged: list[str] = []
+    with collection.writing_ahead() as begin:
+        writing.write(batch, begin, lambda: acknowledged.append("both"))
+    assert acknowledged == ["both"]
     assert (writing.is_indexed("aa"), writing.is_indexed("bb")) == (True, False)
     there = {
         point.payload["path"]: Picture.from_payload(point.payload) for page in collection.scroll() for point in page

@@ -203,7 +203,7 @@ def test_an_export_that_fails_leaves_nothing_beside_the_old_one(
     source: SmallStore, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(copied)
-    for place in ("_spool", "_index", "_copy_files", "_inventory"):
+    for place in ("_spool", "_index", "_copy_files", "inventory_of"):
         with monkeypatch.context() as patch:
             patch.setattr(exporting, place, _fails)
             with pytest.raises(UsageError, match=r"cannot write .*: Some reason; what was there is as before"):

@@ -6,16 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ingest.cli import app as ingest
+from ingest.pipeline import search_graph
+from ingest.pipeline.search_graph import build_search_graph
 from ingest.records import CollectionMetadata, Picture
+from ingest.report import status_rows
 from ingest.stores import SEMANTIC, VISUAL, Collection, Filter, Point, hnsw
 from ingest.stores.embedded import EmbeddedStore, graph
 from ingest.stores.embedded.shard import SHARD
 from model.projections import unit
+from tests.commands import asked as asked_of
 from tests.local_qdrant import local_qdrant
 from tests.waiting import wait_until
 
@@ -28,6 +35,7 @@ METADATA = CollectionMetadata(
 BUILD = """
 import sys
 from pathlib import Path
+from typing import Any
 from ingest.stores import hnsw
 from ingest.stores.embedded.store import EmbeddedStore
 hnsw.GRAPH_FROM = 1000
@@ -126,6 +134,47 @@ def test_the_graph_is_built_anew_where_much_was_written_or_deleted(tmp_path: Pat
         assert recall(collection, points(range(1000, COUNT, 100), seed=1)) >= 0.99
 
 
+def scattered(count: int) -> list[Point]:
+    """Pictures that have nothing in common: a graph leads to few of their neighbours."""
+    random = np.random.default_rng(3)
+    made = []
+    for number in range(count):
+        picture = Picture(f"{number}.jpg", f"{number:064x}", 640, 480, 1000, 1, 1.0)
+        vectors = {
+            name: unit(random.standard_normal((1, width)).astype(np.float32))[0] for name, width in WIDTHS.items()
+        }
+        made.append(Point(picture.id, vectors, picture.to_payload()))
+    return made
+
+
+def test_it_is_searched_as_widely_as_its_recall_needs_and_status_says_how_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "FULL_SCAN_KB", 1)
+    monkeypatch.setattr(graph, "LINKS", 8)
+    monkeypatch.setattr(graph, "BUILD_WIDTH", 16)
+    monkeypatch.setattr(graph, "run_in_child_process", lambda _, build, *given, **more: build(*given, **more))
+    monkeypatch.setattr(hnsw, "SEARCH_WIDTH", 1)
+    monkeypatch.setattr(search_graph, "WIDTHS", (1, 2000, 4000))
+    store = EmbeddedStore(tmp_path)
+    with store.create("many", METADATA) as collection:
+        collection.upsert(scattered(COUNT))
+        build_search_graph(collection)
+    metadata = store.metadata("many")
+    assert metadata.search_width == 2000
+    assert {*metadata.recall} == {VISUAL, SEMANTIC}
+    assert min(metadata.recall.values()) >= 0.99
+    (row,) = status_rows(store)
+    assert (row["search_width"], row["recall"]) == (2000, dict(metadata.recall))
+    with store.open("many", write=True) as collection:
+        asked = scattered(200)
+        assert recall(collection, asked) >= 0.99
+        collection.save(replace(collection.metadata, search_width=0))
+        assert recall(collection, asked) < 0.99
+    said = asked_of(ingest, "status", "--store", tmp_path).out
+    assert f"graph (HNSW) over {COUNT} pictures, recall@10 visual " in said
+
+
 def codes(store: EmbeddedStore) -> list[Path]:
     return list((store.root / "collections/many" / SHARD).rglob("*quantized*"))
 
@@ -199,7 +248,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     from ingest.stores.server.store import ServerStore
 
     changes: list[dict[str, models.VectorParamsDiff]] = []
-    asked: list[models.SearchParams] = []
+    asked: list[dict[str, Any]] = []
     client = local_qdrant()
     update, query = client.update_collection, client.query_points
 
@@ -215,6 +264,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
     monkeypatch.setattr(client, "update_collection", watch_update)
     monkeypatch.setattr(client, "query_points", watch_query)
     monkeypatch.setattr(server, "GRAPH_FROM", 100)
+    monkeypatch.setattr(server, "LOOK_SECONDS", 0)
     monkeypatch.setattr(server, "has_graph", lambda _: bool(changes))  # which local mode never has
     store = ServerStore(client, "memory")
     with store.create("many", METADATA) as collection:
@@ -224,7 +274,7 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
         collection.upsert(points(range(100, 120)))
         collection.index()
         assert [{name: diff.hnsw_config.m for name, diff in each.items()} for each in changes] == [
-            {VISUAL: 16, SEMANTIC: 16}
+            {VISUAL: 24, SEMANTIC: 24}
         ]
         assert changes[0][VISUAL].quantization_config is None
         collection.index(True)
@@ -236,9 +286,9 @@ def test_a_server_is_told_to_build_one_and_asked_exactly_where_that_matters(monk
         collection.search(VISUAL, row, 10, Filter(under="even"))
         collection.search(VISUAL, row, 2000)
         collection.search(VISUAL, row, 10, exact=True)
-    assert [bool(params.exact) for params in asked] == [False, True, True, True, True]
-    assert (asked[0].hnsw_ef or 0) >= 10
-    assert [params.quantization.rescore for params in asked if params.quantization] == [True, *[None] * 4]
+    assert [params["exact"] for params in asked] == [False, True, True, True, True]
+    assert asked[0]["hnsw_ef"] >= 10
+    assert [params["quantization"].get("rescore") for params in asked] == [True, *[None] * 4]
     store.close()
 
 

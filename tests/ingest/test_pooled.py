@@ -169,7 +169,15 @@ def test_a_collection_dropped_or_made_anew_is_noticed(
         assert collection.metadata.root == "elsewhere"
 
 
-def test_closing_the_pool_closes_what_it_opened_and_may_be_done_twice(store: EmbeddedStore, kept: PooledStore) -> None:
+@pytest.fixture
+def threads_before() -> frozenset[threading.Thread]:
+    """Another test of this process may have left some."""
+    return frozenset(threading.enumerate())
+
+
+def test_closing_the_pool_closes_what_it_opened_and_may_be_done_twice(
+    threads_before: frozenset[threading.Thread], kept: PooledStore
+) -> None:
     assert count(kept) == 10
     with kept.asking("a") as collection:
         pass
@@ -177,7 +185,8 @@ def test_closing_the_pool_closes_what_it_opened_and_may_be_done_twice(store: Emb
     kept.close()
     with pytest.raises(ValueError, match="closed"):
         collection.count()
-    assert not [thread for thread in threading.enumerate() if thread.name == "yield-lock"]
+    left = [thread for thread in threading.enumerate() if thread not in threads_before]
+    assert not [thread for thread in left if thread.name == "yield-lock"]
 
 
 def test_names_that_nothing_has_take_no_memory(kept: PooledStore) -> None:

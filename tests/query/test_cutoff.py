@@ -335,7 +335,7 @@ def test_the_user_is_told_in_one_sentence() -> None:
     one, two = Cutoff({VISUAL: 0.5}), Cutoff({VISUAL: 0.5, SEMANTIC: 0.6})
     assert one.message(1, 0.4) == "1 picture stands out, at 0.5000 or more; what follows is only the nearest"
     assert "3 pictures stand out, at 0.5000 by looks or 0.6000 by meaning" in two.message(3, 0.4)
-    assert "out, at 0.5000 or more or by name; what" in one.message(3, 0.4, by_name=True)
+    assert "out, at 0.5000 or more or by name; what" in one.message(3, 0.4, by=["name"])
     assert one.message(0, 0.41) == (
         "nothing stands out: the nearest picture scores 0.4100, and an answer would be at 0.5000 or more"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,11 +47,20 @@ def stores(tmp_path: Path, words: Words) -> Iterator[list[Store]]:
         picture = Picture(path, sha256=path, width=3, height=2, size=1, mtime_ns=1, visual_norm=2.0)
         vectors = {VISUAL: visual(1), SEMANTIC: words.phrase(shown).vector}
         points.append(Point(picture.id, vectors, picture.to_payload()))
-    stores: list[Store] = [EmbeddedStore(tmp_path / "store"), ServerStore(local_qdrant(), "server")]
+    with in_all_stores(tmp_path, metadata, points, words) as every:
+        yield every
+
+
+@contextmanager
+def in_all_stores(
+    place: Path, metadata: CollectionMetadata, points: Sequence[Point], words: Words
+) -> Iterator[list[Store]]:
+    """One store of each kind, with these points as the collection ``pictures``."""
+    stores: list[Store] = [EmbeddedStore(place / "store"), ServerStore(local_qdrant(), "server")]
     for store in stores:
         with store.create("pictures", metadata) as collection:
             collection.upsert(points)
-    carried = make_snapshot(tmp_path / "carried", metadata, points, target=1.0)
+    carried = make_snapshot(place / "carried", metadata, points, target=1.0)
     carried.words = lambda _: words  # type: ignore[method-assign]  # it was made with a few made-up ones
     with ExitStack() as stack:
         yield [stack.enter_context(store) for store in (*stores, carried)]

@@ -78,7 +78,7 @@ class EmbeddedCollection(ReadOnlyCollection):
     def _search(self, using: str, vector: Vector, limit: int, filter: Filter, *, exact: bool) -> list[Hit]:
         nearest = edge.Query.Nearest(vector.tolist(), using=using)
         with self._shard.opened() as shard:  # in which nobody adds a point between the two
-            found = _hits(shard, nearest, limit, filter, search_params(limit, exact=exact))
+            found = _hits(shard, nearest, limit, filter, search_params(limit, self.metadata.search_width, exact=exact))
             is_short = len(found) < limit and not self._record.graph
             if is_short and len(found) < count_points(shard, filter):  # the engine leaves out what is not finite
                 raise self._changed()
@@ -152,6 +152,9 @@ class EmbeddedCollection(ReadOnlyCollection):
 
     def read_file(self, name: str) -> bytes | None:
         return self._files.read(name)
+
+    def kept_files(self) -> list[str]:
+        return sorted(self._record.kept)
 
     def yield_lock(self) -> None:
         self._shard.yield_lock()

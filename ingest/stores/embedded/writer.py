@@ -194,23 +194,24 @@ class EmbeddedWriter(EmbeddedCollection):
         if self._record.kept.pop(name, None):
             self._save_record()
 
-    def index(self, quantize: bool | None = None) -> None:
+    def index(self, quantize: bool | None = None) -> bool:
         """Build the graph over a copy of the shard, which then takes its place in one step."""
         if self.metadata.kind != "pictures":
-            return
+            return False
         with self._shard.opened() as shard:
             points, indexed = count_points(shard), int(shard.info().indexed_vectors_count) // len(self.metadata.vectors)
         record = self._record
         is_new = wants_graph(points, max(points - indexed, record.written))
         is_other = quantize not in (None, record.quantized)
         if not is_new and not (record.graph and (record.is_loose(points) or is_other)):
-            return
+            return False
         if quantize is None:
             quantize = record.quantized or wants_codes(points, self.metadata.vectors[VISUAL])
         need_space(self.folder, 3 * folder_bytes(self._shard.path))  # the copy, and what the engine makes of it
         note(f"building the search graph of {points} pictures; questions are answered meanwhile")
         build_graph(self._shard, self.metadata, self.name, quantize)
         self._save_record(graph=points, quantized=quantize, written=0, deleted=0)
+        return True
 
     def close(self) -> None:
         if self._is_closed:

@@ -7,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from qdrant_client import models
 
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT
 from ingest.stores import (
     BUILD_WIDTH,
     LINKS,
@@ -18,9 +17,12 @@ from ingest.stores import (
     Filter,
     Point,
     SparseVector,
+    Vector,
     is_for_graph,
     search_width,
 )
+from ingest.stores.server.models import models
+from ingest.stores.server.rest import Json
 
 
 def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, models.VectorParams]:
@@ -34,9 +36,9 @@ def vector_params(vectors: Mapping[str, int], on_disk_width: int) -> dict[str, m
 
 
 def graph_params(vectors: Mapping[str, int], quantize: bool | None) -> dict[str, models.VectorParamsDiff]:
-    """A graph of each vector, which the server builds in the background; int8 codes of the visual one, or none, where
-    ``quantize`` says."""
-    graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH)
+    """A graph of each vector, which the server builds in the background and keeps on disk; int8 codes of the visual
+    one, or none, where ``quantize`` says."""
+    graph = models.HnswConfigDiff(m=LINKS, ef_construct=BUILD_WIDTH, on_disk=True)
     params = {name: models.VectorParamsDiff(hnsw_config=graph) for name in vectors}
     if quantize is not None:
         int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
@@ -58,41 +60,56 @@ def is_quantized(info: models.CollectionInfo) -> bool:
     return visual is not None and visual.quantization_config is not None
 
 
-def search_params(limit: int, *, exact: bool) -> models.SearchParams:
-    """Without a graph every search is exact."""
+def search_params(limit: int, width: int, *, exact: bool, strict: Json | None = None) -> Json:
+    """How a question is answered, which is always said.
+
+    Args:
+        width: as of the collection's metadata.
+        strict: the collection's strict mode, whose limits of a search by the graph are kept.
+    """
     if not is_for_graph(limit, exact=exact):
-        return models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
-    codes = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED)
-    return models.SearchParams(hnsw_ef=search_width(limit), quantization=codes)
+        return {"exact": True, "quantization": {"ignore": True}}
+    limits = strict or {}
+    codes = {"rescore": True, "oversampling": min(OVERSAMPLED, limits.get("search_max_oversampling") or OVERSAMPLED)}
+    width = search_width(limit, width)
+    return {"exact": False, "hnsw_ef": min(width, limits.get("search_max_hnsw_ef") or width), "quantization": codes}
 
 
-def to_filter(filter: Filter) -> models.Filter | None:
-    must: list[Any] = []
+def strict_mode(info: Any) -> Json:
+    """The limits of a collection's strict mode; empty where there is none."""
+    limits = info.config.strict_mode_config
+    if not limits or not limits.enabled:
+        return {}
+    return limits if isinstance(limits, dict) else dict(limits)
+
+
+def to_filter(filter: Filter) -> Json | None:
+    must: list[Json] = []
     if filter.labels:
-        wanted = models.MatchAny(any=list(filter.labels))
-        either: list[Any] = [models.FieldCondition(key=field, match=wanted) for field in ("label", KEYWORDS)]
-        must.append(models.Filter(should=either))
+        must.append({"should": [_match(field, any=list(filter.labels)) for field in ("label", KEYWORDS)]})
     if filter.under:
-        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=filter.under)))
-    for spellings in filter.named:
-        texts: list[Any] = [models.FieldCondition(key="path", match=models.MatchText(text=text)) for text in spellings]
-        must.append(models.Filter(should=texts))
+        must.append(_match("folders", value=filter.under))
+    for field, asked in (("path", filter.named), (TEXT, filter.written)):
+        must += [{"should": [_match(field, text=text) for text in spellings]} for spellings in asked]
     must += _photo_conditions(filter)
-    ids: list[Any] = [str(id) for id in filter.without]
-    must_not: list[Any] = [models.HasIdCondition(has_id=ids)] if ids else []
-    return models.Filter(must=must, must_not=must_not) if must or must_not else None
+    must_not = [{"has_id": [str(id) for id in filter.without]}] if filter.without else []
+    sides = {"must": must, "must_not": must_not}
+    return {side: conditions for side, conditions in sides.items() if conditions} or None
 
 
-def _photo_conditions(filter: Filter) -> list[Any]:
-    must: list[Any] = []
+def _match(field: str, **wanted: object) -> Json:
+    return {"key": field, "match": wanted}
+
+
+def _photo_conditions(filter: Filter) -> list[Json]:
+    must: list[Json] = []
     if (filter.after, filter.before) != (None, None):
-        must.append(models.FieldCondition(key=TAKEN_AT, range=models.Range(gte=filter.after, lt=filter.before)))
+        must.append({"key": TAKEN_AT, "range": {"gte": filter.after, "lt": filter.before}})
     if filter.camera:
-        must.append(models.FieldCondition(key=CAMERA, match=models.MatchText(text=filter.camera)))
+        must.append(_match(CAMERA, text=filter.camera))
     if filter.near:
-        centre = models.GeoPoint(lat=filter.near.latitude, lon=filter.near.longitude)
-        radius = models.GeoRadius(center=centre, radius=1000 * filter.near.kilometres)
-        must.append(models.FieldCondition(key=PLACE, geo_radius=radius))
+        centre = {"lat": filter.near.latitude, "lon": filter.near.longitude}
+        must.append({"key": PLACE, "geo_radius": {"center": centre, "radius": 1000 * filter.near.kilometres}})
     return must
 
 
@@ -106,32 +123,49 @@ def payload_indexes(kind: str) -> dict[str, models.PayloadSchemaType | models.Te
         "path": words,
     }
     if kind == "pictures":
-        indexes[KEYWORDS] = keyword
+        indexes |= {KEYWORDS: keyword, TEXT: words}
         indexes |= {TAKEN_AT: models.PayloadSchemaType.INTEGER, CAMERA: words, PLACE: models.PayloadSchemaType.GEO}
     return indexes
 
 
-def to_struct(point: Point) -> models.PointStruct:
-    vectors: Any = {name: vector.tolist() for name, vector in point.vectors.items()}
-    vectors.update((name, to_sparse(vector)) for name, vector in point.sparse.items())
-    return models.PointStruct(id=str(point.id), vector=vectors, payload=dict(point.payload))
+def to_struct(point: Point) -> Json:
+    sparse = {name: to_sparse(vector) for name, vector in point.sparse.items()}
+    return {"id": str(point.id), "vector": {**point.vectors, **sparse}, "payload": dict(point.payload)}
 
 
-def to_point(record: models.Record) -> Point:
-    named = record.vector if isinstance(record.vector, dict) else {}
-    dense = {name: np.asarray(v, np.float32) for name, v in named.items() if not isinstance(v, models.SparseVector)}
-    sparse = {name: _from_sparse(v) for name, v in named.items() if isinstance(v, models.SparseVector)}
-    return Point(UUID(str(record.id)), dense, record.payload or {}, sparse)
+def to_point(record: Any) -> Point:
+    """Of a record as JSON, over gRPC, or of qdrant-client."""
+    dense: dict[str, Vector] = {}
+    sparse: dict[str, SparseVector] = {}
+    for name, vector in (record.vector or {}).items():
+        if isinstance(vector, list | np.ndarray):
+            dense[name] = np.asarray(vector, np.float32)
+        else:
+            sparse[name] = _from_sparse(vector)
+    return Point(UUID(str(record.id)), dense, to_payload(record), sparse)
 
 
-def to_sparse(vector: SparseVector) -> models.SparseVector:
-    return models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
+def to_payload(record: Any) -> dict[str, Any]:
+    """Of a point, as it was written."""
+    payload: dict[str, Any] = _plain(record.payload or {})
+    return payload
 
 
-def _from_sparse(vector: models.SparseVector) -> SparseVector:
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    return [_plain(member) for member in value] if isinstance(value, list) else value
+
+
+def to_sparse(vector: SparseVector) -> Json:
+    return {"indices": vector.indices, "values": vector.values}
+
+
+def _from_sparse(vector: Any) -> SparseVector:
     """A server may give the indices in any order."""
+    values = vector["values"] if isinstance(vector, dict) else vector.values
     order = np.argsort(vector.indices)
-    return SparseVector(np.asarray(vector.indices, np.uint32)[order], np.asarray(vector.values, np.float32)[order])
+    return SparseVector(np.asarray(vector.indices, np.uint32)[order], np.asarray(values, np.float32)[order])
 
 
 def sparse_params(names: Sequence[str]) -> dict[str, models.SparseVectorParams]:

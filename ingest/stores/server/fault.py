@@ -1,16 +1,13 @@
-"""What a Qdrant server or its network answers when it does not do as asked, judged by status and code, and our errors
-for it."""
+"""What a Qdrant server or its network does when it does not do as asked, judged by status and code, and our errors for
+it. It must not know how a request was sent."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
+import os
+from enum import Enum
 
-import grpc  # type: ignore[import-untyped]
-import httpx
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
-
-from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
+from ingest.errors import CollectionNotFound, RightMissing, StoreError, StoreUnreachable
 
 NOT_FOUND = 404
 CONFLICT = 409
@@ -19,58 +16,155 @@ CONFLICT = 409
 TOO_LARGE = 413
 """The HTTP status of a request that is larger than the server, or a proxy before it, takes."""
 
-CLIENT_ERRORS = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError)
-"""What the client raises for an answer that is an error, or none."""
 
-_GRPC_REFUSALS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": NOT_FOUND, "ALREADY_EXISTS": CONFLICT}
-_GRPC_PASSING = ("ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
+class Kind(Enum):
+    """What is the matter, which decides what is done about it."""
+
+    DOWN = "nothing listens there"
+    UNREACHED = "no connection in time"
+    SILENT = "a connection, and no answer in time"
+    LOST = "the connection ended without an answer"
+    UNREADY = "it starts, or has lost a leader or a replica for now"
+    FAILING = "it answers, and fails"
+    RATE = "asked too often"
+    KEY = "no key, or not one of its"
+    RIGHT = "a key without this right"
+    LOCKED = "locked against writing"
+    DISK_FULL = "its disk is full"
+    MISSING = "no such collection or point"
+    CONFLICT = "there already"
+    TOO_LARGE = "larger than it, or a proxy before it, takes"
+    REFUSED = "not a request that it takes"
+    FOREIGN = "no answer of a Qdrant server"
+
+
+UNANSWERED = frozenset({Kind.DOWN, Kind.UNREACHED, Kind.SILENT, Kind.LOST})
+ELSEWHERE = UNANSWERED | {Kind.UNREADY, Kind.FAILING}
+"""What another node of the same cluster may well do better."""
+
+PASSING = ELSEWHERE | {Kind.RATE}
+
+_KINDS = {
+    401: Kind.KEY,
+    403: Kind.RIGHT,
+    NOT_FOUND: Kind.MISSING,
+    408: Kind.SILENT,
+    CONFLICT: Kind.CONFLICT,
+    TOO_LARGE: Kind.TOO_LARGE,
+    429: Kind.RATE,
+    503: Kind.UNREADY,
+    504: Kind.SILENT,
+}
+
+_STATUS_OF_CODE = {
+    "ABORTED": 503,
+    "ALREADY_EXISTS": CONFLICT,
+    "CANCELLED": 503,
+    "DATA_LOSS": 500,
+    "DEADLINE_EXCEEDED": 408,
+    "FAILED_PRECONDITION": 500,
+    "INTERNAL": 500,
+    "NOT_FOUND": NOT_FOUND,
+    "OUT_OF_RANGE": TOO_LARGE,  # of a message; no call of ours has another range
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNAUTHENTICATED": 401,
+    "UNAVAILABLE": 503,
+    "UNIMPLEMENTED": 501,
+    "UNKNOWN": 500,
+}
+"""The HTTP status that the server gives for the same thing, by the name of its gRPC code."""
+
+_NO_SPACE = os.strerror(errno.ENOSPC)
+"""A full disk has no status of its own (500, INTERNAL): the system's name for it is in what the server says."""
+
+
+class Fault(Exception):  # noqa: N818 - it is what happened, not yet an error of ours
+    """One request that was not answered as asked.
+
+    ``status``: the HTTP status it amounts to, whichever way it came; 0 where nothing was answered. ``retry_after``:
+    seconds, where the server says when to ask again. ``node``: the address that was asked.
+    """
+
+    def __init__(
+        self, kind: Kind, reason: str, status: int = 0, *, retry_after: float | None = None, node: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = " ".join(reason.split())
+        self.status = status
+        self.retry_after = retry_after
+        self.node = node
+
+
+def answered(status: int, reason: str, *, retry_after: float | None = None, node: str = "") -> Fault:
+    """The fault that an HTTP status says."""
+    kind = _KINDS.get(status, Kind.FAILING if status >= 500 else Kind.REFUSED)
+    if kind is Kind.FAILING and _NO_SPACE in reason:
+        kind = Kind.DISK_FULL
+    return Fault(kind, reason, status, retry_after=retry_after, node=node)
+
+
+def answered_by_code(code: str, reason: str, *, retry_after: float | None = None, node: str = "") -> Fault:
+    """The fault that a gRPC code says."""
+    return answered(_STATUS_OF_CODE.get(code, 400), reason, retry_after=retry_after, node=node)
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status an error amounts to, whichever way it came."""
-    source = error.source if isinstance(error, ResponseHandlingException) else error
-    if isinstance(source, httpx.TransportError):
-        return 503
-    if isinstance(source, ResourceExhaustedResponse):
-        return 429
-    if isinstance(source, grpc.RpcError):
-        name = source.code().name
-        return 503 if name in _GRPC_PASSING else _GRPC_REFUSALS.get(name, 400)
-    status = source.status_code if isinstance(source, UnexpectedResponse) else None
-    return 400 if status is None else status
+    """The HTTP status of a fault; 0 of anything else."""
+    return error.status if isinstance(error, Fault) else 0
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may well succeed a little later."""
-    return isinstance(error, CLIENT_ERRORS) and (status_of(error) == 429 or status_of(error) >= 500)
+    return isinstance(error, Fault) and error.kind in PASSING
 
 
-def reason_of(error: BaseException) -> str:
-    """What the server or the network says of it, on one line."""
-    source = error.source if isinstance(error, ResponseHandlingException) else error
-    reason = str(source) or type(source).__name__
-    if isinstance(source, grpc.RpcError):
-        reason = str(source.details())
-    elif isinstance(source, UnexpectedResponse):
-        reason = f"{source.status_code} {source.reason_phrase}"
-        with suppress(ValueError, KeyError, TypeError):
-            reason = str(source.structured()["status"]["error"])
-    elif source is not error and not isinstance(source, httpx.TransportError):
-        reason = "its answer is none of Qdrant's"
-    return " ".join(reason.split())
+AGAIN = "what it acknowledged stays, run the same command again when it is back"
 
 
-def translated(error: BaseException, where: str) -> StoreError:
-    """Ours for an error of the client, with what to do."""
-    status, reason, server = status_of(error), reason_of(error), f"the Qdrant server at {where}"
-    if status in (401, 403):
-        return StoreUnreachable(f"{server} refuses the API key ({reason}): set QDRANT_API_KEY")
-    if status == NOT_FOUND:
-        return CollectionNotFound(f"the collection is no longer on {server} ({reason})")
-    if is_passing(error):
-        again = "what it acknowledged stays, run the same command again when it is back"
-        return StoreUnreachable(f"{server} does not answer ({reason}): {again}")
-    if status == TOO_LARGE:
-        limits = "max_request_size_mb of Qdrant, client_max_body_size of nginx"
-        return StoreError(f"{server} takes no request as large as one picture ({reason}): raise its limit ({limits})")
-    return StoreError(f"a request to {server} failed: {reason}")
+def translated(fault: Fault, where: str, *, has_key: bool = False) -> StoreError:
+    """Ours for a fault, with what to do.
+
+    Args:
+        has_key: whether an API key was given.
+    """
+    server = f"the Qdrant server at {fault.node or where}"
+    if fault.kind is Kind.MISSING:
+        return CollectionNotFound(f"the collection is no longer on {server} ({fault.reason})")
+    if fault.kind is Kind.KEY:
+        wrong = f"{server} refuses the API key that was given ({fault.reason}): give the right one"
+        none = f"{server} wants an API key ({fault.reason}): give it"
+        return StoreUnreachable(f"{wrong if has_key else none}, in QDRANT_API_KEY or with --api-key")
+    if fault.kind is Kind.RIGHT:
+        return RightMissing(
+            f"the API key that was given lacks a right on {server} ({fault.reason}): use one that has it"
+        )
+    if fault.kind in _UNREACHABLE:
+        return StoreUnreachable(_UNREACHABLE[fault.kind].format(server=server, reason=fault.reason))
+    return StoreError(
+        _FAILED.get(fault.kind, "a request to {server} failed: {reason}").format(server=server, reason=fault.reason)
+    )
+
+
+_UNREACHABLE = {
+    Kind.DOWN: "{server} does not answer ({reason}): " + AGAIN,
+    Kind.UNREACHED: "{server} cannot be reached in time ({reason}): see whether its machine is on and the network "
+    "lets its port through; " + AGAIN,
+    Kind.SILENT: "{server} is there and does not answer in time ({reason}): it is stopped or overloaded, its log "
+    "tells; " + AGAIN,
+    Kind.LOST: "{server} does not answer, it ends the connection ({reason}): " + AGAIN,
+    Kind.UNREADY: "{server} is not ready ({reason}): it starts, or waits for other nodes; " + AGAIN,
+    Kind.RATE: "{server} is asked too often ({reason}): wait, or raise read_rate_limit and write_rate_limit in its "
+    "strict mode; " + AGAIN,
+}
+_FAILED = {
+    Kind.FAILING: "{server} fails ({reason}): its log tells why; " + AGAIN,
+    Kind.TOO_LARGE: "{server} takes no request as large as one picture ({reason}): raise its limit "
+    "(max_request_size_mb of Qdrant, client_max_body_size of nginx)",
+    Kind.DISK_FULL: "the disk of {server} is full ({reason}): make room there; what it acknowledged stays, run the "
+    "same command again afterwards",
+    Kind.LOCKED: "{server} is locked against writing ({reason}): who locked it must unlock it (POST /locks), then run "
+    "the same command again",
+    Kind.FOREIGN: "what answers at {server} is not a Qdrant server ({reason}): check the address",
+}

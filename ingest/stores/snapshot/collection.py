@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, CollectionMetadata
+from ingest.records import CAMERA, KEYWORDS, PLACE, TAKEN_AT, TEXT, CollectionMetadata
 from ingest.stores import (
     SCROLL_PAGE,
     VISUAL,
@@ -36,8 +36,8 @@ READ_ONLY = "a snapshot is read-only: change the collection and export it again"
 NOT_IN_ALL = ("path_base64", "framing", "damaged", "frame", "signature")
 """Columns of which most rows have nothing: then a payload does not have them."""
 
-OF_PHOTOS = ("taken", "taken_from", TAKEN_AT, CAMERA, "lens", PLACE, "orientation", KEYWORDS)
-"""The same, but 0 is something."""
+OF_PHOTOS = ("taken", "taken_from", TAKEN_AT, CAMERA, "lens", PLACE, "orientation", KEYWORDS, TEXT)
+"""The same, but 0 and an empty text are something."""
 
 
 class SnapshotCollection(ReadOnlyCollection):
@@ -141,7 +141,9 @@ class SnapshotCollection(ReadOnlyCollection):
             folders = self._table.column("folders").to_pylist()
             passing &= np.array([filter.under in above for above in folders], bool)
         if filter.named:
-            passing &= np.array([_is_named(path, filter) for path in self._table.column("path").to_pylist()], bool)
+            passing &= np.array([_holds(path, filter.named) for path in self._column("path")], bool)
+        if filter.written:
+            passing &= np.array([_holds(text or "", filter.written) for text in self._column(TEXT)], bool)
         if filter.is_of_photos:
             passing &= self._taken(filter)
         for id in filter.without:
@@ -214,6 +216,9 @@ class SnapshotCollection(ReadOnlyCollection):
     def read_file(self, name: str) -> bytes | None:
         return self._checked(name).read_bytes() if name in self._manifest.files else None
 
+    def kept_files(self) -> list[str]:
+        return sorted(self._manifest.files)
+
     def close(self) -> None:
         while self._indexes:
             self._indexes.popitem()[1].close()
@@ -225,6 +230,7 @@ def _payload(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in absent}
 
 
-def _is_named(path: str, filter: Filter) -> bool:
-    words = set(words_of(path))
-    return all(any(words.issuperset(words_of(text)) for text in spellings) for spellings in filter.named)
+def _holds(text: str, asked: Sequence[Sequence[str]]) -> bool:
+    """Whether each of the words stands in a text, in one of its spellings."""
+    words = set(words_of(text))
+    return all(any(words.issuperset(words_of(spelling)) for spelling in spellings) for spellings in asked)

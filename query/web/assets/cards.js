@@ -42,7 +42,7 @@ function titleOf(found) {
   const lines = [found.path, `${found.width} × ${found.height}`];
   if (found.taken) lines.push(found.taken.slice(0, 16).replace("T", " "));
   if (found.damaged) lines.push(`Damaged: ${found.damaged}`);
-  if (found.matched) lines.push("Found by name");
+  if (found.matched) lines.push(`Found by ${found.matched}`);
   return lines.join("\n");
 }
 

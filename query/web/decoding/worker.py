@@ -18,7 +18,7 @@ from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 from model.errors import PictureError, PictureNoMemory
-from model.pictures import MAX_FILE_BYTES, decoding_cost, open_framed, thumbnail
+from model.pictures import MAX_FILE_BYTES, decoding_cost, is_still_name, open_framed, still_in, thumbnail
 from model.system.blocks import give_large_blocks_back
 from model.system.disk import in_mb
 from query.web.decoding.job import ERRORS, Job
@@ -60,7 +60,8 @@ def _answer(job: Job, memory: int, seconds: float, handle: int) -> list[bytes]:
 
 
 def _decode(job: Job, memory: int, deadline: float, handle: int) -> list[bytes]:
-    data = _read(handle)
+    data = _read(handle, job.name, deadline)
+    name = "picture" if is_still_name(job.name) else job.name
     needed = decoding_cost(data, shown_at=job.small, framing=job.framing)
     if needed.memory > memory:
         size = {"width": needed.width, "height": needed.height}
@@ -72,7 +73,7 @@ def _decode(job: Job, memory: int, deadline: float, handle: int) -> list[bytes]:
     told: dict[str, object] = {}
     parts = []
     if job.framing is not None:
-        framed = open_framed(data, job.framing, name=job.name, max_megapixels=job.max_megapixels, deadline=deadline)
+        framed = open_framed(data, job.framing, name=name, max_megapixels=job.max_megapixels, deadline=deadline)
         told = {
             "views": len(framed.pixels),
             "width": framed.width,
@@ -86,13 +87,14 @@ def _decode(job: Job, memory: int, deadline: float, handle: int) -> list[bytes]:
     return [json.dumps({"error": "", "message": "", "parts": len(parts), **told}).encode(), *parts]
 
 
-def _read(handle: int) -> bytes:
+def _read(handle: int, name: str, deadline: float) -> bytes:
+    """An image file: the file itself, or what stands for a video or a raw file."""
     size = os.fstat(handle).st_size
     if size > MAX_FILE_BYTES:
         raise PictureError(f"a file of {in_mb(size)}: no picture needs as much")
     with os.fdopen(os.dup(handle), "rb") as file:
         file.seek(0)
-        return file.read(size)
+        return still_in(file, name, deadline)
 
 
 def _data_bytes() -> int:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ingest.errors import CollectionMismatch
 from ingest.pipeline import ExportOptions, export_collection
-from ingest.pipeline import embedding as embedding_module
+from ingest.pipeline import embedder as embedder_module
 from ingest.records import Pending, Picture
 from ingest.stores import VISUAL
 from ingest.stores.embedded import EmbeddedStore
@@ -92,16 +92,16 @@ def test_what_was_cut_off_is_finished_by_the_next_run(
 ) -> None:
     ingest(store, folder, PUBLISHED)
     with monkeypatch.context() as patch:
-        patch.setattr(embedding_module, "ACK_PICTURES", 1)
-        write, written = embedding_module.BatchWriter.write, []
+        patch.setattr(embedder_module, "ACK_PICTURES", 1)
+        write, written = embedder_module.BatchWriter.write, []
 
-        def write_two(writer: object, batch: object) -> None:
+        def write_two(writer: object, batch: object, *how: object) -> None:
             if len(written) == 2:
                 raise KeyboardInterrupt
             written.append(batch)
-            write(writer, batch)
+            write(writer, batch, *how)
 
-        patch.setattr(embedding_module.BatchWriter, "write", write_two)
+        patch.setattr(embedder_module.BatchWriter, "write", write_two)
         ingest(store, folder, RE_EMBED)
     metadata = store.metadata("photos")
     assert (metadata.framing, metadata.pending) == ("whole", Pending.RE_EMBEDDING)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ingest.collection import Options, creation, read_failures
 from ingest.errors import CollectionMismatch
-from ingest.pipeline import embedding as embedding_module
+from ingest.pipeline import embedder as embedder_module
 from ingest.records import Picture, stable_id
 from ingest.stores import SEMANTIC, VISUAL
 from ingest.stores.embedded import EmbeddedStore
@@ -210,13 +210,13 @@ def test_what_was_read_before_the_disk_went_away_is_kept_and_the_run_fails(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
-    real = embedding_module.embed
+    real = embedder_module.embed
 
     def gone(files, encoder, **options):
         yield from list(real(files, encoder, **options))[:3]
         yield Stopped("9 files took too long: is their disk still there?")
 
-    monkeypatch.setattr(embedding_module, "embed", gone)
+    monkeypatch.setattr(embedder_module, "embed", gone)
     with pytest.raises(DatasetError, match="9 files took too long: is their disk still there"):
         ingest(store, folder)
     with store.open("photos") as collection:
@@ -260,8 +260,8 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
     store: EmbeddedStore, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = labelled_folder(tmp_path / "many", originals, ("cat", "coffee", "rocket", "moon"), 20)
-    monkeypatch.setattr(embedding_module, "ACK_PICTURES", 32)
-    real = embedding_module.embed
+    monkeypatch.setattr(embedder_module, "ACK_PICTURES", 32)
+    real = embedder_module.embed
 
     def interrupted(files, encoder, **options):
         for count, result in enumerate(real(files, encoder, **options)):
@@ -269,11 +269,11 @@ def test_ctrl_c_keeps_what_was_acknowledged_and_the_next_run_goes_on(
                 raise KeyboardInterrupt
             yield result
 
-    monkeypatch.setattr(embedding_module, "embed", interrupted)
+    monkeypatch.setattr(embedder_module, "embed", interrupted)
     report = ingest(store, folder)
     assert report.interrupted
     assert (report.total, report.done, report.to_do) == (32, 32, 80)
-    monkeypatch.setattr(embedding_module, "embed", real)
+    monkeypatch.setattr(embedder_module, "embed", real)
     again = ingest(store, folder)
     assert (again.unchanged, again.added, again.total) == (32, 48, 80)
     assert store.metadata("many").projection == "best"

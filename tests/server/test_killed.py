@@ -1,0 +1,183 @@
+"""A node is killed, or stops answering, in the middle of a run; nothing is lost, and what it held back is said."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ingest.collection import Options
+from ingest.errors import StoreError, StoreInUse
+from ingest.pipeline import reproject, run_folder
+from ingest.stores import SEMANTIC, VISUAL, Store
+from ingest.stores.embedded import EmbeddedStore
+from ingest.stores.server.requests import Requests
+from tests.nodes import Node, cluster, one_node, store_of
+from tests.server.conftest import PICTURES
+
+CONSE = Options(offline=True, projection="conse")
+
+pytestmark = pytest.mark.usefixtures("no_tags")
+
+
+@pytest.fixture(scope="module")
+def right(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+    """Vectors of a run that nothing happened to."""
+    with pytest.MonkeyPatch.context() as patch, EmbeddedStore(tmp_path_factory.mktemp("right")) as store:
+        patch.setattr("ingest.pipeline.run.ensure_tags", lambda *_: "")
+        run_folder(store, photos, "", CONSE)
+        return vectors(store)
+
+
+def vectors(store: Store) -> dict[str, dict[str, np.ndarray]]:
+    with store.open("photos") as collection:
+        every = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page]
+    found = {point.payload["path"]: dict(point.vectors) for point in every}
+    assert len(found) == len(every)
+    return found
+
+
+def assert_right(store: Store, right: dict[str, dict[str, np.ndarray]]) -> None:
+    found = vectors(store)
+    assert found.keys() == right.keys()
+    for path, named in right.items():
+        for name, vector in named.items():
+            np.testing.assert_allclose(found[path][name], vector, atol=1e-5)
+
+
+@pytest.fixture
+def at_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
+    """Do something just before the n-th message of points from now on."""
+    happens: dict[int, Callable[[], object]] = {}
+    count, real, lock = [0], Requests._send, threading.Lock()
+
+    def send(self: Requests, *args: Any, **options: Any) -> Any:
+        with lock:
+            count[0] += 1
+            do = happens.pop(count[0], None)
+        if do:
+            do()
+        return real(self, *args, **options)
+
+    def at(number: int, do: Callable[[], object]) -> None:
+        happens[count[0] + number] = do
+
+    monkeypatch.setattr(Requests, "_send", send)
+    yield at
+    assert not happens, "it never came so far"
+
+
+def killed_for(node: Node, seconds: float) -> Callable[[], None]:
+    def kill() -> None:
+        node.stop()
+        threading.Timer(seconds, node.start, kwargs={"wait": False}).start()
+
+    return kill
+
+
+@pytest.mark.parametrize("message", [1, 3, 6])
+def test_a_node_that_comes_back_is_waited_for(
+    tmp_path: Path,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    at_write: Callable[[int, Callable[[], object]], None],
+    message: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with one_node(tmp_path / "node") as node, store_of(node) as store:
+        at_write(message, killed_for(node, 3))
+        report = run_folder(store, photos, "", CONSE)
+        assert (report.added, report.failed, report.total) == (PICTURES, 1, PICTURES)
+        assert_right(store, right)
+        assert capsys.readouterr().err.count("waiting up to 10 min for it") == 1
+        node.wait()
+        at_write(1, killed_for(node, 1))
+        reproject(store, "photos", "conse")
+        assert_right(store, right)
+
+
+def test_of_three_any_one_may_die_and_the_run_goes_on(
+    tmp_path: Path,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    at_write: Callable[[int, Callable[[], object]], None],
+) -> None:
+    with cluster(tmp_path) as nodes, store_of(*nodes) as store:
+        for down in nodes:
+            at_write(3, down.stop)
+            report = run_folder(store, photos, "", CONSE)
+            assert (report.added, report.total) == (PICTURES, PICTURES)
+            with store_of(*nodes) as asking, asking.open("photos") as collection:
+                vector = next(iter(right.values()))[VISUAL]
+                assert len(collection.search(VISUAL, vector, 10)) == 10
+            assert_right(store, right)
+            at_write(1, lambda: None)
+            reproject(store, "photos", "conse")
+            down.start()
+            assert_right(store, right)
+            store.drop("photos")
+
+
+def test_a_node_that_stands_still_for_a_while_loses_nothing(
+    tmp_path: Path,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    at_write: Callable[[int, Callable[[], object]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with cluster(tmp_path) as nodes, store_of(*nodes) as store:
+        goes_on = threading.Timer(20, nodes[0].send, [signal.SIGCONT])
+
+        def stand_still() -> None:
+            nodes[0].send(signal.SIGSTOP)
+            goes_on.start()
+
+        at_write(3, stand_still)
+        report = run_folder(store, photos, "", CONSE)
+        goes_on.join()
+        assert (report.added, report.total) == (PICTURES, PICTURES)
+        assert_right(store, right)
+        assert capsys.readouterr().err.count(f"{nodes[0].url} is passed over") <= 1
+
+
+def test_a_drop_that_a_kill_cuts_short_is_done_again(tmp_path: Path, photos: Path) -> None:
+    with one_node(tmp_path / "node") as node, store_of(node) as store:
+        run_folder(store, photos, "", CONSE)
+        threading.Timer(0.005, killed_for(node, 1)).start()
+        with suppress(StoreError):
+            store.drop("photos")
+        node.wait()
+        if store.has("photos"):
+            store.drop("photos")
+        assert store.names() == []
+        assert run_folder(store, photos, "", CONSE).added == PICTURES
+
+
+def test_of_two_runs_through_two_nodes_one_writes(nodes: list[Node], photos: Path) -> None:
+    for _ in range(5):
+        refused: list[BaseException] = []
+        added: list[int] = []
+
+        def run(node: Node, added: list[int] = added, refused: list[BaseException] = refused) -> None:
+            with store_of(node) as store:
+                try:
+                    added.append(run_folder(store, photos, "", CONSE).added)
+                except StoreInUse as refusal:
+                    refused.append(refusal)
+
+        threads = [threading.Thread(target=run, args=(node,)) for node in nodes[:2]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(added) + len(refused) == 2
+        assert len(added) == 1, [str(error) for error in refused]
+        assert added == [PICTURES]
+        with store_of(nodes[2]) as store:
+            store.drop("photos")
