@@ -19,13 +19,17 @@ import pytest
 from PIL import Image
 
 from model.errors import PictureError, PictureNoMemory, PictureTooSlow
-from model.pictures import decoding_cost
-from query.web.decoding import Bench, Busy, Job, Use, bench, place
+from model.pictures import Framing, decoding_cost
+from query.web.decoding import Bench, Busy, Decoded, Job, Use, bench, place
+from query.web.decoding.place import Place
 from tests.query.conftest import Photos
 from tests.query.test_web_api import JPEG, get, picture, problem
 from tests.query.test_web_security import holding
 from tests.serving import serving
 from tests.waiting import wait_until
+
+SENT = Job(framing=Framing(64, 64, Image.Resampling.BICUBIC, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
+"""A picture to ask about."""
 
 
 def in_file(data: bytes) -> IO[bytes]:
@@ -125,10 +129,24 @@ def test_a_picture_that_takes_its_processor_for_too_long_ends_it(made: list[Benc
     assert decode(made[0], small)
 
 
-def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes) -> None:
-    """Nor do pictures to look at wait for those that were sent."""
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Pictures that were sent are not decoded before this is set; those to look at are."""
+    ended = threading.Event()
+    decode_at_once = Place.decode
+
+    def decode(self: Place, job: Job, file: IO[bytes], memory: int, seconds: float) -> Decoded:
+        if job.framing:
+            assert ended.wait(60)
+        return decode_at_once(self, job, file, memory, seconds)
+
+    monkeypatch.setattr(Place, "decode", decode)
+    yield ended
+    ended.set()
+
+
+def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes, endless: threading.Event) -> None:
     with serving(photos.store, "photos", bench=Bench(places=2)) as client:
-        assert client.post("/api/v1/uploads", content=small, headers=JPEG).status_code == 201
         told: list[int] = []
 
         def send() -> None:
@@ -136,28 +154,29 @@ def test_what_is_cheap_does_not_wait_for_decoders(photos: Photos, small: bytes) 
             told.append(answer.status_code)
 
         threads = [threading.Thread(target=send) for _ in range(40)]
-        with standing_still():
-            for thread in threads:
-                thread.start()
-            for _ in range(3):
-                assert client.get("/api/v1/health").status_code == 200
-                assert get(client, "text", q="cat", limit=1)["results"]
-            assert not told
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            assert client.get("/api/v1/health").status_code == 200
+            assert get(client, "text", q="cat", limit=1)["results"]
+        assert not told
+        endless.set()
         for thread in threads:
             thread.join()
         assert told == [201] * 40
 
 
-def test_pictures_to_look_at_have_a_place_that_those_sent_do_not_take(made: list[Bench], small: bytes) -> None:
+def test_pictures_to_look_at_have_a_place_that_those_sent_do_not_take(
+    made: list[Bench], small: bytes, endless: threading.Event
+) -> None:
     made.append(Bench(places=2))
 
     async def both() -> bytes:
-        await made[0].decode(Use.ASK, Job(small=64), in_file(small))
-        with standing_still():
-            sent = [asyncio.ensure_future(made[0].decode(Use.ASK, Job(small=64), in_file(small))) for _ in range(8)]
-            await asyncio.to_thread(wait_until, lambda: made[0].at_work == 1)
-            shown = await made[0].decode(Use.LOOK, Job(small=32), in_file(small))
-            assert not any(one.done() for one in sent)
+        sent = [asyncio.ensure_future(made[0].decode(Use.ASK, SENT, in_file(small))) for _ in range(8)]
+        await asyncio.to_thread(wait_until, lambda: made[0].at_work == 1)
+        shown = await made[0].decode(Use.LOOK, Job(small=32), in_file(small))
+        assert not any(one.done() for one in sent)
+        endless.set()
         await asyncio.gather(*sent)
         return shown.small
 
@@ -185,18 +204,19 @@ def test_an_indexed_file_that_was_replaced_by_a_huge_one_is_no_thumbnail(client:
         huge.unlink()
 
 
-def test_more_than_can_wait_are_sent_away(made: list[Bench], small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_can_wait_are_sent_away(
+    made: list[Bench], small: bytes, endless: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bench, "MOST_WAITING", 2)
     made.append(Bench(places=2))
 
     async def crowd() -> list[object]:
-        await made[0].decode(Use.ASK, Job(small=64), in_file(small))
-        with standing_still():
-            first = asyncio.ensure_future(made[0].decode(Use.ASK, Job(small=64), in_file(small)))
-            await asyncio.to_thread(wait_until, lambda: made[0].at_work == 1)
-            asked = [made[0].decode(Use.ASK, Job(small=64), in_file(small)) for _ in range(3)]
-            crowd = asyncio.gather(*asked, return_exceptions=True)
-            await asyncio.to_thread(wait_until, lambda: made[0].waiting == 2)
+        first = asyncio.ensure_future(made[0].decode(Use.ASK, SENT, in_file(small)))
+        await asyncio.to_thread(wait_until, lambda: made[0].at_work == 1)
+        asked = [made[0].decode(Use.ASK, SENT, in_file(small)) for _ in range(3)]
+        crowd = asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.to_thread(wait_until, lambda: made[0].waiting == 2)
+        endless.set()
         return [await first, *await crowd]
 
     kinds = [type(one).__name__ for one in asyncio.run(crowd())]
