@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ingest.collection import read_failures, read_missing
+from ingest.collection import RunProgress, read_failures, read_missing, read_progress
 from ingest.errors import StoreError
 from ingest.pipeline import Backup, Checked, Plan, Report
 from ingest.stores import VISUAL, Store
@@ -146,7 +146,7 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
     for name in store.collections():
         summary = store.summary(name)
         metadata = summary.metadata
-        counted, problem = _counted(store, name)
+        counted, run, problem = _counted(store, name)
         rows.append(
             {
                 "collection": name,
@@ -176,22 +176,24 @@ def status_rows(store: Store) -> list[dict[str, Any]]:
                 "ocr": metadata.ocr,
                 "search_width": metadata.search_width,
                 "recall": dict(metadata.recall),
+                "run": {**asdict(run), "silent": run.is_silent} if run else None,
                 "problem": problem,
             }
         )
     return rows
 
 
-def _counted(store: Store, name: str) -> tuple[tuple[int, int, int, int] | None, str]:
+def _counted(store: Store, name: str) -> tuple[tuple[int, int, int, int] | None, RunProgress | None, str]:
     """Pictures, labels, damaged and missing pictures, counted in the collection itself, since its record lags behind
-    while it is written; or None and the reason why they cannot be counted."""
+    while it is written; or None and the reason why they cannot be counted. With the progress of a run."""
     try:
         with store.open(name) as collection:
             damaged = sum(failure.shown for failure in read_failures(collection).values())
             missing = sum(gone.pictures for gone in read_missing(collection).values())
-            return (collection.count(), len(collection.labels()), damaged, missing), ""
+            counts = (collection.count(), len(collection.labels()), damaged, missing)
+            return counts, read_progress(collection), ""
     except (StoreError, DiskFull) as error:
-        return None, str(error)
+        return None, None, str(error)
 
 
 def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -216,12 +218,20 @@ def write_status(rows: Sequence[Mapping[str, Any]], where: str) -> None:
             *([f"  made with   {made_with}"] if made_with else []),
             *(["  text        that stands in pictures is read"] if row["ocr"] else []),
             f"  search      {_kind_of_search(row)}",
+            *([f"  run         {_of_run(row['run'])}"] if row["run"] else []),
             f"  updated     {row['updated'] or 'never completed'}",
             f"  store       {where}" + (f", {in_mb(row['bytes'])}" if row["bytes"] is not None else ""),
         ]
         lines += [f"  server      {line}" for line in _of_server(row["server"])]
         lines += [f"  problem     {row['problem']}"] if row["problem"] else []
         sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _of_run(run: Mapping[str, Any]) -> str:
+    bad = f", {run['bad']} bad" if run["bad"] else ""
+    where = f" of {', '.join(map(shown, run['parts']))}" if run["parts"] else ""
+    ended = ": it has ended early, run it again" if run["silent"] else ""
+    return f"{run['done']} of {run['total']} files{where} read{bad} at {run['at']}{ended}"
 
 
 def _of_server(health: Mapping[str, Any] | None) -> list[str]:

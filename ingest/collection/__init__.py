@@ -28,6 +28,7 @@ from ingest.collection.projection import (
     trainable,
 )
 from ingest.collection.removed import REMOVED_FILE, Removed, RemovedVectors
+from ingest.collection.run_progress import ProgressKept, RunProgress, read_progress
 from ingest.collection.tags import asking_tags, ensure_tags, need_tags
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "Ledger",
     "Missing",
     "Options",
+    "ProgressKept",
     "Removed",
     "RemovedVectors",
+    "RunProgress",
     "asking_tags",
     "build_conse",
     "build_untrained",
@@ -65,6 +68,7 @@ __all__ = [
     "read_failures",
     "read_label_classes",
     "read_missing",
+    "read_progress",
     "record_missing",
     "semantic_of",
     "smooth",

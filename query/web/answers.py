@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
+from ingest.collection import RunProgress as Said
 from ingest.records import Picture
 from ingest.stores import Summary
 from model.system.names import shown
@@ -162,6 +163,22 @@ class Duplicates(BaseModel):
     groups: list[DuplicatesGroup]
 
 
+class RunProgress(BaseModel):
+    """How far an `ingest run` is, as it says every few seconds."""
+
+    done: int = Field(description="Files read")
+    total: int = Field(description="Files to be read")
+    bad: int = Field(description="Of those read: that could not be")
+    begun: str
+    at: str = Field(description="When it last said so")
+    silent: bool = Field(description="Whether that is more than a minute ago, so that it has probably ended early")
+
+
+class Progress(BaseModel):
+    collection: str
+    run: RunProgress | None
+
+
 class Status(BaseModel):
     """What a client has to know of the server."""
 
@@ -240,6 +257,12 @@ def uploaded(id: str, width: int, height: int, root_path: str) -> Uploaded:
 class Health(BaseModel):
     status: Literal["ok"] = "ok"
     version: str
+
+
+def run_progress(said: Said) -> RunProgress:
+    return RunProgress(
+        done=said.done, total=said.total, bad=said.bad, begun=said.begun, at=said.at, silent=said.is_silent
+    )
 
 
 def picture_fields(picture: Picture, collection: str, root_path: str) -> dict[str, object]:

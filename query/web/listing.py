@@ -16,7 +16,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from ingest.collection import features_of, read_failures
+from ingest.collection import features_of, read_failures, read_progress
 from ingest.records import Picture
 from ingest.stores import SEMANTIC, VISUAL, Filter
 from model import __version__
@@ -100,6 +100,13 @@ def _collections(api: APIRouter, service: Service) -> None:
             found = read_failures(context.collection).values()
         records = [answers.FailureRecord(path=one.path, reason=one.reason, at=one.at, shown=one.shown) for one in found]
         return answers.Failures(collection=library.name(name), failures=records)
+
+    @api.get("/collections/{name}/progress")
+    def progress(name: str) -> answers.Progress:
+        """How far an `ingest run` of the collection is that reads files just now, or was killed while it did."""
+        with library.asking(name) as context:
+            said = read_progress(context.collection)
+        return answers.Progress(collection=library.name(name), run=answers.run_progress(said) if said else None)
 
 
 def _pictures(api: APIRouter, service: Service) -> None:

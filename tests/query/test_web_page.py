@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,32 @@ def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served)
     desktop.wait(lambda: "no collection nope" in desktop.one(".problem").text)
     desktop.wait(lambda: "nope" not in desktop.driver.current_url)
     assert desktop.cards()[0] == "cat"
+
+
+def test_a_running_ingest_is_told(desktop: Page, served: Served, photos: Photos) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    run = {"done": 4096, "total": 10_000, "bad": 2, "begun": now, "at": now, "parts": []}
+    desktop.cards()
+    with photos.store.open("photos", write=True) as collection:
+        collection.write_file("progress.json", json.dumps(run).encode())
+    try:
+        desktop.driver.get(f"{served.address}?collection=photos")
+        told = "An ingest is running: 4,096 of 10,000 files read, 2 bad."
+        desktop.wait(lambda: desktop.one(".news").text == told, told)
+        desktop.click(".menu summary")
+        desktop.click("[data-menu=status]")
+        desktop.wait(lambda: "an ingest is running: 4,096 of 10,000 files" in desktop.one(".review-body").text)
+        desktop.shoot("13-running")
+    finally:
+        with photos.store.open("photos", write=True) as collection:
+            collection.remove_file("progress.json")
+
+
+def test_labels_of_the_answers_come_first(desktop: Page) -> None:
+    first = "return document.querySelector('.labels .what').textContent"
+    assert desktop.one(".labels .what").text == "coffee"
+    search(desktop, "rocket")
+    desktop.wait(lambda: desktop.run(first) == "rocket")
 
 
 def test_a_page_that_does_not_come_is_asked_for_again(desktop: Page, served: Served) -> None:

@@ -29,6 +29,7 @@ async function call(path, options = {}) {
 export const status = () => call("status");
 export const collections = () => call("collections");
 export const collection = (name) => call(`collections/${encodeURIComponent(name)}`);
+export const progress = (name) => call(`collections/${encodeURIComponent(name)}/progress`);
 export const failures = (name) => call(`collections/${encodeURIComponent(name)}/failures`);
 export const duplicates = (name, offset, limit, signal) =>
   call(`duplicates?${new URLSearchParams({ collection: name, offset, limit })}`, { signal });

@@ -11,7 +11,7 @@ import * as rail from "./rail.js";
 import * as review from "./review.js";
 import * as selection from "./selection.js";
 import { Question } from "./state.js";
-import { count, number, sentence, suggestions } from "./text.js";
+import { count, howFar, number, sentence, suggestions } from "./text.js";
 import * as tiles from "./tiles.js";
 
 const one = (selector) => document.querySelector(selector);
@@ -27,6 +27,7 @@ const help = one(".help");
 
 const MOST_PICTURES = 20; // that the API takes
 const NEWS_SECONDS = 15;
+const RUN_SECONDS = 5; // while an ingest is running
 const ORDERS = {
   all: [["-date", "newest first"], ["date", "oldest first"], ["name", "by name"], ["id", "shuffled"]],
   some: [["score", "best first"], ["date", "oldest first"], ["name", "by name"]],
@@ -162,6 +163,7 @@ grid.on.told = (answers) => {
   const { first, total } = answers;
   const note = first.note ? ` ${sentence(first.note)}` : "";
   const all = count(first.total, "picture");
+  filters.order(answers);
   one(".looks").hidden = !total;
   one(".first-run").hidden = true;
   offer(suggestions(first.note ?? ""));
@@ -224,27 +226,36 @@ async function fillCollections() {
 // What an ingest that runs meanwhile adds is told, and not shown under somebody's hands.
 let pictures = null;
 async function watch() {
-  if (document.hidden) return;
-  const now = await api.status().catch(() => null);
-  if (!now) return;
+  const running = await tellNews().catch(() => null); // the next answer tells what is wrong
+  setTimeout(watch, (running ? RUN_SECONDS : NEWS_SECONDS) * 1000);
+}
+
+// Whether an ingest is running.
+async function tellNews() {
+  if (document.hidden) return null;
+  const now = await api.status();
   one(".log-out").hidden = !now.has_token;
   if (!one(".first-run").hidden) {
     if (now.pictures) fillCollections().then(again, fail);
-    return;
+    return null;
   }
-  if (pictures === null) return;
-  const news = one(".news");
+  if (pictures === null) return null;
+  const shownNow = question.collection || collections.dataset.default;
+  const { run } = shownNow === "all" ? {} : await api.progress(shownNow);
+  const isRunning = run && !run.silent;
   const more = now.pictures - pictures;
-  news.hidden = more === 0;
-  const added = more > 0 ? `${count(more, "picture")} more since this page was opened` : `${count(-more, "picture")} fewer now`;
-  news.querySelector("span").textContent = `${added}: an ingest is running, or has.`;
+  const added = more > 0 ? `${count(more, "picture")} more since this page was opened.` : `${count(-more, "picture")} fewer now.`;
+  const news = one(".news");
+  news.hidden = !more && !isRunning;
+  news.querySelector("button").hidden = !more;
+  news.querySelector("span").textContent = [isRunning && `An ingest is running: ${howFar(run)}.`, more && added].filter(Boolean).join(" ");
+  return isRunning;
 }
 one(".news button").addEventListener("click", () => {
   one(".news").hidden = true;
   filled = null;
   fillCollections().then(again, fail);
 });
-setInterval(watch, NEWS_SECONDS * 1000);
 
 async function uploadAndAsk(source) {
   tellProblem("");

@@ -15,6 +15,7 @@ const LISTED = 300; // labels in the page at once; the others are found by typin
 
 export const on = { change: () => {}, clear: () => {} };
 let labels = [];
+let hits = new Map(); // label to answers that have it
 let chosen = { labels: [], under: "" };
 
 // Fills the filter with what a collection has.
@@ -74,9 +75,19 @@ function markFolder() {
   }
 }
 
+// Puts the labels first that most of what stands out has, as far as it was loaded.
+export function order(answers) {
+  const { results, standing } = answers.first;
+  const found = answers.question.isEmpty ? [] : results.slice(0, standing || results.length);
+  hits = new Map();
+  for (const { label } of found) if (label !== null) hits.set(label, (hits.get(label) ?? 0) + 1);
+  listLabels();
+}
+
 function listLabels() {
   const wanted = find.value.trim().toLowerCase();
-  const fitting = labels.filter(({ name }) => name.toLowerCase().includes(wanted));
+  const byHits = (a, b) => (hits.get(b.name) ?? 0) - (hits.get(a.name) ?? 0);
+  const fitting = labels.filter(({ name }) => name.toLowerCase().includes(wanted)).sort(byHits); // the others as they were
   const ticked = fitting.filter(({ name }) => chosen.labels.includes(name));
   const others = fitting.filter(({ name }) => !chosen.labels.includes(name)).slice(0, LISTED);
   list.replaceChildren(...[...ticked, ...others].map(labelItem));

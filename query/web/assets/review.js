@@ -1,7 +1,7 @@
 // What is to be looked after in a collection: pictures that are one, side by side, and files that could not be read.
 
 import * as api from "./api.js";
-import { count, number, sizeOf } from "./text.js";
+import { count, howFar, number, sizeOf } from "./text.js";
 
 const review = document.querySelector(".review");
 const body = review.querySelector(".review-body");
@@ -61,14 +61,20 @@ const VIEWS = {
   },
   async status() {
     const [server, collections] = await Promise.all([api.status(), api.collections()]);
-    const rows = collections.map((one) =>
-      element("tr", "", element("td", one.name), element("td", count(one.pictures, "picture")), element("td", `${one.encoder}, ${one.words}`), element("td", one.updated.slice(0, 16).replace("T", " "))));
+    const runs = await Promise.all(collections.map(({ name }) => api.progress(name).then(({ run }) => run, () => null)));
+    const rows = collections.map((one, place) =>
+      element("tr", "", element("td", one.name), element("td", count(one.pictures, "picture")), element("td", `${one.encoder}, ${one.words}`), element("td", stateOf(one, runs[place]))));
     return [
       element("p", `wordsight ${server.version}, ${count(server.pictures, "picture")} in ${count(server.collections, "collection")}.`),
       element("table", "", element("tbody", "", ...rows)),
     ];
   },
 };
+
+function stateOf({ updated }, run) {
+  if (run) return run.silent ? `an ingest ended early: ${howFar(run)}; \`ingest run\` goes on` : `an ingest is running: ${howFar(run)}`;
+  return updated ? `up to date of ${updated.slice(0, 16).replace("T", " ")}` : "not complete yet";
+}
 
 function groupOf({ kind, members }) {
   const pictures = members.map(({ kind: what, picture }) => {

@@ -8,6 +8,9 @@ export const number = new Intl.NumberFormat("en");
 const month = new Intl.DateTimeFormat("en", { year: "numeric", month: "long", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
 
+// Of an ingest.
+export const howFar = ({ done, total, bad }) => `${number.format(done)} of ${count(total, "file")} read${bad ? `, ${number.format(bad)} bad` : ""}`;
+
 export const count = (many, noun) => `${number.format(many)} ${noun}${many === 1 ? "" : "s"}`;
 
 // `2019-07`
