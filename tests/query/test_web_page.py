@@ -244,8 +244,7 @@ def test_only_tiles_near_the_window_are_in_the_page_and_back_finds_the_place(des
     desktop.run(drawn)
     desktop.wait(lambda: not desktop.all(".card[data-waits]"), "all tiles")
     before = desktop.run(inside)
-    kept = "return Math.abs(history.state?.top + document.querySelector('.grid').getBoundingClientRect().top) < 5"
-    desktop.wait(lambda: desktop.run(kept), "the place is kept")
+    desktop.wait(lambda: (desktop.run("return history.state?.at?.place") or 0) > 20, "the place is kept")
     for _ in range(2):  # it does not creep
         desktop.driver.refresh()
         desktop.cards()
@@ -257,6 +256,18 @@ def test_only_tiles_near_the_window_are_in_the_page_and_back_finds_the_place(des
     desktop.driver.back()
     desktop.until("q=animal")
     desktop.wait(lambda: abs(desktop.run("return scrollY") - place) < 200, "the place")
+
+
+def test_a_reload_finds_the_place_beside_the_rail(desktop: Page, served: Served) -> None:
+    desktop.driver.get(f"{served.address}?collection=many")
+    desktop.cards()
+    desktop.run("scrollTo(0, 1500)")
+    desktop.wait(lambda: (desktop.run("return history.state?.at?.place") or 0) > 10, "the place is kept")
+    for _ in range(2):
+        desktop.driver.refresh()
+        desktop.cards()
+        desktop.wait(lambda: desktop.all(".rail button"), "the rail")
+        desktop.wait(lambda: desktop.run("return scrollY") == 1500, "the place after a reload")
 
 
 def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served) -> None:

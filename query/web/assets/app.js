@@ -57,7 +57,7 @@ let isSettled = false; // before, one is not yet where one came back to
 function remember() {
   clearTimeout(remembering);
   if (!isSettled) return;
-  history.replaceState({ ...history.state, top: grid.scrolled() }, "");
+  history.replaceState({ ...history.state, at: grid.where() }, "");
 }
 addEventListener("scroll", () => {
   clearTimeout(remembering);
@@ -79,13 +79,13 @@ function keptFocus() {
   };
 }
 
-async function render(top = 0) {
+async function render(at = null) {
   question = new Question();
-  if (question.list !== shown) await renderList(top);
+  if (question.list !== shown) await renderList(at);
   await renderView();
 }
 
-async function renderList(top) {
+async function renderList(at) {
   const mine = question.list;
   shown = mine;
   isSettled = false;
@@ -96,17 +96,18 @@ async function renderList(top) {
   selection.reset(question);
   filters.reflect(question);
   showOrders();
+  rail.prepare(question);
   const chips = asked.show(question);
   fillFilter();
   try {
-    const answers = await grid.show(question, top);
+    const answers = await grid.show(question, at);
     if (answers) rail.show(question, answers.total);
   } catch (error) {
     if (mine === shown) fail(error);
   }
   await chips; // which stand above the list
   if (mine !== shown) return;
-  if (top) grid.scrollInto(top);
+  if (at) grid.goTo(at);
   isSettled = true;
 }
 
@@ -154,7 +155,7 @@ function tellProblem(told) {
 
 const again = () => {
   shown = null;
-  render(grid.scrolled());
+  render(grid.where());
 };
 retry.addEventListener("click", again);
 addEventListener("online", () => retry.hidden || again());
@@ -307,7 +308,7 @@ tiles.on.ask = ask;
 tiles.on.question = () => question;
 tiles.on.view = (id) => {
   remember();
-  history.pushState({ top: grid.scrolled(), opened: true }, "", question.with({ view: id }).address);
+  history.pushState({ at: grid.where(), opened: true }, "", question.with({ view: id }).address);
   question = new Question();
   renderView();
 };
@@ -337,7 +338,7 @@ addEventListener("popstate", (event) => {
   clearTimeout(remembering);
   const viewed = question.view;
   const isSame = new Question().list === shown;
-  render(event.state?.top ?? 0).then(() => {
+  render(event.state?.at).then(() => {
     if (isSame && viewed && !question.view) grid.focus(grid.all().placeOf(viewed));
   });
 });
@@ -373,5 +374,5 @@ one(".help-button").addEventListener("click", () => help.showModal());
 
 history.scrollRestoration = "manual";
 fillCollections().catch(fail);
-render(history.state?.top ?? 0);
+render(history.state?.at);
 watch();

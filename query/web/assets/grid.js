@@ -22,7 +22,7 @@ let line = null;
 export const on = { told: () => {}, card: () => {}, failed: () => {} };
 
 // Shows the answers to a question; those shown before stay until there are others.
-export async function show(question, top = 0) {
+export async function show(question, at = null) {
   answers?.stop();
   const mine = new Answers(question);
   answers = mine;
@@ -32,7 +32,7 @@ export async function show(question, top = 0) {
     if (answers !== mine) return null;
     clear();
     layOut();
-    if (top) scrollInto(top);
+    if (at) goTo(at);
     on.told(mine);
     await draw();
     return mine;
@@ -46,10 +46,18 @@ export async function show(question, top = 0) {
   }
 }
 
-// How far into the list one is, whatever stands above it by now; 0 at the top of the page.
-export const scrolled = () => (scrollY ? -grid.getBoundingClientRect().top : 0);
+const topOfGrid = () => grid.getBoundingClientRect().top + scrollY;
 
-export const scrollInto = (top) => scrollTo(0, grid.getBoundingClientRect().top + scrollY + top);
+// Where in the list one is, whatever stands above it and however many columns there are: the tile at the top of the
+// window, and how many pixels beyond its own top; null at the top of the page.
+export function where() {
+  if (!scrollY || !answers) return null;
+  const inside = scrollY - topOfGrid();
+  const [place] = span(inside, inside);
+  return { place, beyond: inside - spot(place).top };
+}
+
+export const goTo = ({ place, beyond }) => scrollTo(0, topOfGrid() + spot(place).top + beyond);
 
 export const all = () => answers;
 export const total = () => answers?.total ?? 0;
@@ -111,7 +119,7 @@ export function redraw() {
 async function draw() {
   const mine = answers;
   if (!mine) return;
-  const above = scrollY - (grid.getBoundingClientRect().top + scrollY);
+  const above = scrollY - topOfGrid();
   const [from, to] = span(above - innerHeight * BESIDE, above + innerHeight * (1 + BESIDE));
   for (const [place, card] of shown) {
     const isHeld = card.contains(document.activeElement);
@@ -188,15 +196,15 @@ function putLine(from, to) {
 // Places all anew: another width, or another density.
 export function reshape() {
   if (!answers) return;
-  const [kept] = span(scrollY - (grid.getBoundingClientRect().top + scrollY), 0);
+  const kept = where();
   layOut();
   for (const [place, card] of shown) move(card, place);
-  if (kept > 0) scrollToPlace(kept);
+  if (kept?.place) goTo(kept);
   redraw();
 }
 
 export function scrollToPlace(place) {
-  scrollTo(0, grid.getBoundingClientRect().top + scrollY + spot(place).top - headerHeight());
+  scrollTo(0, topOfGrid() + spot(place).top - headerHeight());
 }
 
 const headerHeight = () => document.querySelector("header").offsetHeight + 8;
@@ -218,7 +226,7 @@ export async function focus(place, { scroll = true } = {}) {
   current = place;
   if (scroll) {
     const { top } = spot(place);
-    const begin = grid.getBoundingClientRect().top + scrollY + top;
+    const begin = topOfGrid() + top;
     if (begin - headerHeight() < scrollY) scrollTo(0, begin - headerHeight());
     else if (begin + shape.height > scrollY + innerHeight) scrollTo(0, begin + shape.height + GAP - innerHeight);
   }

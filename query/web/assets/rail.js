@@ -9,16 +9,22 @@ let busy = null;
 
 export const on = { go: () => {} };
 
-export async function show(question, total) {
+// Takes its room before the pictures are laid out, which would else be moved by it.
+export function prepare(question) {
   busy?.abort();
+  rail.querySelector("ul").replaceChildren();
+  rail.hidden = !question.isEmpty || !question.sort.endsWith("date");
+}
+
+export async function show(question, total) {
+  if (total < LEAST) rail.hidden = true;
+  if (rail.hidden) return;
   busy = new AbortController();
-  rail.hidden = true;
-  if (!question.isEmpty || !question.sort.endsWith("date") || total < LEAST) return;
   try {
     const { months } = await api.timeline(question, busy.signal);
     const list = rail.querySelector("ul");
     list.replaceChildren(...years(months).map(yearItem));
-    rail.hidden = months.length < 2;
+    rail.hidden = !months.length;
   } catch (error) {
     if (error.name !== "AbortError") rail.hidden = true; // the pictures matter; their answer tells what is wrong
   }

@@ -73,7 +73,7 @@ const VIEWS = {
 
 function stateOf({ updated }, run) {
   if (run) return run.silent ? `an ingest ended early: ${howFar(run)}; \`ingest run\` goes on` : `an ingest is running: ${howFar(run)}`;
-  return updated ? `up to date of ${updated.slice(0, 16).replace("T", " ")}` : "not complete yet";
+  return updated ? `brought up to date ${updated.slice(0, 16).replace("T", " ")}` : "not complete yet";
 }
 
 function groupOf({ kind, members }) {
