@@ -265,12 +265,13 @@ def run_progress(said: Said) -> RunProgress:
     )
 
 
-def picture_fields(picture: Picture, collection: str, root_path: str) -> dict[str, object]:
-    address = f"{root_path}/api/v1/pictures/{picture.id}"
+def picture_fields(picture: Picture, collection: str, root_path: str, id: str = "") -> dict[str, object]:
+    """``id``: that of an upload, which has none of its path's."""
+    address = f"{root_path}/api/v1/pictures/{id or picture.id}"
     photo = picture.photo
     which = f"collection={quote(collection, safe='')}&v={picture.sha256[:12]}"
     return {
-        "id": str(picture.id),
+        "id": id or str(picture.id),
         "path": shown(picture.path),
         "label": picture.label,
         "width": picture.width,
@@ -289,8 +290,8 @@ def picture_fields(picture: Picture, collection: str, root_path: str) -> dict[st
     }
 
 
-def picture_record(picture: Picture, collection: str, root_path: str) -> PictureRecord:
-    return PictureRecord.model_validate(picture_fields(picture, collection, root_path))
+def picture_record(picture: Picture, collection: str, root_path: str, id: str = "") -> PictureRecord:
+    return PictureRecord.model_validate(picture_fields(picture, collection, root_path, id))
 
 
 def duplicates_group(group: Group, collection: str, root_path: str) -> DuplicatesGroup:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Annotated, Literal
 from urllib.parse import quote
@@ -16,11 +15,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from ingest.collection import features_of, read_failures, read_progress
+from ingest.collection import read_failures, read_progress
 from ingest.records import Picture
-from ingest.stores import SEMANTIC, VISUAL, Filter
+from ingest.stores import Filter
 from model import __version__
-from model.errors import PictureGone
 from model.pictures import MEDIA_TYPE
 from model.system.names import shown
 from query.asking import ANY_SCORE, Group, TagsQuestion, ask_all_tags, ask_duplicates, split_labels
@@ -28,7 +26,7 @@ from query.web import answers
 from query.web.archive import zipped
 from query.web.catalogue import cursor_after
 from query.web.clients import client_of
-from query.web.files import media_type, open_original
+from query.web.files import media_type
 from query.web.places import Places
 from query.web.questions import (
     AllTagsParameters,
@@ -36,7 +34,6 @@ from query.web.questions import (
     DuplicatesParameters,
     Id,
     ListedParameters,
-    picture_id,
 )
 from query.web.sending import FileSent, tagged
 from query.web.service import Service
@@ -147,20 +144,12 @@ def _pictures(api: APIRouter, service: Service) -> None:
     def picture(id: Id, collection: Collection = "") -> answers.PictureRecord:
         """What is known of a picture."""
         found = service.find(collection, id)
-        return answers.picture_record(found.picture, found.collection, service.root_path)
+        return answers.picture_record(found.picture, found.collection, service.root_path, found.id)
 
     @api.get("/pictures/{id}/vectors")
     def vectors(id: Id, collection: Collection = "") -> answers.PictureVectors:
         """The vectors of a picture, as they are compared."""
-        wanted = picture_id(id)
-        with library.asking(collection) as context:
-            point = context.collection.retrieve([wanted], [VISUAL, SEMANTIC]).get(wanted)
-            if point is None:
-                raise PictureGone(f"no picture {id} in the collection: it may have been removed since")
-            visual, semantic = features_of(point), point.vectors[SEMANTIC]
-            return answers.PictureVectors(
-                id=id, collection=context.name, visual=visual.tolist(), semantic=semantic.tolist()
-            )
+        return service.vectors(collection, id)
 
 
 def _files(api: APIRouter, service: Service) -> None:
@@ -186,7 +175,7 @@ def _files(api: APIRouter, service: Service) -> None:
     ) -> Response:
         """The file itself, or a part of it by `Range`."""
         found = await run_in_threadpool(service.find, collection, id)
-        file = await run_in_threadpool(open_original, found.root, found.picture)
+        file = await run_in_threadpool(found.open)
         return _original(file, found.picture, download=download)
 
     @api.get("/archive", response_class=Response, responses=_media("application/zip"))
@@ -198,7 +187,7 @@ def _files(api: APIRouter, service: Service) -> None:
         files = []
         for one in dict.fromkeys(id):
             found = service.find(collection, one)
-            files.append((found.picture.path, partial(open_original, found.root, found.picture)))
+            files.append((found.picture.path, found.open))
         headers = {"Content-Disposition": 'attachment; filename="pictures.zip"'}
         return StreamingResponse(zipped(files), media_type="application/zip", headers=headers)
 

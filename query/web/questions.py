@@ -31,6 +31,7 @@ from query.asking import (
     split_labels,
 )
 from query.web.catalogue import Order, read_cursor
+from query.web.uploads import PREFIX
 
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
@@ -73,7 +74,7 @@ class PicturesParameters(Parameters):
     @property
     def filter(self) -> Filter:
         taken = Taken(self.after, self.before, self.camera, self.near)
-        without = tuple(map(picture_id, self.without))
+        without = tuple(picture_id(id) for id in self.without if not id.startswith(PREFIX))  # those are in no answer
         return taken.narrowed(Filter(tuple(self.label), self.under.strip("/"), without))
 
 

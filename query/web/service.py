@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import IO
 from uuid import UUID
 
@@ -16,9 +17,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from ingest.collection import features_of
 from ingest.records import Picture
-from ingest.stores import VISUAL
+from ingest.stores import SEMANTIC, VISUAL
 from model.errors import PictureError, PictureGone, UsageError
 from model.pictures import Framed, Framing
+from model.projections import unit
 from query.asking import (
     ANY_SCORE,
     Answer,
@@ -79,11 +81,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture, the folder of its dataset, and the collection it is in."""
+    """A picture, by which id it is asked for, the collection it is in (of an upload: none), and what opens its file."""
 
     picture: Picture
-    root: str
+    id: str
     collection: str
+    open: Callable[[], IO[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,7 @@ class Service:
 
     def forget(self, id: str) -> None:
         """An upload. Raises PictureGone where it is not kept."""
-        self.uploads.remove(id)
-        self.thumbnails.forget(id)
+        self.thumbnails.forget(self.uploads.remove(id).picture.sha256)
 
     def _pictures(
         self, context: CollectionContext, ids: Sequence[str], names: Sequence[str] = ()
@@ -232,28 +234,29 @@ class Service:
         return Job(COPY_PIXELS if with_copy else 0, framing, name, self.library.max_megapixels)
 
     def find(self, collection: str, id: str) -> Found:
-        """A picture of a collection, or of any of `all`.
+        """A picture of a collection, or of any of `all`; or an upload, whose file is the copy that is kept.
 
         Raises:
             UsageError: no id. PictureGone: none that is there.
         """
+        if id.startswith(PREFIX):
+            kept = self.uploads.get(id)
+            return Found(kept.picture, id, "", partial(in_file, kept.copy))
         wanted = picture_id(id)
         for name in self.library.names(collection):
             with self.library.asking(name) as context, suppress(PictureGone):
-                return Found(find_picture(context.collection, wanted), context.metadata.root, name)
+                picture = find_picture(context.collection, wanted)
+                return Found(picture, id, name, partial(open_original, context.metadata.root, picture))
         raise PictureGone(f"no picture {wanted} here: it may have been removed since")
 
     async def thumbnail(self, collection: str, id: str, size: int, client: str) -> bytes:
         """A small JPEG of a picture or an upload."""
-        if id.startswith(PREFIX):
-            copy = self.uploads.get(id).copy
-            return await self.thumbnails.get((id, size), lambda: self._small(in_file(copy), "upload", size, client))
         found = await run_in_threadpool(self.find, collection, id)
-        picture, root = found.picture, found.root
+        picture = found.picture
 
         async def make() -> bytes:
             try:
-                file = await run_in_threadpool(open_original, root, picture)
+                file = await run_in_threadpool(found.open)
             except PictureGone:
                 carried = await run_in_threadpool(self.library.store.thumbnail, picture.id)
                 if carried is None:
@@ -265,6 +268,21 @@ class Service:
 
     async def _small(self, file: IO[bytes], name: str, size: int, client: str) -> bytes:
         return (await self.bench.decode(Use.LOOK, Job(small=size, name=name), file, client)).small
+
+    def vectors(self, collection: str, id: str) -> answers.PictureVectors:
+        """Those of a picture or an upload, as they are compared. Raises as `find`."""
+        with self.library.asking(collection) as context:
+            if id.startswith(PREFIX):
+                visual = self.uploads.get(id).encoded(context).features
+                semantic = unit(context.projection.project(visual[None]))[0]
+            else:
+                wanted = picture_id(id)
+                point = context.collection.retrieve([wanted], [VISUAL, SEMANTIC]).get(wanted)
+                if point is None:
+                    raise PictureGone(f"no picture {id} in the collection: it may have been removed since")
+                visual, semantic = features_of(point), point.vectors[SEMANTIC]
+            name = context.name
+        return answers.PictureVectors(id=id, collection=name, visual=visual.tolist(), semantic=semantic.tolist())
 
     def _response(self, asked: ScoredParameters, answer: Answer) -> answers.Answer:
         answer = in_order_of(answer, asked.sort)

@@ -5,6 +5,7 @@ It must not know what is asked about them.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.records import Picture
 from model.errors import PictureGone
 from model.pictures import open_framed
 from query.asking import CollectionContext, EncodedPicture, encode
@@ -43,6 +45,12 @@ class Upload:
     expires: float
     client: str = ""
     features: dict[tuple[str, str, str], NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def picture(self) -> Picture:
+        """As pictures of a collection are told of."""
+        sha256 = hashlib.sha256(self.copy).hexdigest()
+        return Picture(f"{self.id}.jpg", sha256, self.width, self.height, len(self.copy), mtime_ns=0, visual_norm=1.0)
 
     def encoded(self, context: CollectionContext) -> EncodedPicture:
         """As this collection's encoder sees it, which may be another than that of the last one asked."""
@@ -103,11 +111,13 @@ class Uploads:
             for id in [id for id, one in self._kept.items() if one.expires < now]:
                 del self._kept[id]
 
-    def remove(self, id: str) -> None:
-        """Raises PictureGone where it is not kept."""
+    def remove(self, id: str) -> Upload:
+        """What was kept. Raises PictureGone where it is not."""
         with self._lock:
-            if self._kept.pop(id, None) is None:
-                raise PictureGone(GONE)
+            upload = self._kept.pop(id, None)
+        if upload is None:
+            raise PictureGone(GONE)
+        return upload
 
     def __len__(self) -> int:
         return len(self._kept)

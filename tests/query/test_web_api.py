@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import threading
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,6 +115,23 @@ def test_a_picture_that_is_sent_is_asked_about_at_once_or_by_its_id(client: http
     assert get(client, "tags", id=kept) == tags
     small = client.get(f"/api/v1/pictures/{kept}/thumbnail")
     assert max(Image.open(io.BytesIO(small.content)).size) <= 256
+
+
+def test_an_upload_is_a_picture_at_every_route(client: httpx.Client, photos: Photos) -> None:
+    data = (photos.folder / "cat" / "chelsea.png").read_bytes()
+    kept, there = upload(client, data), picture(client, "cat/chelsea.png")
+    known = get(client, f"pictures/{kept}")
+    assert (known["id"], known["width"], known["height"], known["label"]) == (kept, 451, 300, None)
+    for address in (known["original"], known["thumbnail"]):
+        assert Image.open(io.BytesIO(client.get(address).content)).format == "JPEG"
+    with zipfile.ZipFile(
+        io.BytesIO(client.get("/api/v1/archive", params={"id": [kept, there["id"]]}).content)
+    ) as files:
+        assert files.namelist() == [f"{kept}.jpg", "cat/chelsea.png"]
+    mine, stored = get(client, f"pictures/{kept}/vectors"), get(client, f"pictures/{there['id']}/vectors")
+    for name in ("visual", "semantic"):
+        assert np.allclose(mine[name], stored[name], atol=1e-3)
+    assert get(client, "text", q="cat", without=kept)["results"] == get(client, "text", q="cat")["results"]
 
 
 def test_pages_are_one_answer_in_pieces(client: httpx.Client) -> None:
