@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import httpx
@@ -22,6 +23,8 @@ from model.errors import PictureError, PictureNoMemory, PictureTooSlow
 from model.pictures import Framing, decoding_cost
 from query.web.decoding import Bench, Busy, Decoded, Job, Use, bench, place
 from query.web.decoding.place import Place
+from tests.model.raw_files import dng
+from tests.model.test_stills import film
 from tests.query.conftest import Photos
 from tests.query.test_web_api import JPEG, get, picture, problem
 from tests.query.test_web_security import holding
@@ -239,6 +242,17 @@ def test_a_thumbnail_is_made_once_and_a_broken_file_tried_once(client: httpx.Cli
         file.unlink()
     address = picture(client, "cat/chelsea.png")["thumbnail"]
     assert client.get(address).content == client.get(address).content
+
+
+def test_videos_and_raw_files_are_looked_at_as_they_are_indexed(made: list[Bench], tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="raw files need the extra raw")
+    made.append(Bench(places=2))
+    shown = decode(made[0], film(tmp_path / "film.mp4"), name="a/film.mp4")
+    assert Image.open(io.BytesIO(shown)).size == (64, 48)
+    shown = decode(made[0], dng(Image.new("RGB", (800, 600), "red")), name="a/raw.DNG")
+    assert Image.open(io.BytesIO(shown)).size == (64, 48)
+    with pytest.raises(PictureError, match="broken video"):
+        decode(made[0], b"rubbish", name="a/film.mp4")
 
 
 def test_what_a_decoder_says_of_a_picture_is_what_an_ingest_says(made: list[Bench]) -> None:
