@@ -79,17 +79,18 @@ class LabelClasses:
         noun = nouns.find(spaced(question))
         cosines = unit(self.classes.astype(np.float32)) @ unit(weights)
         of_labels = ALIKE * self.agreement * np.maximum(cosines, 0) ** 2
-        asked = base(question, nouns)
+        asked = _forms(question, nouns)
         for row in range(len(self)):
             of_labels[row] += self._relation(row, asked, noun)
         extended = np.concatenate([weights, of_labels]).astype(np.float32)
         return np.asarray(extended / max(1.0, float(extended.max())), np.float32)
 
-    def _relation(self, row: int, asked: str, noun: Noun | None) -> float:
-        if asked == self.bases[row]:
+    def _relation(self, row: int, asked: list[set[str]], noun: Noun | None) -> float:
+        own = self.bases[row].split(" ")
+        if len(own) == len(asked) and _holds(asked, own):
             return EXACT
         senses = tuple(noun.senses[:FIRST_SENSES]) if noun else ()
-        if self.senses[row] in senses or (noun is None and f" {self.bases[row]} " in f" {asked} "):
+        if self.senses[row] in senses or (noun is None and _holds(asked, own)):
             return NAMED
         return BROADER if np.isin(senses, self.senses_above(row)).any() else 0.0
 
@@ -132,3 +133,17 @@ def base(text: str, nouns: Nouns) -> str:
     if noun:
         return noun.lemma
     return " ".join(single.lemma if (single := nouns.find(word)) else word for word in text.split(" "))
+
+
+def _forms(text: str, nouns: Nouns) -> list[set[str]]:
+    """Of each word of a question, what it may be in the singular: one that is no noun may be somebody's name."""
+    text = spaced(text)
+    if noun := nouns.find(text):
+        return [{word} for word in noun.lemma.split(" ")]
+    return [{single.lemma} if (single := nouns.find(word)) else nouns.forms(word) for word in text.split(" ")]
+
+
+def _holds(asked: list[set[str]], own: list[str]) -> bool:
+    """Whether a label's words follow each other in a question."""
+    starts = range(len(asked) - len(own) + 1)
+    return any(all(word in asked[start + place] for place, word in enumerate(own)) for start in starts)

@@ -82,6 +82,10 @@ class Nouns:
         yield phrase.replace(" ", "-")
         yield phrase.replace(" ", "")
 
+    def forms(self, word: str) -> set[str]:
+        """A word, and what it would be in the singular, whether that is a word or not."""
+        return {word, *self._singulars(word)}
+
     def _singulars(self, word: str) -> Iterator[str]:
         if word in self._plurals:
             yield self._plurals[word]

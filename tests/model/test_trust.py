@@ -118,6 +118,12 @@ def test_a_phrase_that_contains_the_label_asks_for_it(question: str, tree: NounT
     assert weights(labels, tree, question) == pytest.approx([0.1, 0.0, 1.0])  # over 5
 
 
+@pytest.mark.parametrize(("question", "expected"), [("snoopies", 0.05), ("Snoopys", 0.05), ("photos of snoopies", 0.1)])
+def test_a_label_that_is_no_noun_has_a_plural_too(question: str, expected: float, tree: NounTree) -> None:
+    labels = labels_of(tree, snoopy=[0.0, 1.0])
+    assert weights(labels, tree, question) == pytest.approx([expected, 0.0, 1.0])
+
+
 def test_a_synonym_asks_for_the_label_and_a_broader_word_a_little(tree: NounTree) -> None:
     labels = labels_of(tree, airplane=[0.0, 1.0])
     assert weights(labels, tree, "aeroplane")[2] == 1.0
