@@ -4,7 +4,7 @@ It must not know stores, nor how a text space embeds.
 """
 
 from model.class_space.evidence import NEIGHBOURS, believed, neighbour_shares, smoothed, sparse
-from model.class_space.labels import LabelClasses, spaced
+from model.class_space.labels import EXACT, LabelClasses, spaced
 from model.class_space.nouns import Nouns, NounTree
 from model.class_space.prepared import (
     class_space_dir,
@@ -17,6 +17,7 @@ from model.class_space.question import QuestionWeights, strongest
 from model.class_space.tags import USUAL_RANK, TagTable, meant, probability
 
 __all__ = [
+    "EXACT",
     "NEIGHBOURS",
     "USUAL_RANK",
     "LabelClasses",

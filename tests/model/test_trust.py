@@ -11,7 +11,7 @@ import pytest
 from model.class_space import LabelClasses, NounTree, believed, shipped_nouns
 from model.class_space.labels import base
 from model.projections import BestProjection, LabelTrust, fold_of
-from model.projections.training.trust import judge
+from model.projections.training.trust import is_worth_it, judge
 from tests.model.projections import flat_best
 
 
@@ -58,6 +58,25 @@ def test_a_word_that_names_nothing_to_be_seen_agrees_with_nothing() -> None:
     labels = [0] * 4 + [1] * 4
     trust = judged(labels, labels, [0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1], is_noun=False)[0]
     assert (trust.learnt, trust.agreement, trust.of_words, trust.of_tag) == (1.0, 0.0, 0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nouns", "expected"),
+    [
+        ([1.0] * 10 + [0.0] * 10, (True, False), False),  # found without it; with it, one that is not its own is before
+        ([1.0] * 10 + [0.0] * 10, (False, False), True),  # nobody would search for it by what it says
+        ([1.0] * 5 + [0.0] * 10 + [1.0] * 5, (True, False), True),
+    ],
+)
+def test_what_was_learnt_is_kept_where_words_find_pictures_no_later(
+    asked: list[float], nouns: tuple[bool, bool], *, expected: bool
+) -> None:
+    labels = np.array([0] * 10 + [1] * 10)
+    said = np.eye(2, dtype=np.float32)[[0] * 9 + [1] + [1] * 9 + [0]]
+    scores = np.array([asked, [0.0] * 20], np.float32).T
+    trusts = judge(said, labels, scores, nouns)
+    assert [trust.learnt for trust in trusts] == [0.8, 0.8]
+    assert is_worth_it(said, labels, scores, trusts) is expected
 
 
 def test_a_noun_that_the_encoder_does_not_see_counts_half() -> None:

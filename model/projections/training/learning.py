@@ -18,7 +18,7 @@ from model.projections import FOLDS, BestProjection, ConseProjection, LabelTrust
 from model.projections.training.learnable import MIN_LABELS
 from model.projections.training.recipes import BestRecipe
 from model.projections.training.splitting import Split
-from model.projections.training.trust import judge
+from model.projections.training.trust import is_worth_it, judge
 from model.system.names import first_of
 from model.words import TextSpace
 
@@ -59,6 +59,12 @@ class LabelLearning:
             raise NothingLearnt(
                 f"nothing could be learnt from the labels {first_of(split.labels, SHOWN_LABELS)}: in their pictures "
                 "there is nothing that tells one label from the others",
+                split.labels,
+            )
+        if not is_worth_it(crossed.said, split.train.labels, self._asked(split, meanings), trusts):
+            raise NothingLearnt(
+                f"what could be learnt of the labels {first_of(split.labels, SHOWN_LABELS)} finds their pictures later "
+                "than their words alone do",
                 split.labels,
             )
         if not_learnt:

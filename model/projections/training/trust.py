@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from model.class_space import EXACT
 from model.projections import LabelTrust
 
 LEAST_J = 0.2
@@ -42,6 +43,21 @@ def judge(said: Floats, labels: NDArray[np.int64], asked: Floats, is_noun: Seque
     ]
 
 
+def is_worth_it(said: Floats, labels: NDArray[np.int64], asked: Floats, trusts: Sequence[LabelTrust]) -> bool:
+    """Whether what was learnt finds the pictures of the learnt labels by their words no later than nothing does.
+
+    Labels that are no noun have nothing to be compared with, and are taken as they are. Arguments as of `judge`; with
+    what was learnt, pictures are searched as `LabelClasses.weigh` does it, by fits that never saw them.
+    """
+    gains = []
+    for label, trust in enumerate(trusts):
+        if trust.learnt and trust.is_noun:
+            own, without = labels == label, asked[:, label]
+            learnt = EXACT * trust.of_words * said[:, label] + without
+            gains.append(average_precision(learnt, own) - average_precision(without, own))
+    return not gains or float(np.mean(gains)) >= 0
+
+
 def _told_apart(hit: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> float:
     """Youden's J (1950): the share found less the share found wrongly; 0 where that may be chance."""
     if not len(hit) or not len(wrong):
@@ -49,6 +65,12 @@ def _told_apart(hit: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> float:
     youden = float(hit.mean() - wrong.mean())
     error = float(np.sqrt(hit.var() / len(hit) + wrong.var() / len(wrong)))
     return round(youden, 4) if youden >= max(LEAST_J, ERRORS * error) else 0.0
+
+
+def average_precision(scores: Floats, own: NDArray[np.bool_]) -> float:
+    """Of those that are ``own`` among all, the highest score first; equal ones in their order."""
+    places = np.flatnonzero(own[np.argsort(-scores, kind="stable")])
+    return float(((np.arange(len(places)) + 1) / (places + 1)).mean()) if len(places) else 0.0
 
 
 def _agreement(scores: Floats, own: NDArray[np.bool_]) -> float:
