@@ -120,6 +120,7 @@ class PictureCollection:
         near: str = "",
         min_score: MinScore | None = None,
         names: bool = True,
+        ocr: bool = True,
     ) -> Answer:
         """Pictures for words, the best first.
 
@@ -133,6 +134,7 @@ class PictureCollection:
             near: only so near to a place: ``"LATITUDE,LONGITUDE,KILOMETRES"``.
             min_score: leave out lower scores; ``"auto"``: what stands out comes first, then the nearest.
             names: look in the names of folders and files, too.
+            ocr: look in text that was read in pictures, too.
 
         Returns:
             The hits; ``messages`` says what was passed over, ``ends`` where what stands out ends, ``why_nothing`` why
@@ -143,7 +145,7 @@ class PictureCollection:
             WordsError: no word is known; it names the nearest spellings.
         """
         asked = Question.in_words(words)
-        question = replace(asked, limit=limit, offset=offset, min_score=_least(min_score), names=names)
+        question = replace(asked, limit=limit, offset=offset, min_score=_least(min_score), names=names, written=ocr)
         return self._ask(question, labels, under, Taken(after, before, camera, near))
 
     def similar(

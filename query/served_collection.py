@@ -98,10 +98,11 @@ class ServedCollection:
         near: str = "",
         min_score: MinScore | None = None,
         names: bool = True,
+        ocr: bool = True,
     ) -> Answer:
         """Pictures for words, the best first: as `PictureCollection.text`."""
         asked = _filtered(limit, offset, labels, under, after, before, camera, near, min_score)
-        return self._answer("text", {"q": words, "names": names, **asked})
+        return self._answer("text", {"q": words, "names": names, "ocr": ocr, **asked})
 
     def similar(
         self,

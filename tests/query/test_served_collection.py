@@ -39,6 +39,7 @@ def test_answers_are_those_of_the_store(here: PictureCollection, served: ServedC
     for one, other in [
         (here.text("animal", limit=4, labels=["cat", "moon"]), served.text("animal", limit=4, labels=["cat", "moon"])),
         (here.text("cat", min_score="auto"), served.text("cat", min_score="auto")),
+        (here.text("cat", names=False, ocr=False), served.text("cat", names=False, ocr=False)),
         (here.similar(id), served.similar(id)),
         (
             here.similar(id, plus="snow"),

@@ -22,7 +22,7 @@ from PIL import Image
 from model.errors import PictureError, PictureNoMemory, PictureTooSlow
 from model.pictures import Framing, decoding_cost
 from query.web.decoding import Bench, Busy, Decoded, Job, Use, bench, place
-from query.web.decoding.place import Place
+from query.web.decoding.place import Place, Vanished
 from tests.model.raw_files import dng
 from tests.model.test_stills import film
 from tests.query.conftest import Photos
@@ -95,6 +95,15 @@ def test_scans_of_previews_do_not_count() -> None:
 
 
 @contextmanager
+def closing_place() -> Iterator[Place]:
+    one = Place()
+    try:
+        yield one
+    finally:
+        one.end()
+
+
+@contextmanager
 def standing_still() -> Iterator[None]:
     """All decoding processes of this one, as if their pictures did not end."""
     stopped = [child.pid for child in multiprocessing.active_children() if child.pid]
@@ -110,19 +119,17 @@ def standing_still() -> Iterator[None]:
                 continue
 
 
-def test_a_decoder_that_does_not_come_back_is_abandoned(
-    made: list[Bench], small: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decoder_that_does_not_come_back_is_abandoned(small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "GRACE_SECONDS", 0.05)
-    made.append(Bench(seconds=5, places=2))
-    assert decode(made[0], small)
-    made[0].seconds = 0.05
-    monkeypatch.setattr(place, "START_SECONDS", 0)  # whether it has a process already or not
-    with standing_still(), pytest.raises(PictureTooSlow, match="not decoded within"):
-        decode(made[0], small)
-    monkeypatch.undo()
-    made[0].seconds = 10
-    assert decode(made[0], small)
+    job, memory = Job(small=64), 64 << 20
+    with closing_place() as one:
+        with in_file(small) as file:
+            assert one.decode(job, file, memory, 10).small
+        with standing_still(), in_file(small) as file, pytest.raises(Vanished) as told:
+            one.decode(job, file, memory, 0.05)
+        assert told.value.is_slow
+        with in_file(small) as file:
+            assert one.decode(job, file, memory, 10).small
 
 
 def test_a_picture_that_takes_its_processor_for_too_long_ends_it(made: list[Bench], small: bytes) -> None:
