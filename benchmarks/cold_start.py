@@ -1,8 +1,9 @@
 """What a query costs as a whole process, beside `import torch`; medians of several runs each, taken in turn.
 
-    python benchmarks/cold_start.py FOLDER [RUNS]
+    python benchmarks/cold_start.py FOLDER [RUNS=7] [PICTURES]
 
-Ingests the folder with the bundled pair into a store that is thrown away first.
+Ingests the folder with the bundled pair into a store that is thrown away first. With PICTURES, so many are made of its
+pictures, with a search graph, and they are asked.
 """
 
 from __future__ import annotations
@@ -15,13 +16,24 @@ import tempfile
 import time
 from pathlib import Path
 
+from many import multiply
+
+from ingest.pipeline.search_graph import build_search_graph
+from ingest.stores.embedded import EmbeddedStore
+
 SCRIPTS = Path(sys.executable).parent
 
 
-def main(folder: Path, runs: int) -> None:
+def main(folder: Path, runs: int, pictures: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         os.environ["WORDSIGHT_STORE"] = str(Path(place) / "store")
-        subprocess.run([SCRIPTS / "ingest", "run", folder, "--offline"], check=True)
+        subprocess.run([SCRIPTS / "ingest", "run", folder, "--offline", "--collection", "few"], check=True)
+        if pictures:
+            store = EmbeddedStore(Path(os.environ["WORDSIGHT_STORE"]))
+            multiply(store, "few", "many", pictures)
+            with store.open("many", write=True) as collection:
+                build_search_graph(collection)
+            os.environ["WORDSIGHT_COLLECTION"] = "many"
         indexed = next(path for path in sorted(folder.rglob("*.jpg")))
         unseen = Path(place) / "unseen.jpg"
         unseen.write_bytes(indexed.read_bytes())
@@ -49,4 +61,5 @@ def main(folder: Path, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7)
+    numbers = [*map(int, sys.argv[2:]), *(7, 0)[len(sys.argv) - 2 :]]
+    main(Path(sys.argv[1]), *numbers)

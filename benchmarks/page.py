@@ -9,33 +9,22 @@ places all over the list, at a month of the rail, and at the answers to a questi
 
 from __future__ import annotations
 
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from many import multiply
 
-from ingest.collection import PROJECTION_FILE
-from ingest.records import Picture, stable_id
-from ingest.stores import Point, SparseVector
 from ingest.stores.embedded import EmbeddedStore
-from model.pictures import PhotoMetadata
 from tests.browser import Page, Screen, chromium
 from tests.serving import serve
 
 SCRIPTS = Path(sys.executable).parent
 JUMPS = 30
-BATCH = 1000
 READY = (
     "return !document.querySelector('.grid[aria-busy]') && !!document.querySelector('.card') "
     "&& !document.querySelector('.card[data-waits]')"
@@ -46,47 +35,9 @@ def main(folder: Path, pictures: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         os.environ["WORDSIGHT_STORE"] = place
         subprocess.run([SCRIPTS / "ingest", "run", folder, "--offline", "--collection", "few"], check=True)
-        multiply(EmbeddedStore(Path(place)), pictures)
+        multiply(EmbeddedStore(Path(place)), "few", "many", pictures)
         with serve() as served, chromium(Screen(1280, 800)) as page:
             look(page, f"{served.address}?collection=many", served.process.pid)
-
-
-def multiply(store: EmbeddedStore, pictures: int) -> None:
-    with store.open("few") as few:
-        points = [point for part in few.scroll([*few.metadata.vectors, *few.metadata.sparse]) for point in part]
-        metadata, projection = few.metadata, few.read_file(PROJECTION_FILE)
-    begun = time.perf_counter()
-    with store.create("many", metadata) as many:
-        many.write_file(PROJECTION_FILE, projection or b"")
-        copies = copies_of(points, pictures)
-        while batch := list(islice(copies, BATCH)):
-            many.upsert(batch)
-        print(f"{many.count()} pictures written in {time.perf_counter() - begun:.0f} s")
-
-
-def copies_of(points: list[Point], pictures: int) -> Iterator[Point]:
-    rng = np.random.default_rng(0)
-    first = datetime(2004, 1, 1)
-    for number in range(pictures):
-        one = points[number % len(points)]
-        taken = (first + timedelta(hours=number * 20 * 8760 / pictures)).isoformat()
-        there = Picture.from_payload(one.payload)
-        path = f"{number // 1000:04}/{number:06} {Path(there.path).name}"
-        picture = replace(there, path=path, photo=PhotoMetadata(taken=taken), sha256=stable_id(path).hex * 2)
-        dense = {name: near(vector, rng) for name, vector in one.vectors.items()}
-        sparse = {name: SparseVector(said.indices, varied(said.values, rng)) for name, said in one.sparse.items()}
-        yield Point(stable_id(path), dense, picture.to_payload(), sparse)
-
-
-def near(vector: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Another picture of the same: thousands that are equal would all have to be had, to put them in order."""
-    noisy = vector + rng.normal(0, 0.5 / math.sqrt(len(vector)), len(vector)).astype(np.float32)
-    return noisy / np.float32(np.linalg.norm(noisy))
-
-
-def varied(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    other = values * rng.uniform(0.5, 1.5, len(values)).astype(np.float32)
-    return other * np.float32(values.sum() / other.sum())
 
 
 def look(page: Page, address: str, server: int) -> None:
