@@ -1,6 +1,6 @@
 """A collection of very many pictures, made of a small one: for benchmarks that ask, and do not look at files.
 
-    python benchmarks/many.py STORE COLLECTION NEW [PICTURES=100000]
+python benchmarks/many.py STORE COLLECTION NEW [PICTURES=100000]
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.collection import PROJECTION_FILE
 from ingest.records import Picture, stable_id
 from ingest.stores import Point, SparseVector
 from ingest.stores.embedded import EmbeddedStore
@@ -30,10 +29,11 @@ def multiply(store: EmbeddedStore, source: str, target: str, pictures: int) -> N
     """Another collection of so many pictures, each near one of a collection, taken over twenty years."""
     with store.open(source) as few:
         points = [point for part in few.scroll([*few.metadata.vectors, *few.metadata.sparse]) for point in part]
-        metadata, projection = few.metadata, few.read_file(PROJECTION_FILE)
+        metadata, files = few.metadata, {name: few.read_file(name) for name in few.kept_files()}
     begun = time.perf_counter()
     with store.create(target, metadata) as many:
-        many.write_file(PROJECTION_FILE, projection or b"")
+        for name, data in files.items():
+            many.write_file(name, data or b"")
         copies = copies_of(points, pictures)
         while batch := list(islice(copies, BATCH)):
             many.upsert(batch)

@@ -148,3 +148,19 @@ def test_a_collection_made_with_a_trained_file_asks_for_its_labels(
             labels = read_label_classes(collection)
     assert labels is not None
     assert labels.names == ("cat", "coffee", "rocket")
+
+
+@pytest.mark.parametrize("file", ["label-classes.npz", "projection.safetensors"])
+def test_a_file_that_is_lost_is_told_of_and_made_again(file: str, archive: tuple[Path, Path], tmp_path: Path) -> None:
+    copy_store(archive[0], tmp_path / "store")
+    store, picture = ("--store", tmp_path / "store"), next((archive[1] / "coffee").iterdir())
+    before = command("query", "tags", picture, "-n", "1", *store).out
+    assert "coffee" in before
+    (tmp_path / "store" / "collections" / "archive" / file).unlink()
+    for asked in (("tags", picture), ("text", "coffee")):
+        told = command("query", *asked, *store)
+        assert (told.status, told.out) == (2, "")
+        assert f"{file} is missing: `ingest check --repair -c archive`" in told.err
+    assert f"{file} is missing" in command("ingest", "check", *store).out
+    assert "has lost what was kept with it" in command("ingest", "run", archive[1], "-c", "archive", *store).err
+    assert command("query", "tags", picture, "-n", "1", *store).out == before

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from ingest.errors import StoreError
+from ingest.errors import StoreDamaged, StoreError
 from ingest.stores import Collection
 from model.system.clock import now
 
@@ -62,7 +62,7 @@ class ProgressKept:
 
     def __exit__(self, *_: object) -> None:
         with suppress(StoreError):  # what ended the run is to be told, and not this
-            if self._collection.read_file(PROGRESS_FILE) is not None:
+            if _is_there(self._collection):
                 self._collection.remove_file(PROGRESS_FILE)
 
     def advance(self, files: int, bad: int) -> None:
@@ -77,9 +77,16 @@ class ProgressKept:
 
 def read_progress(collection: Collection) -> RunProgress | None:
     """Of the run that reads files just now, or that was killed while it did; None where there is none."""
-    data = collection.read_file(PROGRESS_FILE)
     try:
+        data = collection.read_file(PROGRESS_FILE)
         said = json.loads(data) if data else None
         return RunProgress(**{**said, "parts": tuple(said["parts"])}) if said else None
-    except (ValueError, TypeError, KeyError):
+    except (StoreDamaged, ValueError, TypeError, KeyError):
         return None  # it is for information alone
+
+
+def _is_there(collection: Collection) -> bool:
+    try:
+        return collection.read_file(PROGRESS_FILE) is not None
+    except StoreDamaged:
+        return True

@@ -156,6 +156,9 @@ class EmbeddedCollection(ReadOnlyCollection):
     def kept_files(self) -> list[str]:
         return sorted(self._record.kept)
 
+    def lost_files(self) -> list[str]:
+        return self._files.lost()
+
     def yield_lock(self) -> None:
         self._shard.yield_lock()
 

@@ -51,16 +51,22 @@ class KeptFiles:
         """A file, or None where there is none.
 
         Raises:
-            StoreDamaged: it is not what was written. StoreError: it cannot be read.
+            StoreDamaged: it is lost, or not what was written. StoreError: it cannot be read.
         """
+        data = None
         for _ in range(ATTEMPTS):
             data = self._read(file)
             recorded = self._record().kept.get(file)
-            if data is None or not recorded or checksum(data) in recorded:
+            if not recorded or (data is not None and checksum(data) in recorded):
                 return data
+        what = "is missing" if data is None else "was changed"
         raise StoreDamaged(
-            f"{self._folder / file} was changed: `ingest check --repair -c {self._name}` mends what can be made again"
+            f"{self._folder / file} {what}: `ingest check --repair -c {self._name}` mends what can be made again"
         )
+
+    def lost(self) -> list[str]:
+        """Those that are recorded and not there."""
+        return [file for file in self._record().kept if not (self._folder / file).exists()]
 
     def _read(self, file: str) -> bytes | None:
         try:

@@ -183,16 +183,17 @@ class EmbeddedWriter(EmbeddedCollection):
     def write_file(self, name: str, data: bytes) -> None:
         need_space(self.folder, len(data))
         kept = self._record.kept
-        kept[name] = (*kept.get(name, ())[-1:], checksum(data))  # whichever is there when the process ends
-        self._save_record()
-        self._files.replace(name, data)
+        if name in kept:
+            kept[name] = (*kept[name][-1:], checksum(data))  # whichever is there when the process ends
+            self._save_record()
+        self._files.replace(name, data)  # a new one before it is recorded: what is recorded and not there is lost
         kept[name] = (checksum(data),)
         self._save_record()
 
     def remove_file(self, name: str) -> None:
-        self._files.remove(name)
         if self._record.kept.pop(name, None):
             self._save_record()
+        self._files.remove(name)
 
     def index(self, quantize: bool | None = None) -> bool:
         """Build the graph over a copy of the shard, which then takes its place in one step."""
