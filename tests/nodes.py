@@ -84,9 +84,16 @@ class Node:
 
     def resident_bytes(self) -> int:
         """Memory that it holds, with the pages of its files."""
+        return self._memory("VmRSS")
+
+    def own_bytes(self) -> int:
+        """Memory that it holds without the pages of its files."""
+        return self._memory("RssAnon")
+
+    def _memory(self, kind: str) -> int:
         assert self._process is not None
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+        return 1024 * int(status.partition(f"{kind}:")[2].split()[0])
 
     def stop(self) -> None:
         """End it at once, as a kill does; its data stays."""

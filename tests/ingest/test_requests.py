@@ -70,6 +70,13 @@ def test_passing_failures_are_tried_again(
     assert len({request.body for request in sent}) == 1, "the same points each time"
 
 
+def test_no_answer_is_to_be_compressed(fake: FakeQdrant, store: ServerStore) -> None:
+    """It would come in two pieces, the second 40 ms late, at every request."""
+    with store.create("a", METADATA) as collection:  # by qdrant-client, and by our own
+        collection.count()
+    assert {request.headers.get("accept-encoding") for request in fake.requests} == {"identity"}
+
+
 def test_a_server_that_says_when_to_come_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
     collection = store.create("a", METADATA)
     fake.headers = {"Retry-After": "37"}

@@ -22,7 +22,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from ingest.stores import SparseVector, Vector
 from ingest.stores.server.fault import Fault, Kind, answered, answered_by_code
-from ingest.stores.server.rest import Attributes, Json, said_by, unanswered
+from ingest.stores.server.rest import UNCOMPRESSED, Attributes, Json, said_by, unanswered
 
 CLIENT_ERRORS = (ApiException, QdrantException, rpc.RpcError, httpx.HTTPError)
 """What qdrant-client raises for an answer that is an error, or none."""
@@ -57,6 +57,7 @@ class FullClient:
                 grpc_port=grpc_port,
                 pool_size=CONNECTIONS,
                 grpc_options={"grpc.use_local_subchannel_pool": 1},  # else all of them share one connection
+                metadata=UNCOMPRESSED,
                 check_compatibility=False,  # it warns from a thread of its own, and explains nothing
             )
 
