@@ -95,18 +95,18 @@ def question_of(point: Point) -> SparseVector:
 
 def beside_the_client(node: Node, count: int, widths: Widths, rounds: int) -> None:
     made = list(points(count, widths))
-    told: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     with store_of(node) as store:
         for _ in range(rounds):
             for who, measure in (("client", by_client), ("product", by_product)):
                 with store.create("b", metadata(widths)) as collection:
                     for what, seconds in measure(node, store, collection, made).items():
-                        told.setdefault(f"{what} {who}", []).append(count / seconds)
+                        found.setdefault(f"{what} {who}", []).append(count / seconds)
                 store.drop("b")
-    rates = {name: round(statistics.median(found)) for name, found in told.items()}
+    rates = {name: round(statistics.median(each)) for name, each in found.items()}
     shares = {}
     for what in ("writing", "reading", "re-projecting"):
-        both = zip(told[f"{what} product"], told[f"{what} client"], strict=True)
+        both = zip(found[f"{what} product"], found[f"{what} client"], strict=True)
         shares[what] = round(statistics.median(ours / theirs for ours, theirs in both), 2)
     print(
         json.dumps({"points": count, "width": widths.visual, "points/s": rates, "product/client": shares, **cold(node)})

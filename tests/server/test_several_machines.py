@@ -75,9 +75,13 @@ def test_parts_at_once_through_three_nodes_and_then_the_whole(
     for thread in threads:
         thread.join()
     assert not failed
-    with store_of(nodes[1]) as store, store.writing("parts", ["2019/5"]):
-        with store_of(nodes[2]) as other, pytest.raises(StoreInUse, match="part 2019/5 of collection 'parts'"):
-            run_folder(other, photos, "parts", ALONE)
+    with (
+        store_of(nodes[1]) as store,
+        store.writing("parts", ["2019/5"]),
+        store_of(nodes[2]) as other,
+        pytest.raises(StoreInUse, match="part 2019/5 of collection 'parts'"),
+    ):
+        run_folder(other, photos, "parts", ALONE)
     with store_of(nodes[2]) as store:
         report = run_folder(store, photos, "parts", ALONE)
         taken = sum(path.startswith(("cat/", "rocket/", *(f"2019/{n}/" for n in range(5)))) for path in right)
