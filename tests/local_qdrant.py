@@ -43,6 +43,8 @@ class LocalQdrant:
     def patient(self) -> Iterator[None]:
         yield
 
+    one_wait = patient
+
     def get_aliases(self) -> Any:
         return self._translating(self._client._client.get_aliases)
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from ingest.errors import StoreError, StoreInUse
 from ingest.pipeline import reproject, run_folder
 from ingest.stores import SEMANTIC, VISUAL, Store
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.server.requests import Requests
+from ingest.stores.server import client
+from ingest.stores.server.client import Patience, ServerClient
+from ingest.stores.server.fault import Fault, Kind
+from ingest.stores.server.requests import IN_FLIGHT, Requests
 from tests.nodes import Node, cluster, one_node, store_of
 from tests.server.conftest import PICTURES
 
@@ -144,6 +148,41 @@ def test_a_node_that_stands_still_for_a_while_loses_nothing(
         assert (report.added, report.total) == (PICTURES, PICTURES)
         assert_right(store, right)
         assert capsys.readouterr().err.count(f"{nodes[0].url} is passed over") <= 1
+
+
+def test_of_three_any_one_may_stand_still_for_good_and_the_run_goes_on(
+    tmp_path: Path,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    at_write: Callable[[int, Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of them orders the writes of what runs depend on, and another holds copies that should agree."""
+    monkeypatch.setattr(client, "RUN", Patience(600, 15))  # more than the ten seconds in which nodes give each other up
+    silent: list[str] = []
+    real = ServerClient._try_node
+
+    def tried(self: ServerClient, node: Any, ask: Any) -> Any:
+        was_quiet = node.is_quiet
+        try:
+            return real(self, node, ask)
+        except Fault as fault:
+            silent.extend([node.url] if fault.kind is Kind.SILENT and not was_quiet else [])
+            raise
+
+    monkeypatch.setattr(ServerClient, "_try_node", tried)
+    with cluster(tmp_path) as nodes, store_of(*nodes) as store:
+        for still in nodes:
+            silent.clear()
+            at_write(3, partial(still.send, signal.SIGSTOP))
+            report = run_folder(store, photos, "", CONSE)
+            assert (report.added, report.total) == (PICTURES, PICTURES)
+            assert_right(store, right)
+            assert silent.count(still.url) <= IN_FLIGHT + 2, "then it is only asked for a sign of life"
+            still.send(signal.SIGCONT)
+            still.wait()
+            assert_right(store, right)
+            store.drop("photos")
 
 
 def test_a_drop_that_a_kill_cuts_short_is_done_again(tmp_path: Path, photos: Path) -> None:

@@ -60,8 +60,8 @@ class RestClient:
         # Reading the certificates takes 0.2 s, and a connection without TLS needs none.
         self._http = httpx.Client(base_url=url, headers=headers, verify=is_secure)
 
-    def info(self) -> Attributes:
-        return self._decoded(self._send("GET", "/"))
+    def info(self, seconds: float | None = None) -> Attributes:
+        return self._decoded(self._send("GET", "/", seconds=seconds))
 
     def get_collections(self) -> Any:
         return self._result("GET", "/collections")
@@ -102,9 +102,10 @@ class RestClient:
         with_payload: object = True,
         with_vectors: object = False,
         consistency: object = None,
+        seconds: float | None = None,
     ) -> Any:
         body = {"ids": ids, "with_payload": with_payload, "with_vector": with_vectors}
-        return self._result("POST", _path(name, "points"), body, consistency=consistency)
+        return self._result("POST", _path(name, "points"), body, seconds, consistency=consistency)
 
     def scroll(
         self,
@@ -143,22 +144,29 @@ class RestClient:
     def close(self) -> None:
         self._http.close()
 
-    def _result(self, method: str, path: str, body: Json | None = None, **asked: object) -> Any:
-        answer = self._decoded(self._send(method, path, body, asked))
+    def _result(
+        self, method: str, path: str, body: Json | None = None, seconds: float | None = None, **asked: object
+    ) -> Any:
+        answer = self._decoded(self._send(method, path, body, asked, seconds))
         if "result" not in answer:
             raise Fault(Kind.FOREIGN, "its answer is none of Qdrant's", node=self.url)
         return answer["result"]
 
     def _send(
-        self, method: str, path: str, body: Json | None = None, asked: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        asked: Mapping[str, object] | None = None,
+        seconds: float | None = None,
     ) -> httpx.Response:
+        """``seconds``: at most, of those to wait for an answer."""
         content = None if body is None else json.dumps(_without_none(body), default=_plain).encode()
         query = {key: _parameter(value) for key, value in (asked or {}).items() if value is not None}
         headers = {"content-type": "application/json"} if content else {}
         try:
-            response = self._http.request(
-                method, path, params=query, content=content, headers=headers, timeout=self._seconds()
-            )
+            allowed = self._seconds() if seconds is None else min(seconds, self._seconds())
+            response = self._http.request(method, path, params=query, content=content, headers=headers, timeout=allowed)
         except httpx.HTTPError as error:
             raise unanswered(error, self.url) from error
         if response.is_success:
