@@ -37,7 +37,7 @@ class Node:
             pytest.skip("QDRANT_BINARY does not name the binary of a Qdrant server")
         self.folder = folder
         self.http_port, self.grpc_port, self.p2p_port = free_ports(3)
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.url = f"{'https' if 'SERVICE__ENABLE_TLS' in (settings or {}) else 'http'}://127.0.0.1:{self.http_port}"
         self.peer_url = f"http://127.0.0.1:{self.p2p_port}"
         self._settings = dict(settings or {})
         self._arguments: list[str] = []
@@ -73,7 +73,7 @@ class Node:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False, verify=False).is_success
         except httpx.TransportError:
             return False
 

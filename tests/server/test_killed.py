@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from ingest.stores.embedded import EmbeddedStore
 from ingest.stores.server import client
 from ingest.stores.server.client import Patience, ServerClient
 from ingest.stores.server.fault import Fault, Kind
-from ingest.stores.server.requests import IN_FLIGHT, Requests
+from ingest.stores.server.requests import IN_FLIGHT
 from tests.nodes import Node, cluster, one_node, store_of
 from tests.server.conftest import PICTURES
 
@@ -53,28 +53,6 @@ def assert_right(store: Store, right: dict[str, dict[str, np.ndarray]]) -> None:
     for path, named in right.items():
         for name, vector in named.items():
             np.testing.assert_allclose(found[path][name], vector, atol=1e-5)
-
-
-@pytest.fixture
-def at_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
-    """Do something just before the n-th message of points from now on."""
-    happens: dict[int, Callable[[], object]] = {}
-    count, real, lock = [0], Requests._send, threading.Lock()
-
-    def send(self: Requests, *args: Any, **options: Any) -> Any:
-        with lock:
-            count[0] += 1
-            do = happens.pop(count[0], None)
-        if do:
-            do()
-        return real(self, *args, **options)
-
-    def at(number: int, do: Callable[[], object]) -> None:
-        happens[count[0] + number] = do
-
-    monkeypatch.setattr(Requests, "_send", send)
-    yield at
-    assert not happens, "it never came so far"
 
 
 def killed_for(node: Node, seconds: float) -> Callable[[], None]:

@@ -18,6 +18,7 @@ The names and arguments are those of its methods, what is sent and given back is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -27,12 +28,17 @@ import httpx
 import numpy as np
 
 from ingest.stores.server.fault import Fault, Kind, answered
+from model.errors import UsageError
 
 Json = Mapping[str, Any]
 
 UNCOMPRESSED = {"accept-encoding": "identity"}
 """A compressed answer comes in two pieces, and the second waits for the first to be acknowledged, which systems put off
 for 40 ms: far longer than most questions take."""
+
+
+CERTIFICATES = "SSL_CERT_FILE"
+"""The variable that names the certificates to trust, instead of those that come with httpx."""
 
 
 class Attributes(dict[str, Any]):
@@ -57,8 +63,12 @@ class RestClient:
         self._seconds = seconds
         headers = {**UNCOMPRESSED, **({"api-key": api_key} if api_key else {})}
         is_secure = url.lower().startswith("https:")
-        # Reading the certificates takes 0.2 s, and a connection without TLS needs none.
-        self._http = httpx.Client(base_url=url, headers=headers, verify=is_secure)
+        try:
+            # Reading the certificates takes 0.2 s, and a connection without TLS needs none.
+            self._http = httpx.Client(base_url=url, headers=headers, verify=is_secure)
+        except OSError as error:
+            named = os.environ.get(CERTIFICATES, "")
+            raise UsageError(f"{CERTIFICATES} names {named!r}, which is no file of certificates ({error})") from error
 
     def info(self, seconds: float | None = None) -> Attributes:
         return self._decoded(self._send("GET", "/", seconds=seconds))
@@ -187,14 +197,20 @@ class RestClient:
 
 def unanswered(error: httpx.HTTPError, node: str) -> Fault:
     """The fault of a request that was not answered."""
-    kind = Kind.LOST
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    kind, text = Kind.LOST, str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        kind = Kind.UNTRUSTED
+    elif "WRONG_VERSION_NUMBER" in text:
+        kind = Kind.PLAIN
+    elif isinstance(error, httpx.RemoteProtocolError) and text.startswith("illegal "):
+        kind = Kind.FOREIGN  # TLS where the address asks for none
+    elif isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         kind = Kind.UNREACHED
     elif isinstance(error, httpx.ConnectError):
         kind = Kind.DOWN
     elif isinstance(error, httpx.TimeoutException):
         kind = Kind.SILENT
-    return Fault(kind, str(error) or type(error).__name__, node=node)
+    return Fault(kind, text or type(error).__name__, node=node)
 
 
 def said_by(response: httpx.Response) -> str:
