@@ -1,6 +1,8 @@
 """A Qdrant server: what of its client's speed is left of writing, reading and re-projecting, and a cold question.
 
-    python benchmarks/server.py [--points 4000] [--width 4096] [--words 300] [--rounds 3] [--large COUNT [--classes]]
+    python benchmarks/server.py [--points 4000] [--width 4096] [--words 300] [--rounds 3]
+    python benchmarks/server.py --messages 64,256,1024
+    python benchmarks/server.py --large COUNT [--classes]
 
 QDRANT_BINARY names the server's binary, and PYTHONPATH this repository. Client and product take turns on one node, all
 acknowledged: the client with four threads, each with a connection of its own over gRPC, and the product as a run
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -53,13 +55,17 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=300, help="width of the semantic vectors")
     parser.add_argument("--classes", action="store_true", help="sparse vectors of 1,000 classes too, with --large")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", default="", help="write alone, so many pictures at a time, in turn")
     parser.add_argument("--large", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place, one_node(Path(place)) as node:
+        widths = Widths(asked.width, asked.words)
         if asked.large:
-            large(node, Path(place), asked.large, Widths(asked.width, asked.words), with_classes=asked.classes)
+            large(node, Path(place), asked.large, widths, with_classes=asked.classes)
+        elif asked.messages:
+            in_messages(node, [int(size) for size in asked.messages.split(",")], asked.points, widths, asked.rounds)
         else:
-            beside_the_client(node, asked.points, Widths(asked.width, asked.words), asked.rounds)
+            beside_the_client(node, asked.points, widths, asked.rounds)
 
 
 @dataclass(frozen=True)
@@ -113,12 +119,25 @@ def beside_the_client(node: Node, count: int, widths: Widths, rounds: int) -> No
     )
 
 
-def by_product(_: Node, store: ServerStore, collection: Collection, made: list[Point]) -> dict[str, float]:
-    def write() -> None:
-        with collection.writing_ahead() as begin:
-            for batch in batches(made, BATCH):
-                begin(partial(collection.upsert, batch), lambda: None)
+def in_messages(node: Node, sizes: list[int], count: int, widths: Widths, rounds: int) -> None:
+    made = list(points(count, widths))
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    with store_of(node) as store:
+        for turn in range(rounds):
+            for size in sizes if turn % 2 else reversed(sizes):
+                with store.create("b", metadata(widths)) as collection, store.writing("b"):
+                    found[size].append(count / timed(partial(write_in, collection, made, size)))
+                store.drop("b")
+    tell(points=count, width=widths.visual, **{f"by_{size}": round(statistics.median(found[size])) for size in sizes})
 
+
+def write_in(collection: Collection, made: Iterable[Point], size: int) -> None:
+    with collection.writing_ahead() as begin:
+        for batch in batches(made, size):
+            begin(partial(collection.upsert, batch), lambda: None)
+
+
+def by_product(_: Node, store: ServerStore, collection: Collection, made: list[Point]) -> dict[str, float]:
     def read() -> None:
         assert sum(len(page) for page in collection.scroll([VISUAL])) == len(made)  # noqa: S101
 
@@ -129,7 +148,8 @@ def by_product(_: Node, store: ServerStore, collection: Collection, made: list[P
                 begin(partial(collection.set_vectors, SEMANTIC, [point.id for point in batch], rows), lambda: None)
 
     with store.writing(collection.name):
-        return {"writing": timed(write), "reading": timed(read), "re-projecting": timed(project)}
+        writing = timed(partial(write_in, collection, made, BATCH))
+        return {"writing": writing, "reading": timed(read), "re-projecting": timed(project)}
 
 
 def by_client(node: Node, _: ServerStore, collection: Collection, made: list[Point]) -> dict[str, float]:
@@ -207,13 +227,9 @@ def cold(node: Node) -> dict[str, float]:
 def large(node: Node, place: Path, count: int, widths: Widths, *, with_classes: bool) -> None:
     made = metadata(widths, (CLASSES,) if with_classes else ())
     with store_of(node) as store, store.create("b", made) as collection, store.writing("b"):
-
-        def write() -> None:
-            with collection.writing_ahead() as begin:
-                for batch in batches(points(count, widths, with_classes=with_classes), BATCH):
-                    begin(partial(collection.upsert, batch), lambda: None)
-
-        tell(points=count, visual=widths.visual, semantic=widths.semantic, write_s=round(timed(write)))
+        every = points(count, widths, with_classes=with_classes)
+        written = round(timed(partial(write_in, collection, every, BATCH)))
+        tell(points=count, visual=widths.visual, semantic=widths.semantic, write_s=written)
         tell(disk_gb=disk_gb(place), graph_s=round(timed(collection.index)))
         tell(disk_gb=disk_gb(place), rss_gb=gb(node.resident_bytes()), own_gb=gb(node.own_bytes()))
         asked = list(points(QUERIES, widths, seed=1, with_classes=with_classes))  # near the same centres

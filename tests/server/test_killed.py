@@ -27,6 +27,9 @@ from tests.server.conftest import PICTURES
 
 CONSE = Options(offline=True, projection="conse")
 
+MESSAGES = 8
+"""That a run sends at least: three of the projection and its like, five of pictures."""
+
 pytestmark = pytest.mark.usefixtures("no_tags")
 
 
@@ -84,23 +87,27 @@ def test_a_node_that_comes_back_is_waited_for(
         assert_right(store, right)
 
 
-def test_of_three_any_one_may_die_and_the_run_goes_on(
+@pytest.mark.timeout(900)
+def test_of_three_any_one_may_die_at_ten_moments_and_the_run_goes_on(
     tmp_path: Path,
     photos: Path,
     right: dict[str, dict[str, np.ndarray]],
     at_write: Callable[[int, Callable[[], object]], None],
 ) -> None:
     with cluster(tmp_path) as nodes, store_of(*nodes) as store:
-        for down in nodes:
-            at_write(3, down.stop)
+        for moment in range(10):
+            down = nodes[moment % len(nodes)]
+            if moment < MESSAGES:
+                at_write(moment + 1, down.stop)
             report = run_folder(store, photos, "", CONSE)
             assert (report.added, report.total) == (PICTURES, PICTURES)
             with store_of(*nodes) as asking, asking.open("photos") as collection:
                 vector = next(iter(right.values()))[VISUAL]
                 assert len(collection.search(VISUAL, vector, 10)) == 10
             assert_right(store, right)
-            at_write(1, lambda: None)
+            at_write(1, down.stop if moment >= MESSAGES else lambda: None)
             reproject(store, "photos", "conse")
+            assert_right(store, right)
             down.start()
             assert_right(store, right)
             store.drop("photos")
