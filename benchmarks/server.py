@@ -85,7 +85,7 @@ def points(count: int, widths: Widths, seed: int = 0, *, with_classes: bool = Fa
     number = 0
     classes = np.random.default_rng(0).standard_normal((widths.semantic, CLASSES_OF_PICTURES)).astype(np.float32)
     for visuals, semantics in made_up(widths.visual, widths.semantic, count, seed):
-        probable = softmax(CLASS_SPREAD * semantics @ classes) if with_classes else semantics
+        probable = softmax((CLASS_SPREAD * semantics @ classes).astype(np.float32)) if with_classes else semantics
         for visual, semantic, row in zip(visuals, semantics, probable, strict=True):
             picture = Picture(f"{number % 100}/{number}.jpg", f"{number:064x}", 640, 480, 100_000, 1, 1.0)
             shown = {CLASSES: SparseVector(*sparse(row))} if with_classes else {}

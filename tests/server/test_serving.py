@@ -98,4 +98,4 @@ def is_whole(nodes: list[Node]) -> bool:
     with store_of(nodes[0]) as store:
         found = store.summary("photos")
     assert found.points == PICTURES
-    return bool(found.health) and not found.health.trouble
+    return found.health is not None and not found.health.trouble

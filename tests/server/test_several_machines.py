@@ -89,6 +89,6 @@ def test_parts_at_once_through_three_nodes_and_then_the_whole(
         found = bits(store, "parts")
         assert found.keys() == right.keys()
         for path, vectors in right.items():  # batches of other sizes leave other last bits
-            pairs = [np.frombuffer(bits[VISUAL], np.float32) for bits in (found[path], vectors)]
-            np.testing.assert_allclose(*pairs, atol=1e-5)
+            by_parts, alone = (np.frombuffer(named[VISUAL], np.float32) for named in (found[path], vectors))
+            np.testing.assert_allclose(by_parts, alone, atol=1e-5)
         assert run_folder(store, photos, "parts", ALONE).unchanged == PICTURES
