@@ -46,6 +46,9 @@ AGREED_SECONDS = 2.0
 LEAST_SECONDS = 0.05
 """For an answer, where the time for all attempts is over."""
 
+STRONG = "strong"
+"""As a write's ``ordering``."""
+
 GRPC_BYTES = 12 * 2**20
 """Of a message over gRPC: of 8 to 16 MB none is quicker than another, and four are in flight."""
 
@@ -174,8 +177,8 @@ class ServerClient:
                 return getattr(self._full(node), method)(name, items, self._seconds())
             return getattr(node.rest, method)(name, items)
 
-        # Strong ordering goes by the same node, whichever is asked.
-        return self._try_nodes(ask, ELSEWHERE - {Kind.FAILING} if "ordering" in options else ELSEWHERE)
+        is_strong = options.get("ordering") == STRONG  # which goes by the same node, whichever is asked
+        return self._try_nodes(ask, ELSEWHERE - {Kind.FAILING} if is_strong else ELSEWHERE)
 
     @property
     def number_bytes(self) -> int:
