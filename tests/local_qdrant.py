@@ -54,6 +54,9 @@ class LocalQdrant:
     def cluster(self) -> Any:
         raise answered(404, "no cluster")
 
+    def clusters(self) -> list[Any]:
+        return []
+
     def collection_cluster(self, name: str) -> Any:
         raise answered(404, f"{name} is no part of a cluster")
 

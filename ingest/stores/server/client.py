@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,6 +126,14 @@ class ServerClient:
         if hasattr(RestClient, name):
             return lambda *args, **options: self._try_nodes(lambda node: getattr(node.rest, name)(*args, **options))
         return lambda *args, **options: self._try_nodes(lambda node: self._full(node).call(name, *args, **options))
+
+    def clusters(self) -> list[Any]:
+        """What each node that answers says of the cluster: only who leads it sends, and misses, messages of its own."""
+        told = []
+        for node in self._nodes:
+            with suppress(Fault):
+                told.append(self._try_node(node, lambda node: node.rest.cluster()))
+        return told
 
     def retrieve(self, name: str, ids: Sequence[str], *, consistency: str | None = None, **options: Any) -> Any:
         """Where several copies are to agree and one of them is down, or silent, no other node can do better."""
