@@ -1,11 +1,14 @@
 """A Qdrant server: what of its client's speed is left of writing, reading and re-projecting, and a cold question.
 
-    python benchmarks/server.py [--points 4000] [--width 4096] [--rounds 3] [--large COUNT]
+    python benchmarks/server.py [--points 4000] [--width 4096] [--words 300] [--rounds 3]
+    python benchmarks/server.py --messages 64,256,1024
+    python benchmarks/server.py --large COUNT [--classes]
 
 QDRANT_BINARY names the server's binary, and PYTHONPATH this repository. Client and product take turns on one node, all
 acknowledged: the client with four threads, each with a connection of its own over gRPC, and the product as a run
 writes, 64 pictures at a time. ``--large``: what so many points take (time, disk, memory), recall@10 against a full
-comparison, and how long a question takes.
+comparison, and how long a question takes, each told as soon as it is known; with the bundled pair's ``--width 1280
+--words 384 --classes``, a million of them want 20 GB below TMPDIR for the while.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,12 +32,15 @@ from qdrant_client import QdrantClient, models
 
 from benchmarks.scale import made_up, recall
 from ingest.records import CollectionMetadata, Picture
-from ingest.stores import SEMANTIC, VISUAL, Collection, Point, batches
+from ingest.stores import CLASSES, SEMANTIC, VISUAL, Collection, Point, SparseVector, batches
 from ingest.stores.server import ServerStore
+from model.class_space import sparse
+from model.encoders import CLASSES as CLASSES_OF_PICTURES
+from model.projections import softmax
 from tests.nodes import Node, one_node, store_of
 
-WORDS = 300
-"""Numbers of a semantic vector: GloVe's of the standard pair."""
+CLASS_SPREAD = 3.1
+"""Of the logits of made-up classes: as of photographs, some 63 of 1,000 are probable enough to be stored."""
 
 BATCH, CLIENT_BATCH, THREADS = 64, 256, 4
 QUERIES, RECALL_QUERIES, LIMIT = 300, 50, 10
@@ -45,54 +52,92 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=4000)
     parser.add_argument("--width", type=int, default=4096)
+    parser.add_argument("--words", type=int, default=300, help="width of the semantic vectors")
+    parser.add_argument("--classes", action="store_true", help="sparse vectors of 1,000 classes too, with --large")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", default="", help="write alone, so many pictures at a time, in turn")
     parser.add_argument("--large", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wordsight-benchmark-") as place, one_node(Path(place)) as node:
+        widths = Widths(asked.width, asked.words)
         if asked.large:
-            large(node, Path(place), asked.large, asked.width)
+            large(node, Path(place), asked.large, widths, with_classes=asked.classes)
+        elif asked.messages:
+            in_messages(node, [int(size) for size in asked.messages.split(",")], asked.points, widths, asked.rounds)
         else:
-            beside_the_client(node, asked.points, asked.width, asked.rounds)
+            beside_the_client(node, asked.points, widths, asked.rounds)
 
 
-def metadata(width: int) -> CollectionMetadata:
-    vectors = {VISUAL: width, SEMANTIC: WORDS}
-    return CollectionMetadata(kind="pictures", vectors=vectors, words="glove", words_sha256="00", root="/photos")
+@dataclass(frozen=True)
+class Widths:
+    """Of the vectors of a picture."""
+
+    visual: int
+    semantic: int
 
 
-def points(count: int, width: int, seed: int = 0) -> Iterator[Point]:
+def metadata(widths: Widths, sparse_names: tuple[str, ...] = ()) -> CollectionMetadata:
+    vectors = {VISUAL: widths.visual, SEMANTIC: widths.semantic}
+    return CollectionMetadata("pictures", vectors, "glove", "00", root="/photos", sparse=sparse_names)
+
+
+def points(count: int, widths: Widths, seed: int = 0, *, with_classes: bool = False) -> Iterator[Point]:
     number = 0
-    for rows in made_up(width, WORDS, count, seed):
-        for visual, semantic in zip(*rows, strict=True):
+    classes = np.random.default_rng(0).standard_normal((widths.semantic, CLASSES_OF_PICTURES)).astype(np.float32)
+    for visuals, semantics in made_up(widths.visual, widths.semantic, count, seed):
+        probable = softmax((CLASS_SPREAD * semantics @ classes).astype(np.float32)) if with_classes else semantics
+        for visual, semantic, row in zip(visuals, semantics, probable, strict=True):
             picture = Picture(f"{number % 100}/{number}.jpg", f"{number:064x}", 640, 480, 100_000, 1, 1.0)
-            yield Point(picture.id, {VISUAL: visual, SEMANTIC: semantic}, picture.to_payload())
+            shown = {CLASSES: SparseVector(*sparse(row))} if with_classes else {}
+            yield Point(picture.id, {VISUAL: visual, SEMANTIC: semantic}, picture.to_payload(), shown)
             number += 1
 
 
-def beside_the_client(node: Node, count: int, width: int, rounds: int) -> None:
-    made = list(points(count, width))
-    told: dict[str, list[float]] = {}
+def question_of(point: Point) -> SparseVector:
+    """As a question in words asks for classes: for many, with weights that fall."""
+    shown = point.sparse[CLASSES]
+    return SparseVector(shown.indices, np.sqrt(shown.values))
+
+
+def beside_the_client(node: Node, count: int, widths: Widths, rounds: int) -> None:
+    made = list(points(count, widths))
+    found: dict[str, list[float]] = {}
     with store_of(node) as store:
         for _ in range(rounds):
             for who, measure in (("client", by_client), ("product", by_product)):
-                with store.create("b", metadata(width)) as collection:
+                with store.create("b", metadata(widths)) as collection:
                     for what, seconds in measure(node, store, collection, made).items():
-                        told.setdefault(f"{what} {who}", []).append(count / seconds)
+                        found.setdefault(f"{what} {who}", []).append(count / seconds)
                 store.drop("b")
-    rates = {name: round(statistics.median(found)) for name, found in told.items()}
+    rates = {name: round(statistics.median(each)) for name, each in found.items()}
     shares = {}
     for what in ("writing", "reading", "re-projecting"):
-        both = zip(told[f"{what} product"], told[f"{what} client"], strict=True)
+        both = zip(found[f"{what} product"], found[f"{what} client"], strict=True)
         shares[what] = round(statistics.median(ours / theirs for ours, theirs in both), 2)
-    print(json.dumps({"points": count, "width": width, "points/s": rates, "product/client": shares, **cold(node)}))
+    print(
+        json.dumps({"points": count, "width": widths.visual, "points/s": rates, "product/client": shares, **cold(node)})
+    )
+
+
+def in_messages(node: Node, sizes: list[int], count: int, widths: Widths, rounds: int) -> None:
+    made = list(points(count, widths))
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    with store_of(node) as store:
+        for turn in range(rounds):
+            for size in sizes if turn % 2 else reversed(sizes):
+                with store.create("b", metadata(widths)) as collection, store.writing("b"):
+                    found[size].append(count / timed(partial(write_in, collection, made, size)))
+                store.drop("b")
+    tell(points=count, width=widths.visual, **{f"by_{size}": round(statistics.median(found[size])) for size in sizes})
+
+
+def write_in(collection: Collection, made: Iterable[Point], size: int) -> None:
+    with collection.writing_ahead() as begin:
+        for batch in batches(made, size):
+            begin(partial(collection.upsert, batch), lambda: None)
 
 
 def by_product(_: Node, store: ServerStore, collection: Collection, made: list[Point]) -> dict[str, float]:
-    def write() -> None:
-        with collection.writing_ahead() as begin:
-            for batch in batches(made, BATCH):
-                begin(partial(collection.upsert, batch), lambda: None)
-
     def read() -> None:
         assert sum(len(page) for page in collection.scroll([VISUAL])) == len(made)  # noqa: S101
 
@@ -103,7 +148,8 @@ def by_product(_: Node, store: ServerStore, collection: Collection, made: list[P
                 begin(partial(collection.set_vectors, SEMANTIC, [point.id for point in batch], rows), lambda: None)
 
     with store.writing(collection.name):
-        return {"writing": timed(write), "reading": timed(read), "re-projecting": timed(project)}
+        writing = timed(partial(write_in, collection, made, BATCH))
+        return {"writing": writing, "reading": timed(read), "re-projecting": timed(project)}
 
 
 def by_client(node: Node, _: ServerStore, collection: Collection, made: list[Point]) -> dict[str, float]:
@@ -178,34 +224,44 @@ def cold(node: Node) -> dict[str, float]:
     return {"cold_s": round(question, 2), "torch_s": round(torch, 2), "cold/torch": round(share, 2)}
 
 
-def large(node: Node, place: Path, count: int, width: int) -> None:
-    with store_of(node) as store, store.create("b", metadata(width)) as collection, store.writing("b"):
+def large(node: Node, place: Path, count: int, widths: Widths, *, with_classes: bool) -> None:
+    made = metadata(widths, (CLASSES,) if with_classes else ())
+    with store_of(node) as store, store.create("b", made) as collection, store.writing("b"):
+        every = points(count, widths, with_classes=with_classes)
+        written = round(timed(partial(write_in, collection, every, BATCH)))
+        tell(points=count, visual=widths.visual, semantic=widths.semantic, write_s=written)
+        tell(disk_gb=disk_gb(place), graph_s=round(timed(collection.index)))
+        tell(disk_gb=disk_gb(place), rss_gb=gb(node.resident_bytes()), own_gb=gb(node.own_bytes()))
+        asked = list(points(QUERIES, widths, seed=1, with_classes=with_classes))  # near the same centres
+        for space in (VISUAL, SEMANTIC):
+            rows = [point.vectors[space] for point in asked]
+            tell_times(space, [partial(collection.search, space, row, LIMIT) for row in rows])
+            tell(**{f"{space}_recall": round(recall(collection, space, np.stack(rows[:RECALL_QUERIES])), 4)})
+        if with_classes:
+            tell_times(
+                CLASSES, [partial(collection.search_sparse, CLASSES, question_of(point), LIMIT) for point in asked]
+            )
+        tell(rss_gb=gb(node.resident_bytes()), own_gb=gb(node.own_bytes()))
 
-        def write() -> None:
-            with collection.writing_ahead() as begin:
-                for batch in batches(points(count, width), BATCH):
-                    begin(partial(collection.upsert, batch), lambda: None)
 
-        told: dict[str, float] = {"points": count, "width": width, "write_s": round(timed(write))}
-        told["graph_s"] = round(timed(collection.index))
-        told["disk_gb"] = round(sum(f.stat().st_blocks * 512 for f in place.rglob("*") if f.is_file()) / 2**30, 1)
-        told["rss_gb"] = round(node.resident_bytes() / 2**30, 1)
-        told |= asked_of(collection, width)
-        print(json.dumps(told))
+def tell(**figures: float) -> None:
+    print(json.dumps(figures), flush=True)
 
 
-def asked_of(collection: Collection, width: int) -> dict[str, float]:
-    """Of other pictures near the same centres."""
-    asked = list(points(QUERIES, width, seed=1))
-    told: dict[str, float] = {}
-    for space in (VISUAL, SEMANTIC):
-        rows = [point.vectors[space] for point in asked]
-        for _ in range(2):  # the first time round fetches pages
-            times = [1000 * timed(partial(collection.search, space, row, LIMIT)) for row in rows]
-        told[f"{space}_p50_ms"] = round(statistics.median(times), 1)
-        told[f"{space}_p99_ms"] = round(float(np.quantile(times, 0.99)), 1)
-        told[f"{space}_recall"] = round(recall(collection, space, np.stack(rows[:RECALL_QUERIES])), 4)
-    return told
+def tell_times(what: str, questions: list[Callable[[], object]]) -> None:
+    for _ in range(2):  # the first time round fetches pages
+        times = [1000 * timed(question) for question in questions]
+    p50, p99 = (round(float(np.quantile(times, share)), 1) for share in (0.5, 0.99))
+    tell(**{f"{what}_p50_ms": p50, f"{what}_p99_ms": p99})
+
+
+def gb(size: float) -> float:
+    return round(size / 2**30, 2)
+
+
+def disk_gb(place: Path) -> float:
+    """Of what may vanish meanwhile."""
+    return gb(1024 * int(subprocess.run(["du", "-sk", place], check=False, stdout=subprocess.PIPE).stdout.split()[0]))
 
 
 if __name__ == "__main__":

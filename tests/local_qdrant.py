@@ -43,6 +43,8 @@ class LocalQdrant:
     def patient(self) -> Iterator[None]:
         yield
 
+    one_wait = patient
+
     def get_aliases(self) -> Any:
         return self._translating(self._client._client.get_aliases)
 
@@ -51,6 +53,9 @@ class LocalQdrant:
 
     def cluster(self) -> Any:
         raise answered(404, "no cluster")
+
+    def clusters(self) -> list[Any]:
+        return []
 
     def collection_cluster(self, name: str) -> Any:
         raise answered(404, f"{name} is no part of a cluster")

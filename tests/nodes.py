@@ -37,7 +37,7 @@ class Node:
             pytest.skip("QDRANT_BINARY does not name the binary of a Qdrant server")
         self.folder = folder
         self.http_port, self.grpc_port, self.p2p_port = free_ports(3)
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.url = f"{'https' if 'SERVICE__ENABLE_TLS' in (settings or {}) else 'http'}://127.0.0.1:{self.http_port}"
         self.peer_url = f"http://127.0.0.1:{self.p2p_port}"
         self._settings = dict(settings or {})
         self._arguments: list[str] = []
@@ -73,7 +73,7 @@ class Node:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False, verify=False).is_success
         except httpx.TransportError:
             return False
 
@@ -84,9 +84,16 @@ class Node:
 
     def resident_bytes(self) -> int:
         """Memory that it holds, with the pages of its files."""
+        return self._memory("VmRSS")
+
+    def own_bytes(self) -> int:
+        """Memory that it holds without the pages of its files."""
+        return self._memory("RssAnon")
+
+    def _memory(self, kind: str) -> int:
         assert self._process is not None
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+        return 1024 * int(status.partition(f"{kind}:")[2].split()[0])
 
     def stop(self) -> None:
         """End it at once, as a kill does; its data stays."""

@@ -21,6 +21,7 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+    query: str = ""
 
 
 def collection_info(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -82,8 +83,8 @@ class FakeQdrant:
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                path = self.path.partition("?")[0]
-                status, answer = fake.answer(Request(self.command, path, dict(self.headers), body))
+                path, _, query = self.path.partition("?")
+                status, answer = fake.answer(Request(self.command, path, dict(self.headers), body, query))
                 if status == LOST:
                     self.close_connection = True
                     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -68,6 +69,13 @@ def test_passing_failures_are_tried_again(
     sent = fake.asked("PUT", PATH)
     assert len(sent) == len(waits) + 1 == len(failures) + 1
     assert len({request.body for request in sent}) == 1, "the same points each time"
+
+
+def test_no_answer_is_to_be_compressed(fake: FakeQdrant, store: ServerStore) -> None:
+    """It would come in two pieces, the second 40 ms late, at every request."""
+    with store.create("a", METADATA) as collection:  # by qdrant-client, and by our own
+        collection.count()
+    assert {request.headers.get("accept-encoding") for request in fake.requests} == {"identity"}
 
 
 def test_a_server_that_says_when_to_come_again(fake: FakeQdrant, store: ServerStore, waits: list[float]) -> None:
@@ -329,14 +337,59 @@ def test_a_node_that_is_gone_is_passed_over(
     assert f"{fake.url} is passed over" in capsys.readouterr().err
 
 
-def test_of_nodes_that_are_all_gone_the_first_is_asked_again(fake: FakeQdrant, waits: list[float]) -> None:
+def test_of_nodes_that_all_fail_the_one_that_answers_is_asked_again(fake: FakeQdrant, waits: list[float]) -> None:
     with fake_qdrant() as other, connect(f"{other.url},{fake.url}", None, "0") as store:
         collection = store.create("a", METADATA)
         other.answers["PUT", PATH] = [(503, refusal("no leader"))]
         fake.answers["PUT", PATH] = [(LOST, None)]
         collection.upsert(points(2))
-        assert len(fake.asked("PUT", PATH)) == 2, "it answered last"
+        assert (len(other.asked("PUT", PATH)), len(fake.asked("PUT", PATH))) == (2, 1)
     assert waits == [0.5]
+
+
+def test_a_node_that_stands_still_gets_a_request_when_it_shows_life_again(
+    fake: FakeQdrant, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr(client, "QUESTION", Patience(0.6, 0.6))
+    monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
+    goes_on, asked = threading.Event(), f"{PATH}/count"
+    fake.always["POST", asked] = 200, {"result": {"count": 7}}
+    with fake_qdrant() as other, connect(f"{fake.url},{other.url}", None, "0") as store:
+        collection = store.create("a", METADATA)
+        other.answers["POST", asked] = [(200, {"result": {"count": 8}}), (503, refusal("no leader"))]
+        fake.meet = lambda request: goes_on.wait(30)
+        assert collection.count() == 8
+        with pytest.raises(StoreUnreachable, match="does not answer in time"):
+            collection.count()
+        stood_still = len(fake.asked("POST", asked))
+        assert fake.asked("GET", "/")[1:], "it was asked for a sign of life, and for nothing else"
+        goes_on.set()
+        other.always["POST", asked] = 503, refusal("no leader")
+        assert collection.count() == 7
+    assert stood_still == 1
+
+
+def test_writes_in_order_do_without_the_node_that_is_to_order_them(
+    fake: FakeQdrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait ten seconds for it, through every node."""
+    orders: list[str] = []
+    answered = fake.answer
+
+    def leaderless(request: Request) -> tuple[int, Any]:
+        if found := re.search("ordering=([a-z]+)", request.query):
+            orders.append(found[1])
+            if orders[-1] == "strong":
+                return 500, refusal("via leader peer 7: Deadline Exceeded")
+        return answered(request)
+
+    with fake_qdrant() as other, connect(f"{fake.url},{other.url}", None, "0") as store:
+        collection = store.create("a", METADATA)
+        monkeypatch.setattr(fake, "answer", leaderless)
+        for data in (b"1", b"2", b"3"):
+            collection.write_file("projection", data)
+        assert orders == ["strong", "medium", "medium", "medium"]
+        assert not [request for request in other.requests if request.method == "PUT"]
 
 
 def test_copies_that_cannot_agree_are_no_fault_of_a_node(fake: FakeQdrant, capsys: pytest.CaptureFixture[str]) -> None:

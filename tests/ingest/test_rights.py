@@ -33,7 +33,7 @@ class ForOneCollection:
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
-        if not callable(call) or name in ("close", "patient"):
+        if not callable(call) or name in ("close", "patient", "one_wait"):
             return call
 
         def allowed(*args: Any, **options: Any) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingest.stores.server.requests import Requests
 from tests.kills import small_pictures
 from tests.nodes import Node, cluster, one_node
 
@@ -43,3 +46,25 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
     """Three nodes of one cluster; leave them running, and no collection behind."""
     with cluster(tmp_path_factory.mktemp("nodes")) as nodes:
         yield nodes
+
+
+@pytest.fixture
+def at_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
+    """Do something just before the n-th message of points from now on."""
+    happens: dict[int, Callable[[], object]] = {}
+    count, real, lock = [0], Requests._send, threading.Lock()
+
+    def send(self: Requests, *args: Any, **options: Any) -> Any:
+        with lock:
+            count[0] += 1
+            do = happens.pop(count[0], None)
+        if do:
+            do()
+        return real(self, *args, **options)
+
+    def at(number: int, do: Callable[[], object]) -> None:
+        happens[count[0] + number] = do
+
+    monkeypatch.setattr(Requests, "_send", send)
+    yield at
+    assert not happens, "it never came so far"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,17 @@ from ingest.errors import StoreError, StoreInUse
 from ingest.pipeline import reproject, run_folder
 from ingest.stores import SEMANTIC, VISUAL, Store
 from ingest.stores.embedded import EmbeddedStore
-from ingest.stores.server.requests import Requests
+from ingest.stores.server import client
+from ingest.stores.server.client import Patience, ServerClient
+from ingest.stores.server.fault import Fault, Kind
+from ingest.stores.server.requests import IN_FLIGHT
 from tests.nodes import Node, cluster, one_node, store_of
 from tests.server.conftest import PICTURES
 
 CONSE = Options(offline=True, projection="conse")
+
+MESSAGES = 8
+"""That a run sends at least: three of the projection and its like, five of pictures."""
 
 pytestmark = pytest.mark.usefixtures("no_tags")
 
@@ -49,28 +56,6 @@ def assert_right(store: Store, right: dict[str, dict[str, np.ndarray]]) -> None:
     for path, named in right.items():
         for name, vector in named.items():
             np.testing.assert_allclose(found[path][name], vector, atol=1e-5)
-
-
-@pytest.fixture
-def at_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
-    """Do something just before the n-th message of points from now on."""
-    happens: dict[int, Callable[[], object]] = {}
-    count, real, lock = [0], Requests._send, threading.Lock()
-
-    def send(self: Requests, *args: Any, **options: Any) -> Any:
-        with lock:
-            count[0] += 1
-            do = happens.pop(count[0], None)
-        if do:
-            do()
-        return real(self, *args, **options)
-
-    def at(number: int, do: Callable[[], object]) -> None:
-        happens[count[0] + number] = do
-
-    monkeypatch.setattr(Requests, "_send", send)
-    yield at
-    assert not happens, "it never came so far"
 
 
 def killed_for(node: Node, seconds: float) -> Callable[[], None]:
@@ -102,23 +87,27 @@ def test_a_node_that_comes_back_is_waited_for(
         assert_right(store, right)
 
 
-def test_of_three_any_one_may_die_and_the_run_goes_on(
+@pytest.mark.timeout(900)
+def test_of_three_any_one_may_die_at_ten_moments_and_the_run_goes_on(
     tmp_path: Path,
     photos: Path,
     right: dict[str, dict[str, np.ndarray]],
     at_write: Callable[[int, Callable[[], object]], None],
 ) -> None:
     with cluster(tmp_path) as nodes, store_of(*nodes) as store:
-        for down in nodes:
-            at_write(3, down.stop)
+        for moment in range(10):
+            down = nodes[moment % len(nodes)]
+            if moment < MESSAGES:
+                at_write(moment + 1, down.stop)
             report = run_folder(store, photos, "", CONSE)
             assert (report.added, report.total) == (PICTURES, PICTURES)
             with store_of(*nodes) as asking, asking.open("photos") as collection:
                 vector = next(iter(right.values()))[VISUAL]
                 assert len(collection.search(VISUAL, vector, 10)) == 10
             assert_right(store, right)
-            at_write(1, lambda: None)
+            at_write(1, down.stop if moment >= MESSAGES else lambda: None)
             reproject(store, "photos", "conse")
+            assert_right(store, right)
             down.start()
             assert_right(store, right)
             store.drop("photos")
@@ -144,6 +133,41 @@ def test_a_node_that_stands_still_for_a_while_loses_nothing(
         assert (report.added, report.total) == (PICTURES, PICTURES)
         assert_right(store, right)
         assert capsys.readouterr().err.count(f"{nodes[0].url} is passed over") <= 1
+
+
+def test_of_three_any_one_may_stand_still_for_good_and_the_run_goes_on(
+    tmp_path: Path,
+    photos: Path,
+    right: dict[str, dict[str, np.ndarray]],
+    at_write: Callable[[int, Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of them orders the writes of what runs depend on, and another holds copies that should agree."""
+    monkeypatch.setattr(client, "RUN", Patience(600, 15))  # more than the ten seconds in which nodes give each other up
+    silent: list[str] = []
+    real = ServerClient._try_node
+
+    def tried(self: ServerClient, node: Any, ask: Any) -> Any:
+        was_quiet = node.is_quiet
+        try:
+            return real(self, node, ask)
+        except Fault as fault:
+            silent.extend([node.url] if fault.kind is Kind.SILENT and not was_quiet else [])
+            raise
+
+    monkeypatch.setattr(ServerClient, "_try_node", tried)
+    with cluster(tmp_path) as nodes, store_of(*nodes) as store:
+        for still in nodes:
+            silent.clear()
+            at_write(3, partial(still.send, signal.SIGSTOP))
+            report = run_folder(store, photos, "", CONSE)
+            assert (report.added, report.total) == (PICTURES, PICTURES)
+            assert_right(store, right)
+            assert silent.count(still.url) <= IN_FLIGHT + 2, "then it is only asked for a sign of life"
+            still.send(signal.SIGCONT)
+            still.wait()
+            assert_right(store, right)
+            store.drop("photos")
 
 
 def test_a_drop_that_a_kill_cuts_short_is_done_again(tmp_path: Path, photos: Path) -> None:

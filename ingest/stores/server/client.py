@@ -7,12 +7,13 @@ qdrant-client (`full`), which is imported when it is first needed. It must not k
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ingest.stores.server.fault import ELSEWHERE, Fault, Kind
+from ingest.stores.server.fault import ELSEWHERE, UNANSWERED, Fault, Kind
 from ingest.stores.server.rest import Json, RestClient
 from model.system.events import note
 
@@ -36,6 +37,18 @@ QUESTION = Patience(10, 10)
 RUN = Patience(600, 30)
 """A long work outlasts a server that starts again, or a node that is replaced."""
 
+PROBE_SECONDS = 2.0
+"""For a sign of life of a node that did not answer last, before it gets a request again."""
+
+AGREED_SECONDS = 2.0
+"""Of a question, for several copies to agree: one that is on a node that is stopped would be waited for."""
+
+LEAST_SECONDS = 0.05
+"""For an answer, where the time for all attempts is over."""
+
+STRONG = "strong"
+"""As a write's ``ordering``."""
+
 GRPC_BYTES = 12 * 2**20
 """Of a message over gRPC: of 8 to 16 MB none is quicker than another, and four are in flight."""
 
@@ -48,13 +61,17 @@ GRPC_NUMBER_BYTES, REST_NUMBER_BYTES = 4, 24
 
 @dataclass
 class Node:
-    """One address of the server. ``has_grpc``: whether gRPC answers there; None until it was tried."""
+    """One address of the server.
+
+    ``has_grpc``: whether gRPC answers there; None until it was tried. ``is_quiet``: whether it did not answer last.
+    """
 
     url: str
     grpc_port: int
     rest: RestClient
     full: FullClient | None = None
     has_grpc: bool | None = None
+    is_quiet: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -71,6 +88,7 @@ class ServerClient:
         self.patience = QUESTION
         self.has_key = bool(api_key)
         self._api_key = api_key
+        self._work = threading.local()
         self._nodes = [Node(url, port, RestClient(url, api_key, self._seconds)) for url, port in addresses]
         self._current = 0
         self._lock = threading.Lock()
@@ -91,6 +109,16 @@ class ServerClient:
         finally:
             self.patience = before
 
+    @contextmanager
+    def one_wait(self) -> Iterator[None]:
+        """All that this thread asks in the block takes no longer together than one request may."""
+        before = getattr(self._work, "deadline", None)
+        self._work.deadline = before or time.monotonic() + self.patience.seconds
+        try:
+            yield
+        finally:
+            self._work.deadline = before
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Any other method of qdrant-client."""
         if name.startswith("_"):
@@ -99,10 +127,21 @@ class ServerClient:
             return lambda *args, **options: self._try_nodes(lambda node: getattr(node.rest, name)(*args, **options))
         return lambda *args, **options: self._try_nodes(lambda node: self._full(node).call(name, *args, **options))
 
+    def clusters(self) -> list[Any]:
+        """What each node that answers says of the cluster: only who leads it sends, and misses, messages of its own."""
+        told = []
+        for node in self._nodes:
+            with suppress(Fault):
+                told.append(self._try_node(node, lambda node: node.rest.cluster()))
+        return told
+
     def retrieve(self, name: str, ids: Sequence[str], *, consistency: str | None = None, **options: Any) -> Any:
-        """Where several copies are to agree and one of them is down, no other node can do better."""
-        others = ELSEWHERE - {Kind.FAILING} if consistency else ELSEWHERE
-        asked = {**options, "consistency": consistency} if consistency else options
+        """Where several copies are to agree and one of them is down, or silent, no other node can do better."""
+        if not consistency:
+            return self._try_nodes(lambda node: node.rest.retrieve(name, ids, **options))
+        is_short = self.patience is QUESTION and len(self._nodes) > 1
+        asked = {**options, "consistency": consistency, "seconds": AGREED_SECONDS if is_short else None}
+        others = ELSEWHERE - ({Kind.FAILING, Kind.SILENT} if is_short else {Kind.FAILING})
         return self._try_nodes(lambda node: node.rest.retrieve(name, ids, **asked), others)
 
     def scroll(
@@ -146,7 +185,8 @@ class ServerClient:
                 return getattr(self._full(node), method)(name, items, self._seconds())
             return getattr(node.rest, method)(name, items)
 
-        return self._try_nodes(ask)
+        is_strong = options.get("ordering") == STRONG  # which goes by the same node, whichever is asked
+        return self._try_nodes(ask, ELSEWHERE - {Kind.FAILING} if is_strong else ELSEWHERE)
 
     @property
     def number_bytes(self) -> int:
@@ -160,29 +200,42 @@ class ServerClient:
 
     def _seconds(self) -> float:
         """For one node's answer: where there are others, they are to have their turn."""
-        return self.patience.attempt / (len(self._nodes) if self.patience is QUESTION else 1)
+        share = self.patience.attempt / (len(self._nodes) if self.patience is QUESTION else 1)
+        deadline = getattr(self._work, "deadline", None)
+        return share if deadline is None else max(LEAST_SECONDS, min(share, deadline - time.monotonic()))
 
     def _try_nodes(self, ask: Callable[[Node], T], elsewhere: Container[Kind] = ELSEWHERE) -> T:
-        """What the first node answers that does, beginning with the one that answered last."""
-        first = self._current
-        for turn in range(len(self._nodes)):
-            index = (first + turn) % len(self._nodes)
+        """What the first node answers that does: that which answered last, the others, those that are quiet."""
+        first, count = self._current, len(self._nodes)
+        turns = sorted(((first + turn) % count for turn in range(count)), key=lambda index: self._nodes[index].is_quiet)
+        for index, following in zip(turns, [*turns[1:], None], strict=True):
             try:
-                answer = ask(self._nodes[index])
+                answer = self._try_node(self._nodes[index], ask)
             except Fault as fault:
-                if fault.kind not in elsewhere or turn == len(self._nodes) - 1:
+                if fault.kind not in elsewhere or following is None:
                     raise
-                self._pass_over(index, fault)
+                self._pass_over(index, following, fault)
             else:
                 self._passed_over.discard(index)
                 return answer
         raise AssertionError("there is at least one node")
 
-    def _pass_over(self, index: int, fault: Fault) -> None:
+    def _try_node(self, node: Node, ask: Callable[[Node], T]) -> T:
+        try:
+            if node.is_quiet and len(self._nodes) > 1:
+                node.rest.info(PROBE_SECONDS)  # a node that is stopped takes requests, and never answers
+            answer = ask(node)
+        except Fault as fault:
+            node.is_quiet = fault.kind in UNANSWERED
+            raise
+        node.is_quiet = False
+        return answer
+
+    def _pass_over(self, index: int, following_index: int, fault: Fault) -> None:
         with self._lock:
             if self._current != index:
                 return  # another thread has
-            self._current = (index + 1) % len(self._nodes)
+            self._current = following_index
             following = self._nodes[self._current].url
             is_said = index in self._passed_over  # since it answered last
             self._passed_over.add(index)

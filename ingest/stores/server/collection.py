@@ -275,7 +275,7 @@ class ServerCollection(Collection):
     def _wait_for_graph(self) -> None:
         """Until the server has nothing to do; segments that are too small for a graph stay without one."""
         looks_green, done = 0, 0
-        total = self.count() * len(self.metadata.vectors)
+        total = self.count() * (len(self.metadata.vectors) + len(self.metadata.sparse))  # the server counts all kinds
         with progress("the server builds the search graph, and answers meanwhile", total, unit="vectors") as shown:
             while looks_green < LOOKS:
                 time.sleep(LOOK_SECONDS)

@@ -111,8 +111,10 @@ def _refused(fault: Fault, client: ServerClient, where: str) -> StoreError:
     if fault.kind is Kind.MISSING:
         fault = Fault(Kind.FOREIGN, fault.reason, fault.status, node=fault.node)
     if fault.kind is Kind.DOWN:
-        way_out = "start one with `docker compose up -d`, or leave the URL out to use the embedded store"
-        return StoreUnreachable(f"no Qdrant server answers at {where} ({fault.reason}): {way_out}")
+        return StoreUnreachable(
+            f"no Qdrant server answers at {where} ({fault.reason}): start one with `docker compose up -d`, wait if it "
+            "is starting, or leave the URL out to use the embedded store"
+        )
     refused = translated(fault, where, has_key=client.has_key)
     return StoreUnreachable(str(refused)) if fault.kind is Kind.FAILING else refused
 

@@ -24,6 +24,8 @@ class Kind(Enum):
     UNREACHED = "no connection in time"
     SILENT = "a connection, and no answer in time"
     LOST = "the connection ended without an answer"
+    UNTRUSTED = "a certificate that is not trusted"
+    PLAIN = "no TLS where the address asks for it"
     UNREADY = "it starts, or has lost a leader or a replica for now"
     FAILING = "it answers, and fails"
     RATE = "asked too often"
@@ -31,6 +33,7 @@ class Kind(Enum):
     RIGHT = "a key without this right"
     LOCKED = "locked against writing"
     DISK_FULL = "its disk is full"
+    READ_ONLY = "its disk cannot be written"
     MISSING = "no such collection or point"
     CONFLICT = "there already"
     TOO_LARGE = "larger than it, or a proxy before it, takes"
@@ -75,8 +78,12 @@ _STATUS_OF_CODE = {
 }
 """The HTTP status that the server gives for the same thing, by the name of its gRPC code."""
 
-_NO_SPACE = os.strerror(errno.ENOSPC)
-"""A full disk has no status of its own (500, INTERNAL): the system's name for it is in what the server says."""
+_OF_DISKS = {
+    os.strerror(errno.ENOSPC): Kind.DISK_FULL,
+    os.strerror(errno.EDQUOT): Kind.DISK_FULL,
+    os.strerror(errno.EROFS): Kind.READ_ONLY,
+}
+"""Disks have no status of their own (500, INTERNAL): the system's name for it is in what the server says."""
 
 
 class Fault(Exception):  # noqa: N818 - it is what happened, not yet an error of ours
@@ -100,8 +107,8 @@ class Fault(Exception):  # noqa: N818 - it is what happened, not yet an error of
 def answered(status: int, reason: str, *, retry_after: float | None = None, node: str = "") -> Fault:
     """The fault that an HTTP status says."""
     kind = _KINDS.get(status, Kind.FAILING if status >= 500 else Kind.REFUSED)
-    if kind is Kind.FAILING and _NO_SPACE in reason:
-        kind = Kind.DISK_FULL
+    if kind is Kind.FAILING:
+        kind = next((found for name, found in _OF_DISKS.items() if name in reason), kind)
     return Fault(kind, reason, status, retry_after=retry_after, node=node)
 
 
@@ -129,7 +136,8 @@ def translated(fault: Fault, where: str, *, has_key: bool = False) -> StoreError
     Args:
         has_key: whether an API key was given.
     """
-    server = f"the Qdrant server at {fault.node or where}"
+    node = fault.node or where
+    server = f"the Qdrant server at {node}"
     if fault.kind is Kind.MISSING:
         return CollectionNotFound(f"the collection is no longer on {server} ({fault.reason})")
     if fault.kind is Kind.KEY:
@@ -143,11 +151,16 @@ def translated(fault: Fault, where: str, *, has_key: bool = False) -> StoreError
     if fault.kind in _UNREACHABLE:
         return StoreUnreachable(_UNREACHABLE[fault.kind].format(server=server, reason=fault.reason))
     return StoreError(
-        _FAILED.get(fault.kind, "a request to {server} failed: {reason}").format(server=server, reason=fault.reason)
+        _FAILED.get(fault.kind, "a request to {server} failed: {reason}").format(
+            server=server, node=node, reason=fault.reason
+        )
     )
 
 
 _UNREACHABLE = {
+    Kind.UNTRUSTED: "the certificate of {server} is not trusted ({reason}): if it is your own, name it in "
+    "SSL_CERT_FILE, or that of who signed it, and use an address that it is made out to",
+    Kind.PLAIN: "{server} does not speak TLS ({reason}): write http:// instead of https://",
     Kind.DOWN: "{server} does not answer ({reason}): " + AGAIN,
     Kind.UNREACHED: "{server} cannot be reached in time ({reason}): see whether its machine is on and the network "
     "lets its port through; " + AGAIN,
@@ -164,7 +177,10 @@ _FAILED = {
     "(max_request_size_mb of Qdrant, client_max_body_size of nginx)",
     Kind.DISK_FULL: "the disk of {server} is full ({reason}): make room there; what it acknowledged stays, run the "
     "same command again afterwards",
+    Kind.READ_ONLY: "the disk of {server} cannot be written ({reason}): its system's log tells why; what it "
+    "acknowledged stays, run the same command again when it can be",
     Kind.LOCKED: "{server} is locked against writing ({reason}): who locked it must unlock it (POST /locks), then run "
     "the same command again",
-    Kind.FOREIGN: "what answers at {server} is not a Qdrant server ({reason}): check the address",
+    Kind.FOREIGN: "what answers at {node} is not a Qdrant server ({reason}): check the address, and whether it begins "
+    "with https://",
 }

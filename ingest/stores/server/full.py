@@ -6,9 +6,11 @@ Python float of it. It must not know collections, only their names.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from ingest.stores import SparseVector, Vector
 from ingest.stores.server.fault import Fault, Kind, answered, answered_by_code
-from ingest.stores.server.rest import Attributes, Json, said_by, unanswered
+from ingest.stores.server.rest import CERTIFICATES, UNCOMPRESSED, Attributes, Json, said_by, unanswered
 
 CLIENT_ERRORS = (ApiException, QdrantException, rpc.RpcError, httpx.HTTPError)
 """What qdrant-client raises for an answer that is an error, or none."""
@@ -56,7 +58,8 @@ class FullClient:
                 port=urlsplit(url).port,
                 grpc_port=grpc_port,
                 pool_size=CONNECTIONS,
-                grpc_options={"grpc.use_local_subchannel_pool": 1},  # else all of them share one connection
+                grpc_options={**_roots(url), "grpc.use_local_subchannel_pool": 1},  # else they share one connection
+                metadata=UNCOMPRESSED,
                 check_compatibility=False,  # it warns from a thread of its own, and explains nothing
             )
 
@@ -132,6 +135,12 @@ class FullClient:
             return call(*args, **options)
         except CLIENT_ERRORS as error:
             raise fault_of(error, self.url) from error
+
+
+def _roots(url: str) -> dict[str, bytes]:
+    """The certificates to trust, where others are named than gRPC's own, which reads another variable."""
+    named = os.environ.get(CERTIFICATES)
+    return {"root_certificates": Path(named).read_bytes()} if named and url.startswith("https:") else {}
 
 
 def fault_of(error: Exception, node: str) -> Fault:

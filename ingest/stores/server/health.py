@@ -5,7 +5,7 @@ It must not know what is in the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ def health_of(client: ServerClient, name: str, info: Any) -> Health:
     Args:
         info: what the server says of it.
     """
-    cluster, copies = _asked(client.cluster), _asked(client.collection_cluster, name)
+    clusters, copies = _asked(client.clusters) or [], _asked(client.collection_cluster, name)
     params, optimizer = info.config.params, info.optimizer_status
     return Health(
         status=str(getattr(info.status, "value", info.status)),
@@ -33,8 +33,8 @@ def health_of(client: ServerClient, name: str, info: Any) -> Health:
         indexed=info.indexed_vectors_count or 0,
         shards=params.shard_number or 1,
         replicas=params.replication_factor or 1,
-        nodes=_peers(cluster),
-        trouble=(*_unready_copies(copies), *_silent_nodes(cluster)),
+        nodes=_peers(clusters[0] if clusters else None),
+        trouble=(*_unready_copies(copies), *_silent_nodes(clusters)),
     )
 
 
@@ -59,6 +59,10 @@ def _unready_copies(copies: Any) -> Iterator[str]:
             yield f"the copy of shard {shard.shard_id} on node {peer} is {shard.state}"
 
 
-def _silent_nodes(cluster: Any) -> Iterator[str]:
-    for uri, failures in ((cluster and cluster.message_send_failures) or {}).items():
-        yield f"the node at {uri} does not answer its peers, {failures.count} messages in a row"
+def _silent_nodes(clusters: Sequence[Any]) -> Iterator[str]:
+    missed: dict[str, int] = {}
+    for cluster in clusters:
+        for uri, failures in (cluster.message_send_failures or {}).items():
+            missed[uri] = max(missed.get(uri, 0), failures.count)
+    for uri, count in missed.items():
+        yield f"the node at {uri} does not answer its peers, {count} messages in a row"

@@ -11,12 +11,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid5
 
 from ingest.errors import StoreError, StoreInUse
-from ingest.stores.server.client import QUESTION
 from ingest.stores.server.fault import Fault, Kind
 from ingest.stores.server.models import models
 from ingest.stores.server.requests import Requests, has_status
@@ -39,6 +37,9 @@ NAMESPACE = UUID("b3c1f7b2-6f0d-5a0e-9c55-0d6a8f6f2a11")
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Between reads, in seconds, where the replicas do not agree: one of them is being written, or lags."""
 
+
+LEADERLESS_SECONDS = 60.0
+"""For so long after a strong write that failed, which takes ten seconds where its node is stopped, none is tried."""
 
 ALONE_SECONDS = 5.0
 """For so long after a read that too few replicas answered, which takes a third of a second, none of them is asked."""
@@ -68,17 +69,19 @@ class Records:
         Raises:
             CollectionNotFound: the collection is not there.
         """
-        ids, found = [record_id(kind, name)], None
+        with self._requests.one_wait():
+            return self._agreed([record_id(kind, name)])
+
+    def _agreed(self, ids: list[str]) -> Mapping[str, Any] | None:
+        found = None
         for pause in PAUSES:
             if time.monotonic() - self._requests.disagreed_at < ALONE_SECONDS:
                 return self._any(ids)
             try:
                 agreed = self._client.retrieve(self._collection, ids, consistency="quorum")
             except Fault as fault:  # too few replicas run; those that do have all that was acknowledged
-                if fault.kind is Kind.FAILING:
+                if fault.kind in (Kind.FAILING, Kind.SILENT):
                     self._requests.disagreed_at = time.monotonic()
-                if fault.kind is Kind.SILENT and self._client.patience is QUESTION:
-                    raise self._requests.translated(fault) from fault  # it has waited as long as a question may
                 return self._any(ids)
             if agreed:
                 return _payload(agreed)
@@ -103,10 +106,14 @@ class Records:
         whole = json.loads(json.dumps({KIND: kind, **payload}))
         point = models.PointStruct(id=record_id(kind, name), vector={}, payload=whole)
         upsert, strong, medium = self._client.upsert, models.WriteOrdering.STRONG, models.WriteOrdering.MEDIUM
-        with suppress(Fault):
-            upsert(self._collection, [point], wait=True, ordering=strong, update_filter=only_if)
-            return
-        # Strong ordering goes by one node whether that runs or not, medium by one that does.
+        # Strong ordering goes by one node whether that runs or not, medium by the same while it does.
+        if time.monotonic() - self._requests.leaderless_at >= LEADERLESS_SECONDS:
+            try:
+                upsert(self._collection, [point], wait=True, ordering=strong, update_filter=only_if)
+                return
+            except Fault as fault:
+                if fault.kind is Kind.FAILING:
+                    self._requests.leaderless_at = time.monotonic()
         self._requests.ask(upsert, self._collection, [point], wait=True, ordering=medium, update_filter=only_if)
 
     def change(self, kind: str, changed: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:

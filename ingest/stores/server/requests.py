@@ -52,13 +52,14 @@ T = TypeVar("T")
 class Requests:
     """Requests through one client to the server at ``where``.
 
-    ``disagreed_at``: when too few replicas last answered that were to agree, on the monotonic clock.
+    On the monotonic clock, ``disagreed_at``: when too few replicas last answered that were to agree; ``leaderless_at``:
+    when the node last failed by which writes of strong ordering go.
     """
 
     def __init__(self, client: ServerClient, where: str) -> None:
         self.client = client
         self.where = where
-        self.disagreed_at = -math.inf
+        self.disagreed_at = self.leaderless_at = -math.inf
         self._largest: int | None = None
         self._is_waiting = False
         self._lock = threading.Lock()
@@ -76,7 +77,15 @@ class Requests:
         """
         return self._ask(lambda: call(*args, **kwargs))
 
+    def one_wait(self) -> AbstractContextManager[None]:
+        """All that is asked in the ``with`` takes no longer together than one request may."""
+        return self.client.one_wait()
+
     def _ask(self, call: Callable[[], T]) -> T:
+        with self.one_wait():
+            return self._ask_patiently(call)
+
+    def _ask_patiently(self, call: Callable[[], T]) -> T:
         began = time.monotonic()
         try:
             return call()

@@ -18,6 +18,7 @@ The names and arguments are those of its methods, what is sent and given back is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -27,8 +28,17 @@ import httpx
 import numpy as np
 
 from ingest.stores.server.fault import Fault, Kind, answered
+from model.errors import UsageError
 
 Json = Mapping[str, Any]
+
+UNCOMPRESSED = {"accept-encoding": "identity"}
+"""A compressed answer comes in two pieces, and the second waits for the first to be acknowledged, which systems put off
+for 40 ms: far longer than most questions take."""
+
+
+CERTIFICATES = "SSL_CERT_FILE"
+"""The variable that names the certificates to trust, instead of those that come with httpx."""
 
 
 class Attributes(dict[str, Any]):
@@ -51,13 +61,17 @@ class RestClient:
     def __init__(self, url: str, api_key: str | None, seconds: Callable[[], float]) -> None:
         self.url = url
         self._seconds = seconds
-        headers = {"api-key": api_key} if api_key else {}
+        headers = {**UNCOMPRESSED, **({"api-key": api_key} if api_key else {})}
         is_secure = url.lower().startswith("https:")
-        # Reading the certificates takes 0.2 s, and a connection without TLS needs none.
-        self._http = httpx.Client(base_url=url, headers=headers, verify=is_secure)
+        try:
+            # Reading the certificates takes 0.2 s, and a connection without TLS needs none.
+            self._http = httpx.Client(base_url=url, headers=headers, verify=is_secure)
+        except OSError as error:
+            named = os.environ.get(CERTIFICATES, "")
+            raise UsageError(f"{CERTIFICATES} names {named!r}, which is no file of certificates ({error})") from error
 
-    def info(self) -> Attributes:
-        return self._decoded(self._send("GET", "/"))
+    def info(self, seconds: float | None = None) -> Attributes:
+        return self._decoded(self._send("GET", "/", seconds=seconds))
 
     def get_collections(self) -> Any:
         return self._result("GET", "/collections")
@@ -98,9 +112,10 @@ class RestClient:
         with_payload: object = True,
         with_vectors: object = False,
         consistency: object = None,
+        seconds: float | None = None,
     ) -> Any:
         body = {"ids": ids, "with_payload": with_payload, "with_vector": with_vectors}
-        return self._result("POST", _path(name, "points"), body, consistency=consistency)
+        return self._result("POST", _path(name, "points"), body, seconds, consistency=consistency)
 
     def scroll(
         self,
@@ -139,22 +154,29 @@ class RestClient:
     def close(self) -> None:
         self._http.close()
 
-    def _result(self, method: str, path: str, body: Json | None = None, **asked: object) -> Any:
-        answer = self._decoded(self._send(method, path, body, asked))
+    def _result(
+        self, method: str, path: str, body: Json | None = None, seconds: float | None = None, **asked: object
+    ) -> Any:
+        answer = self._decoded(self._send(method, path, body, asked, seconds))
         if "result" not in answer:
             raise Fault(Kind.FOREIGN, "its answer is none of Qdrant's", node=self.url)
         return answer["result"]
 
     def _send(
-        self, method: str, path: str, body: Json | None = None, asked: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        asked: Mapping[str, object] | None = None,
+        seconds: float | None = None,
     ) -> httpx.Response:
+        """``seconds``: at most, of those to wait for an answer."""
         content = None if body is None else json.dumps(_without_none(body), default=_plain).encode()
         query = {key: _parameter(value) for key, value in (asked or {}).items() if value is not None}
         headers = {"content-type": "application/json"} if content else {}
         try:
-            response = self._http.request(
-                method, path, params=query, content=content, headers=headers, timeout=self._seconds()
-            )
+            allowed = self._seconds() if seconds is None else min(seconds, self._seconds())
+            response = self._http.request(method, path, params=query, content=content, headers=headers, timeout=allowed)
         except httpx.HTTPError as error:
             raise unanswered(error, self.url) from error
         if response.is_success:
@@ -175,14 +197,20 @@ class RestClient:
 
 def unanswered(error: httpx.HTTPError, node: str) -> Fault:
     """The fault of a request that was not answered."""
-    kind = Kind.LOST
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    kind, text = Kind.LOST, str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        kind = Kind.UNTRUSTED
+    elif "WRONG_VERSION_NUMBER" in text:
+        kind = Kind.PLAIN
+    elif isinstance(error, httpx.RemoteProtocolError) and text.startswith("illegal "):
+        kind = Kind.FOREIGN  # TLS where the address asks for none
+    elif isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         kind = Kind.UNREACHED
     elif isinstance(error, httpx.ConnectError):
         kind = Kind.DOWN
     elif isinstance(error, httpx.TimeoutException):
         kind = Kind.SILENT
-    return Fault(kind, str(error) or type(error).__name__, node=node)
+    return Fault(kind, text or type(error).__name__, node=node)
 
 
 def said_by(response: httpx.Response) -> str:
