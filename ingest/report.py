@@ -231,7 +231,7 @@ def _of_run(run: Mapping[str, Any]) -> str:
     bad = f", {run['bad']} bad" if run["bad"] else ""
     where = f" of {', '.join(map(shown, run['parts']))}" if run["parts"] else ""
     ended = ": it has ended early, run it again" if run["silent"] else ""
-    return f"{run['done']} of {run['total']} files{where} read{bad} at {run['at']}{ended}"
+    return f"{run['task']}, {run['done']} of {run['total']} {run['unit']}{where}{bad}, at {run['at']}{ended}"
 
 
 def _of_server(health: Mapping[str, Any] | None) -> list[str]:

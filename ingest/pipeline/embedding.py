@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ingest.collection import Ledger, Options, ProgressKept, RemovedVectors, mark_stale
+from ingest.collection import Ledger, Options, RemovedVectors, mark_stale
 from ingest.pipeline.changes import Indexed
 from ingest.pipeline.embedder import Embedder
 from ingest.pipeline.ray_cluster import embed_on_ray
@@ -59,11 +59,8 @@ class Embedding:
             DatasetError: their disk is gone; all files that were read before are kept.
             StoreError, ProjectionError: a batch cannot be written.
         """
-        with ProgressKept(self._collection, len(files), self._options.parts) as kept:
-            if files:
-                self._run(files, indexed, kept)
-
-    def _run(self, files: Sequence[PictureFile], indexed: Mapping[str, Indexed], kept: ProgressKept) -> None:
+        if not files:
+            return
         mark_stale(self._collection)
         with progress("embedding", len(files), unit="pictures") as shown:
 
@@ -73,7 +70,6 @@ class Embedding:
                         raise DatasetError(record.reason)
                     self._count(record, is_indexed=record.file.relative in indexed)
                 self._ledger.save_now_and_then()
-                kept.advance(len(batch), self._report.failed)
                 shown.advance(len(batch), f"{self._report.failed} bad" if self._report.failed else "")
 
             self._report.copied += self._embed(files, indexed, acknowledged)

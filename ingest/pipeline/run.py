@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.collection import Ledger, Options, RemovedVectors, check_same, create, ensure_tags, projection_file
+from ingest.collection import (
+    Ledger,
+    Options,
+    ProgressKept,
+    RemovedVectors,
+    check_same,
+    create,
+    ensure_tags,
+    projection_file,
+)
 from ingest.errors import StoreDamaged, StoreError
 from ingest.pipeline.changes import Changes, Indexed, find_changes, read_indexed
 from ingest.pipeline.describing import describe_pictures
@@ -116,7 +125,8 @@ def open_run(
         before = collection.count()
         run = _opened(store, collection, root, options, report, encoder)
         try:
-            yield run
+            with ProgressKept(collection, lambda: report.failed, options.parts):
+                yield run
         except KeyboardInterrupt:
             report.interrupted = True
         report.total = collection.count()

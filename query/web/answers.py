@@ -166,9 +166,11 @@ class Duplicates(BaseModel):
 class RunProgress(BaseModel):
     """How far an `ingest run` is, as it says every few seconds."""
 
-    done: int = Field(description="Files read")
-    total: int = Field(description="Files to be read")
-    bad: int = Field(description="Of those read: that could not be")
+    task: str = Field(description="What it is at: `embedding`, `training best`, `comparing` and so on")
+    done: int
+    total: int
+    unit: str = Field(description="What is counted: `pictures`, `fits` and so on")
+    bad: int = Field(description="Files that could not be read so far")
     begun: str
     at: str = Field(description="When it last said so")
     silent: bool = Field(description="Whether that is more than a minute ago, so that it has probably ended early")
@@ -261,7 +263,14 @@ class Health(BaseModel):
 
 def run_progress(said: Said) -> RunProgress:
     return RunProgress(
-        done=said.done, total=said.total, bad=said.bad, begun=said.begun, at=said.at, silent=said.is_silent
+        task=said.task,
+        done=said.done,
+        total=said.total,
+        unit=said.unit,
+        bad=said.bad,
+        begun=said.begun,
+        at=said.at,
+        silent=said.is_silent,
     )
 
 

@@ -52,7 +52,7 @@ class Login:
             return _wait(wait)
         if self._is_right(bearer, scope):
             return None
-        return token_required()
+        return token_required(WRONG)
 
     def _is_right(self, token: str, scope: Scope) -> bool:
         client = client_of(scope)
@@ -67,12 +67,12 @@ class Login:
     async def log_in(self, scope: Scope, request: Request) -> Response:
         """The token of a form, exchanged for a session."""
         if wait := self._throttle.wait(client_of(scope)):
-            return _wait(wait)
+            return login_page(scope, "/", f"{_too_many(wait).capitalize()}.", 429, _wait_headers(wait))
         fields = await _form(request)
         if fields is None:
             return problem(400, "the form was not understood: send `token` and, if you like, `next`")
         if not self._is_right(fields.get("token", ""), scope):
-            return login_page(scope, fields.get("next", "/"), wrong=True)
+            return login_page(scope, fields.get("next", "/"), "That is not the token.")
         return self._begun(scope, fields.get("next", "/"))
 
     def with_ticket(self, scope: Scope, ticket: str) -> Response | None:
@@ -85,6 +85,7 @@ class Login:
         self._sessions.end(_number(scope))
         answer = RedirectResponse(scope.get("root_path", "") + "/", status_code=303)
         answer.delete_cookie(cookie_name(scope), httponly=True, samesite="lax", secure=_is_secure(scope))
+        answer.headers["Clear-Site-Data"] = '"cache"'  # pictures may be kept for a year
         return answer
 
     def _begun(self, scope: Scope, then: str) -> Response:
@@ -100,21 +101,26 @@ class Login:
         return answer
 
 
-def token_required() -> Response:
+REQUIRED = "a token is required: send it as `Authorization: Bearer TOKEN`"
+WRONG = "that is not the token: this server's owner has it"
+
+
+def token_required(why: str = REQUIRED) -> Response:
     return problem(
         401,
-        "a token is required: send it as `Authorization: Bearer TOKEN`",
+        why,
         headers={"WWW-Authenticate": 'Bearer realm="wordsight"'},
     )
 
 
-def login_page(scope: Scope, then: str, *, wrong: bool = False) -> Response:
-    """What asks for the token. ``then``: the address shown after it."""
+def login_page(
+    scope: Scope, then: str, why: str = "", status: int = 401, headers: dict[str, str] | None = None
+) -> Response:
+    """What asks for the token. ``then``: the address shown after it. ``why``: it is asked for again."""
     text = (ASSETS / "login.html").read_text()
-    text = text.replace("NEXT", str(escape(_local(scope, then)))).replace(
-        "ROOT", str(escape(scope.get("root_path", "")))
-    )
-    return HTMLResponse(text.replace(" hidden data-wrong", "") if wrong else text, 401)
+    for place, value in (("NEXT", _local(scope, then)), ("ROOT", scope.get("root_path", "")), ("WHY", why)):
+        text = text.replace(place, str(escape(value)))
+    return HTMLResponse(text.replace(' role="alert" hidden', ' role="alert"') if why else text, status, headers)
 
 
 def asked_page(scope: Scope) -> Response:
@@ -166,11 +172,15 @@ def _local(scope: Scope, address: str) -> str:
 
 
 def _wait(seconds: float) -> Response:
-    return problem(
-        429,
-        f"too many wrong tokens: wait {math.ceil(seconds)} s",
-        headers={"Retry-After": str(math.ceil(seconds)), "Connection": "close"},
-    )
+    return problem(429, _too_many(seconds), headers=_wait_headers(seconds))
+
+
+def _too_many(seconds: float) -> str:
+    return f"too many wrong tokens: wait {math.ceil(seconds)} s"
+
+
+def _wait_headers(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(seconds)), "Connection": "close"}
 
 
 async def _form(request: Request) -> dict[str, str] | None:

@@ -61,12 +61,16 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "private, no-cache")
+                headers.setdefault("Cache-Control", self._kept(scope))
                 self._allow(origin, headers)
             await send(message)
 
         answer = await self._answer(scope, receive) or self._app
         await answer(scope, receive, send_with_headers)
+
+    def _kept(self, scope: Scope) -> str:
+        """Behind a token a page is not kept at all: the way back in the browser would show it to whoever comes next."""
+        return "no-store" if self._login and route_path(scope) in PAGES else "private, no-cache"
 
     def _allow(self, origin: str, headers: MutableHeaders) -> None:
         """What a page of another origin needs to read the answer, where the owner named it."""

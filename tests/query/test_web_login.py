@@ -38,12 +38,14 @@ def test_the_token_comes_by_post_and_never_by_an_address(photos: Photos) -> None
         assert 'value="/?q=beach+%2B+sea"' in asked.text
         wrong = log_in(client, "wrong-horse-battery", "/?q=cat")
         assert wrong.status_code == 401
-        assert "hidden data-wrong" not in wrong.text
+        assert ">That is not the token.<" in wrong.text
+        assert ' role="alert" hidden>' in asked.text
         assert not wrong.cookies
         right = log_in(client, TOKEN, "/?q=cat")
         assert (right.status_code, right.headers["location"]) == (303, "/?q=cat")
         assert ask(client) == 200  # the client keeps cookies
-        assert client.get("/", params={"q": "cat"}).status_code == 200
+        page = client.get("/", params={"q": "cat"})
+        assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
 
 
 def test_a_cookie_is_a_number_that_ends_and_has_nothing_to_do_with_the_token(photos: Photos) -> None:
@@ -64,7 +66,8 @@ def test_logging_out_ends_the_session_for_whoever_has_its_cookie(photos: Photos)
         log_in(client, TOKEN)
         kept = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         assert ask(client) == 200
-        assert client.post("/logout").status_code == 303
+        out = client.post("/logout")
+        assert (out.status_code, out.headers["clear-site-data"]) == (303, '"cache"')
         assert ask(client) == 401
         assert ask(client, Cookie=kept) == 401
     with serving(photos.store, "photos") as client:
@@ -85,11 +88,15 @@ def test_guesses_are_throttled_and_told(photos: Photos, capsys: pytest.CaptureFi
         for _ in range(3):
             assert log_in(client, "wrong").status_code == 401
         for _ in range(2):
-            assert ask(client, Authorization="Bearer wrong") == 401
+            told = client.get("/api/v1/status", headers={"Authorization": "Bearer wrong"})
+            problem(told, 401, "that is not the token")
         too_many = log_in(client, TOKEN)
-        problem(too_many, 429, "too many wrong tokens")
+        assert too_many.status_code == 429
+        assert ">Too many wrong tokens: wait " in too_many.text  # beside the form
         assert int(too_many.headers["retry-after"]) >= 1
-        assert ask(client, Authorization=f"Bearer {TOKEN}") == 429
+        problem(
+            client.get("/api/v1/status", headers={"Authorization": f"Bearer {TOKEN}"}), 429, "too many wrong tokens"
+        )
     told = capsys.readouterr().err
     assert "wrong token from 127.0.0.1: 4 so far" in told
     assert TOKEN not in told

@@ -285,17 +285,20 @@ def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served)
 
 def test_a_running_ingest_is_told(desktop: Page, served: Served, photos: Photos) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    run = {"done": 4096, "total": 10_000, "bad": 2, "begun": now, "at": now, "parts": []}
+    run = {"task": "embedding", "done": 4096, "total": 10_000, "unit": "pictures", "bad": 2, "begun": now, "at": now}
+    run |= {"parts": []}
     desktop.cards()
     with photos.store.open("photos", write=True) as collection:
         collection.write_file("progress.json", json.dumps(run).encode())
     try:
         desktop.driver.get(f"{served.address}?collection=photos")
-        told = "An ingest is running: 4,096 of 10,000 files read, 2 bad."
+        told = "An ingest is running: embedding, 4,096 of 10,000 pictures; 2 bad."
         desktop.wait(lambda: desktop.one(".news").text == told, told)
         desktop.click(".menu summary")
         desktop.click("[data-menu=status]")
-        desktop.wait(lambda: "an ingest is running: 4,096 of 10,000 files" in desktop.one(".review-body").text)
+        desktop.wait(
+            lambda: "an ingest is running: embedding, 4,096 of 10,000 pictures" in desktop.one(".review-body").text
+        )
         desktop.shoot("13-running")
     finally:
         with photos.store.open("photos", write=True) as collection:

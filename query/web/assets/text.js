@@ -9,7 +9,8 @@ const month = new Intl.DateTimeFormat("en", { year: "numeric", month: "long", ti
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
 
 // Of an ingest.
-export const howFar = ({ done, total, bad }) => `${number.format(done)} of ${count(total, "file")} read${bad ? `, ${number.format(bad)} bad` : ""}`;
+export const howFar = ({ task, done, total, unit, bad }) =>
+  `${task}, ${number.format(done)} of ${number.format(total)} ${unit}${bad ? `; ${number.format(bad)} bad` : ""}`;
 
 export const count = (many, noun) => `${number.format(many)} ${noun}${many === 1 ? "" : "s"}`;
 

@@ -11,7 +11,7 @@ from ingest.stores.embedded import EmbeddedStore
 from tests.commands import command
 from tests.ingest.runs import ingest
 
-KILLED = RunProgress(4096, 10_000, 2, "2026-11-01T10:00:00+00:00", "2026-11-01T10:20:00+00:00")
+KILLED = "2026-11-01T10:20:00+00:00"
 
 
 def test_a_run_says_how_far_it_is_until_it_ends(
@@ -19,20 +19,21 @@ def test_a_run_says_how_far_it_is_until_it_ends(
 ) -> None:
     (folder / "bad.jpg").write_bytes(b"\xff\xd8rubbish")
     said: list[RunProgress] = []
-    advance = run_progress.ProgressKept.advance
+    save = run_progress.ProgressKept._save
 
-    def looked_at(self: run_progress.ProgressKept, files: int, bad: int) -> None:
-        advance(self, files, bad)
+    def looked_at(self: run_progress.ProgressKept, now: RunProgress) -> None:
+        save(self, now)
         with store.open("photos") as reader:
             progress = read_progress(reader)
-            assert progress
+            assert progress == now
             said.append(progress)
 
     monkeypatch.setattr(run_progress, "SAVE_SECONDS", 0)
-    monkeypatch.setattr(run_progress.ProgressKept, "advance", looked_at)
+    monkeypatch.setattr(run_progress.ProgressKept, "_save", looked_at)
     ingest(store, folder)
-    assert (said[-1].done, said[-1].total, said[-1].bad, said[-1].is_silent) == (5, 5, 1, False)
-    assert [one.done for one in said] == sorted({one.done for one in said})
+    embedding = [one for one in said if one.task == "embedding"]
+    assert (embedding[-1].done, embedding[-1].total, embedding[-1].unit) == (5, 5, "pictures")
+    assert (embedding[-1].bad, embedding[-1].is_silent) == (1, False)
     with store.open("photos") as reader:
         assert read_progress(reader) is None
         assert "progress.json" not in reader.kept_files()
@@ -42,13 +43,13 @@ def test_a_run_that_was_killed_is_told_of_until_the_next(
     store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(store, folder)
-    monkeypatch.setattr(run_progress.ProgressKept, "__exit__", lambda *_: None)
+    monkeypatch.setattr(run_progress, "_is_there", lambda _: False)
     monkeypatch.setattr(run_progress, "SAVE_SECONDS", 0)
-    monkeypatch.setattr(run_progress, "now", lambda: KILLED.at)
+    monkeypatch.setattr(run_progress, "now", lambda: KILLED)
     (folder / "cat" / "another.png").write_bytes(next(folder.rglob("*.png")).read_bytes())
     ingest(store, folder)
-    told = command("ingest", "status", "--store", store.root)
-    assert "run         1 of 1 files read at 2026-11-01T10:20:00+00:00: it has ended early, run it again" in told.out
+    told = " ".join(command("ingest", "status", "--store", store.root).out.split())
+    assert f" of 1 pictures, at {KILLED}: it has ended early, run it again" in told
     monkeypatch.undo()
     ingest(store, folder)
-    assert "files read" not in command("ingest", "status", "--store", store.root).out
+    assert "ended early" not in command("ingest", "status", "--store", store.root).out
