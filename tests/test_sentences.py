@@ -88,11 +88,12 @@ def test_case_and_spaces_do_not_matter_and_nothing_has_no_vector(minilm: MiniLm)
 
 def test_a_known_word_is_looked_up_and_loads_neither_model_nor_tokenizer(minilm: MiniLm) -> None:
     code = (
-        "import sys; from model.words import open_words; open_words('minilm').phrase('lobster');"
+        "import sys; from model.words import open_words; words = open_words('minilm'); words.phrase('lobster');"
+        "print([words.name_of(label) for label in ('Lobster', ' red  LOBSTER')]);"
         "print([name for name in ('onnxruntime', 'tokenizers', 'torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines() == ["['lobster', 'red lobster']", "[]"]
     assert minilm.is_known("lobster")
     assert not minilm.is_known("a lobster on a plate")
 

@@ -98,6 +98,11 @@ class TextSpace(ABC):
             raise WordsError(self.unknown_message(self.parts(text) or [text.strip()]))
         return found
 
+    def name_of(self, text: str) -> str:
+        """What of a text is known, as one: of what `find` gives the vector. Empty where nothing is."""
+        found = self.find(text)
+        return " ".join(found.known) if found else ""
+
     def parts(self, text: str) -> list[str]:
         """What a text is read as, to name what is unknown of it."""
         return [text.strip()]

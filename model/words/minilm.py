@@ -44,6 +44,10 @@ class MiniLm(TextSpace):
             return None
         return Phrase(read, self.embed([read])[0], (read.lower(),), ())
 
+    def name_of(self, text: str) -> str:
+        """As of every text space, without a vector, for which the model might have to be loaded."""
+        return " ".join(text.split()).lower()
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         lowered = [text.lower() for text in texts]  # as the model's tokenizer does
         rows = [self._table.row(text) for text in lowered]

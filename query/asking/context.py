@@ -98,7 +98,8 @@ class CollectionContext:
 
     def learnt(self, phrases: Iterable[str]) -> Mapping[str, Vector]:
         """Where the pictures of trained labels are; the projection is read only if one of them is asked for."""
-        return {} if self.trained.keys().isdisjoint(phrases) else self.projection.learnt
+        trained = {self.words.name_of(label) for label in self.metadata.trained}
+        return {} if trained.isdisjoint(phrases) else self.projection.learnt
 
     def vocabulary(self) -> AbstractContextManager[Collection]:
         """The collection of tags that goes with this one's text space."""
