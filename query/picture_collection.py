@@ -7,7 +7,7 @@ the command line.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ from query.asking import (
     picture_filter,
     query_picture,
 )
-from query.served_collection import ServedCollection, is_served
+from query.served_collection import ALL, ServedCollection, is_served
 
 Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
 
@@ -60,7 +60,8 @@ def open_collection(
     Args:
         store: folder of the embedded store, URL of a Qdrant server or of a running `query serve`, or folder of a
             snapshot; by default the store that the commands use.
-        collection: its name; by default the only one there, or that of the current folder.
+        collection: its name; by default the only one there, or that of the current folder. Of a `query serve` also
+            ``"all"``, which `text` and `similar` ask together.
         api_key: of a Qdrant server.
         token: of a `query serve`.
         max_megapixels: refuse larger query pictures; 0 lifts the limit.
@@ -70,14 +71,22 @@ def open_collection(
         StoreError: the store cannot be read, or the server does not answer.
     """
     place = "" if store is None else os.fspath(store)
-    if place.lower().startswith(("http://", "https://")) and (token or is_served(place)):
+    if place.lower().startswith(("http://", "https://")) and (token or (not api_key and is_served(place))):
         return ServedCollection(place, collection, token)
     opened = _open_store(place, api_key)
     try:
+        if collection == ALL and ALL not in (there := opened.collections()):
+            raise UsageError(
+                f"a store is opened for one collection, a `query serve` for all of them: choose {_listed(there)}"
+            )
         return PictureCollection(opened, choose_collection(opened, collection), max_megapixels)
     except BaseException:
         opened.close()
         raise
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " | ".join(sorted(names)) or "one, once `ingest run FOLDER` has made it"
 
 
 def _open_store(place: str, api_key: str) -> Store:

@@ -38,8 +38,15 @@ Pictures: TypeAlias = "PictureLike | Sequence[PictureLike]"
 API = "/api/v1"
 SECONDS = 60.0
 PROBE_SECONDS = 5.0
+MOST = 200
+"""Answers that are had at once."""
+
+ALL = "all"
+"""In the place of a name: all collections that are served."""
+
 ERRORS: dict[str, type[WordsightError]] = {
     "invalid": UsageError,
+    "choose-collection": UsageError,
     "unknown-word": WordsError,
     "no-collection": CollectionNotFound,
     "not-found": PictureGone,
@@ -54,13 +61,36 @@ ERRORS: dict[str, type[WordsightError]] = {
 
 
 def is_served(url: str) -> bool:
-    """Whether a `query serve` answers there: a Qdrant server may as well. Where nobody answers, it is not told."""
+    """Whether a `query serve` answers there: a Qdrant server may as well.
+
+    Raises:
+        StoreUnreachable: nothing at all answers at one address, or a `query serve` at a shorter path.
+    """
     import httpx
 
     try:
-        answer = httpx.get(f"{url.rstrip('/')}{API}/health", timeout=PROBE_SECONDS)
+        if _is_health(url):
+            return True
+        root = httpx.URL(url).copy_with(raw_path=b"/", fragment=None)
+        if root.path != httpx.URL(url).path and _is_health(str(root)):
+            raise StoreUnreachable(f"no `query serve` answers at {url}: one does at {root}")
+    except httpx.ConnectError as error:
+        if "," not in url and "SSL" not in str(error):  # of a cluster's addresses another may answer
+            raise StoreUnreachable(
+                f"no `query serve` answers at {url}, and no Qdrant server ({error}): is it started there?"
+            ) from None
+    except (httpx.HTTPError, httpx.InvalidURL):
+        pass
+    return False
+
+
+def _is_health(url: str) -> bool:
+    import httpx
+
+    answer = httpx.get(f"{url.rstrip('/')}{API}/health", timeout=PROBE_SECONDS)
+    try:
         return answer.status_code == 200 and answer.json().keys() == {"status", "version"}
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+    except (ValueError, AttributeError):
         return False
 
 
@@ -76,6 +106,7 @@ class ServedCollection:
         import httpx
 
         self._url = url.rstrip("/")
+        self._has_token = bool(token)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=self._url + API, headers=headers, timeout=SECONDS)
         try:
@@ -210,14 +241,20 @@ class ServedCollection:
         return f"<ServedCollection {self.name!r} at {self._url}>"
 
     def _named(self, collection: str) -> str:
-        there = self._send("GET", "/collections").json()
-        names = [one["name"] for one in there]
-        if not collection:
-            collection = next((one["name"] for one in there if one["default"]), "")
-        if collection not in names:
-            listed = ", ".join(names) or "none"
-            raise CollectionNotFound(f"no collection {collection!r} at {self._url}: there are {listed}")
-        return collection
+        """The one that is asked: `all` stands for all of them."""
+        try:
+            names = [one["name"] for one in self._send("GET", "/collections").json()]
+        except (PictureGone, ValueError, LookupError, TypeError):
+            raise StoreUnreachable(f"no `query serve` answers at {self._url}: is that its address?") from None
+        if not collection and len(names) > 1:
+            raise CollectionNotFound(
+                f"several collections at {self._url}: choose {' | '.join(sorted(names))}, or {ALL} to ask all of them"
+            )
+        if not names:
+            raise CollectionNotFound(f"no collection at {self._url} yet: `ingest run FOLDER` makes one there")
+        if collection and collection not in (*names, ALL):
+            raise CollectionNotFound(f"no collection {collection!r} at {self._url}: there are {', '.join(names)}")
+        return collection or names[0]
 
     def _ids(self, pictures: Pictures) -> list[str]:
         many = pictures if isinstance(pictures, list | tuple) else [pictures]
@@ -235,10 +272,17 @@ class ServedCollection:
         return str(self._send("POST", "/uploads", params={"collection": self.name}, **body).json()["id"])
 
     def _answer(self, kind: str, asked: dict[str, Any]) -> Answer:
-        told = self._get(kind, asked)
+        """All that is wanted, as many requests as that takes."""
+        wanted, told, results = asked["limit"], self._get(kind, {**asked, "limit": min(asked["limit"], MOST)}), []
+        while True:
+            results += told["results"]
+            if told["cursor"] is None or len(results) >= wanted or not told["results"]:
+                break
+            limit = min(wanted - len(results), MOST)
+            told = self._get(kind, {**asked, "offset": 0, "cursor": told["cursor"], "limit": limit})
         return Answer(
             collection=told["collection"],
-            hits=tuple(_hit(one) for one in told["results"]),
+            hits=tuple(map(_hit, results)),
             has_more=told["next"] is not None,
             total=told["total"],
             standing=told["standing"],
@@ -256,14 +300,21 @@ class ServedCollection:
         try:
             answer = self._client.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise StoreUnreachable(f"{self._url} does not answer: {error or type(error).__name__}") from error
+            raise StoreUnreachable(
+                f"no `query serve` answers at {self._url}: {error or type(error).__name__}"
+            ) from error
         if answer.is_success:
             return answer
         try:
             told = answer.json()
             kind, sentence = ERRORS.get(told["code"], StoreUnreachable), str(told["detail"])
+            if told["code"] == "token-required" and self._has_token:
+                sentence = f"the token is wrong: {self._url} asks for another"
         except (ValueError, LookupError, TypeError):
-            kind, sentence = StoreUnreachable, f"{self._url} answers {answer.status_code}: is it a `query serve`?"
+            kind, sentence = (
+                StoreUnreachable,
+                f"no `query serve` answers at {self._url}: what is there answers {answer.status_code}",
+            )
         raise kind(sentence)
 
 
@@ -292,6 +343,7 @@ def _picture(record: dict[str, Any]) -> Picture:
     place = record["place"]
     photo = PhotoMetadata(
         taken=record["taken"] or "",
+        taken_from=record["taken_from"] or "file",
         camera=record["camera"] or "",
         place=(place[0], place[1]) if place else None,
         keywords=tuple(record["keywords"]),

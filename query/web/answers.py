@@ -5,6 +5,8 @@ It must not know how answers are found.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ from ingest.collection import RunProgress as Said
 from ingest.records import Picture
 from ingest.stores import Summary
 from model.system.names import shown
-from query.asking import Group, Match, PictureHit
+from query.asking import Group, Match, PictureHit, TagsAnswer
 
 
 class Problem(BaseModel):
@@ -41,6 +43,9 @@ class PictureRecord(BaseModel):
     damaged: str = Field(description="What is wrong with a file that is shown as far as it goes; mostly empty")
     frame: int = Field(description="Which frame or page stands for a file of several, from 0")
     taken: str | None = Field(description="When, local time; the time of the file where its header does not say")
+    taken_from: Literal["exif", "xmp", "video", "file"] | None = Field(
+        description="What says so: the header, a sidecar or a video's own data; `file`: only the time of the file"
+    )
     camera: str | None
     place: list[float] | None = Field(
         min_length=2, max_length=2, description="Latitude and longitude, where the file says so"
@@ -100,7 +105,7 @@ class Pictures(BaseModel):
 class Month(BaseModel):
     month: str = Field(description="`2019-07`; empty for pictures without a date")
     pictures: int
-    offset: int = Field(description="Of its first picture, with the same `sort`")
+    offset: int = Field(description="Of its first picture in the list by `date`; by `-date` where that was asked for")
 
 
 class Timeline(BaseModel):
@@ -124,6 +129,7 @@ class PictureTags(BaseModel):
     """One line of the tags of all pictures."""
 
     id: str
+    collection: str
     path: str
     tags: list[TagRecord]
 
@@ -158,7 +164,7 @@ class DuplicatesGroup(BaseModel):
 
 
 class Duplicates(BaseModel):
-    collection: str
+    collection: str = Field(description="With `collection=all`: all of them, between commas")
     total: int = Field(description="Groups")
     groups: list[DuplicatesGroup]
 
@@ -261,6 +267,15 @@ class Health(BaseModel):
     version: str
 
 
+class Readiness(Health):
+    note: str = Field(description="What is still to be done before there are answers; mostly empty")
+
+
+def noted(messages: Iterable[str]) -> str:
+    """Remarks one after the other. One that asks what was meant ends with that."""
+    return re.sub(r"\?; (\w)", lambda found: f"? {found[1].upper()}", "; ".join(messages))
+
+
 def run_progress(said: Said) -> RunProgress:
     return RunProgress(
         task=said.task,
@@ -272,6 +287,16 @@ def run_progress(said: Said) -> RunProgress:
         at=said.at,
         silent=said.is_silent,
     )
+
+
+def picture_tags(answer: TagsAnswer, picture: Picture) -> PictureTags:
+    return PictureTags(
+        id=str(picture.id), collection=answer.collection, path=shown(picture.path), tags=tag_records(answer)
+    )
+
+
+def tag_records(answer: TagsAnswer) -> list[TagRecord]:
+    return [TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in answer]
 
 
 def picture_fields(picture: Picture, collection: str, root_path: str, id: str = "") -> dict[str, object]:
@@ -291,6 +316,7 @@ def picture_fields(picture: Picture, collection: str, root_path: str, id: str = 
         "frame": picture.frame,
         "collection": collection,
         "taken": (photo.taken or None) if photo else None,
+        "taken_from": photo.taken_from if photo and photo.taken else None,
         "camera": (photo.camera or None) if photo else None,
         "place": list(photo.place) if photo and photo.place else None,
         "keywords": list(photo.keywords) if photo else [],

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from query.web import answers, body
 from query.web.batch import EXAMPLES, answer_all, questions_schema, read_questions
 from query.web.clients import client_of
+from query.web.description import each_once
 from query.web.listing import look_router
 from query.web.questions import (
     Collection,
@@ -31,7 +32,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": answers.Problem}, 
 
 def make_router(service: Service) -> APIRouter:
     """The routes below ``/api``."""
-    api = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+    api = APIRouter(prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(each_once)])
     api.include_router(_questions(service))
     api.include_router(look_router(service))
     return api
@@ -54,7 +55,8 @@ def _questions(service: Service) -> APIRouter:
     @api.post("/similar", openapi_extra=PICTURE_BODY)
     async def similar_to_sent(request: Request, asked: Annotated[SimilarParameters, Query()]) -> answers.Answer:
         """Pictures like the one in the body."""
-        sent = await service.sent_picture(request, asked.collection)
+        for_several = await run_in_threadpool(service.is_for_several, asked.collection)
+        sent = await service.sent_picture(request, asked.collection, with_copy=for_several)
         return await run_in_threadpool(service.similar_to, sent, asked)
 
     @api.get("/tags")

@@ -119,9 +119,15 @@ def _answering_head(app: ASGIApp) -> ASGIApp:
     """HEAD as GET, of which the server sends no body."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
-        await app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        got = {**scope, "method": "GET"}
+        try:
+            await app(got, receive, send)
+        finally:
+            if "route" in got:  # by which `query.web.observing` counts it
+                scope["route"] = got["route"]
 
     return answer
 
@@ -151,7 +157,7 @@ def _tell_status(request: Request, error: Exception) -> Response:
 
 def _tell_invalid(_: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    return problem(400, "; ".join(map(sentence_of, problems)))
+    return problem(400, sentence_of(problems))
 
 
 def _tell_nothing(_: Request, _error: Exception) -> Response:

@@ -6,9 +6,10 @@ It must not know how one is answered.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from model.errors import UsageError, WordsightError
 from query.web import answers
@@ -36,15 +37,8 @@ class AskWords(WordsParameters):
     ask: Literal["words"]
 
 
-AskAny = Annotated[AskText | AskSimilar | AskTags | AskWords, Field(discriminator="ask")]
-
-
-class Questions(BaseModel):
-    """Each as its own route takes it; `ask` says which."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    questions: list[AskAny] = Field(min_length=1, max_length=MOST_QUESTIONS)
+AskAny = AskText | AskSimilar | AskTags | AskWords
+ASKED: dict[str, type[AskAny]] = {"text": AskText, "similar": AskSimilar, "tags": AskTags, "words": AskWords}
 
 
 EXAMPLES = {
@@ -55,20 +49,38 @@ EXAMPLES = {
 }
 
 
-def questions_schema() -> dict[str, Any]:
-    """JSON schema of the body, all in one piece."""
-    schema = Questions.model_json_schema()
-    inside = schema.pop("$defs")
+def _whole_schema(of: type[AskAny]) -> dict[str, Any]:
+    """JSON schema of a question, all in one piece."""
+    schema = of.model_json_schema()
+    inside = schema.pop("$defs", {})
 
     def whole(part: Any) -> Any:
         if isinstance(part, dict):
             if "$ref" in part:
                 return whole(inside[part["$ref"].rpartition("/")[2]])
-            return {key: whole(value) for key, value in part.items() if key != "discriminator"}
+            return {key: whole(value) for key, value in part.items()}
         return [whole(one) for one in part] if isinstance(part, list) else part
 
     found: dict[str, Any] = whole(schema)
     return found
+
+
+QUESTION_SCHEMAS = {ask: _whole_schema(of) for ask, of in ASKED.items()}
+"""The questions, as they are described."""
+
+
+def questions_schema() -> dict[str, Any]:
+    """JSON schema of the body, all in one piece. One question of another form refuses itself, and not the others."""
+    other = {"title": "Other", "description": "Refused by itself: the others are answered"}
+    items = {"anyOf": [*QUESTION_SCHEMAS.values(), other]}
+    questions = {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_QUESTIONS}
+    return {
+        "type": "object",
+        "description": "Each as its own route takes it; `ask` says which",
+        "properties": {"questions": questions},
+        "required": ["questions"],
+        "additionalProperties": False,
+    }
 
 
 KINDS: dict[str, Any] = {"string": str, "array": list, "object": dict, "null": type(None), "boolean": bool}
@@ -85,48 +97,54 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
     return kind is None or isinstance(value, KINDS[kind])
 
 
-def _check_kinds(data: Any) -> None:
-    """Raises UsageError where a question has text for a number, a number for a yes or no, and so on."""
-    asked = data.get("questions") if isinstance(data, dict) else None
-    for place, one in enumerate(asked if isinstance(asked, list) else ()):
-        schema = next((kind for kind in KNOWN if isinstance(one, dict) and kind["ask"] == one.get("ask")), None)
-        for name, value in one.items() if schema else ():
-            if schema and not _fits(value, schema["properties"].get(name, {})):
-                raise UsageError(f"questions.{place}.{name} is {str(value)[:40]!r}: {_kind(schema, name)} is wanted")
+def _in_kind(ask: str, name: str, value: Any) -> Any:
+    """A value, and one text as a list of one, as an address has it.
+
+    Raises:
+        UsageError: text for a number, a number for a yes or no, and so on.
+    """
+    schema = QUESTION_SCHEMAS[ask]["properties"].get(name, {})
+    if schema.get("type") == "array" and isinstance(value, str):
+        return [value]
+    if not _fits(value, schema):
+        kinds = [one.get("type", "") for one in schema.get("anyOf", [schema])]
+        wanted = " or ".join(kind for kind in kinds if kind and kind != "null")
+        raise UsageError(f"{name} is {str(value)[:40]!r}: {wanted} is wanted")
+    return value
 
 
-def _kind(schema: dict[str, Any], name: str) -> str:
-    described = schema["properties"][name]
-    kinds = [one.get("type", "") for one in described.get("anyOf", [described])]
-    return " or ".join(kind for kind in kinds if kind and kind != "null")
-
-
-KNOWN = [
-    {"ask": kind["properties"]["ask"]["const"], "properties": kind["properties"]}
-    for kind in questions_schema()["properties"]["questions"]["items"]["oneOf"]
-]
-"""The questions, as they are described."""
-
-
-def read_questions(data: bytes) -> list[AskAny]:
-    """Raises UsageError where they are none."""
+def read_questions(data: bytes) -> list[Any]:
+    """Raises UsageError where the body is no list of questions, or of too many."""
     try:
         given = json.loads(data)
-        _check_kinds(given)
-        return list(Questions.model_validate(given).questions)
-    except ValidationError as error:
-        raise UsageError("; ".join(sentence_of(problem) for problem in error.errors()[:3])) from None
-    except (ValueError, RecursionError):
+        asked = given.pop("questions")
+        if given or not isinstance(asked, list) or not asked:
+            raise ValueError
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UsageError('no questions in the body: send {"questions": [{"ask": "text", "q": "ocean"}]}') from None
+    if len(asked) > MOST_QUESTIONS:
+        raise UsageError(f"{len(asked)} questions: at most {MOST_QUESTIONS} are taken at once")
+    return asked
 
 
-def answer_all(service: Service, asked: list[AskAny]) -> answers.Answers:
+def read_question(given: Any) -> AskAny:
+    """Raises UsageError where it is none."""
+    ask = given.get("ask") if isinstance(given, dict) else None
+    if not isinstance(ask, str) or ask not in ASKED:
+        raise UsageError(f"a question says what it asks: {', '.join(ASKED)} in `ask`, not {str(ask)[:40]!r}")
+    try:
+        return ASKED[ask].model_validate({name: _in_kind(ask, name, value) for name, value in given.items()})
+    except ValidationError as error:
+        raise UsageError(sentence_of(error.errors())) from None
+
+
+def answer_all(service: Service, asked: Sequence[Any]) -> answers.Answers:
     return answers.Answers(answers=[_answered(service, one) for one in asked])
 
 
-def _answered(service: Service, asked: AskAny) -> answers.Answered:
+def _answered(service: Service, asked: Any) -> answers.Answered:
     try:
-        return answers.Answered(answer=_answer(service, asked), problem=None)
+        return answers.Answered(answer=_answer(service, read_question(asked)), problem=None)
     except WordsightError as error:
         status = status_of(error)
         told = details(status, str(error), code_of(error)) if status < 500 else details(status, "it failed just now")

@@ -4,14 +4,16 @@ called. It must not know how anything is answered."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from model.errors import UsageError
 from query.web.problems import MEDIA_TYPE
-from query.web.security import OPEN_TO_ALL
+from query.web.security import OPEN_TO_ALL, route_path
 
 ADDRESS = "/api/v1/openapi.json"
 SCHEMES = {
@@ -58,11 +60,28 @@ def describe(app: FastAPI, *, has_token: bool) -> None:
 
 def allowed(app: FastAPI, path: str) -> list[str]:
     """The methods of all routes of a path: a router names those of the first alone."""
+    names = [method.upper() for method in _operations(app, path)]
+    return [*names, *(["HEAD"] if "GET" in names else [])]
+
+
+def _operations(app: FastAPI, path: str) -> dict[str, Any]:
+    """Of a path, by method."""
     for template, methods in app.openapi()["paths"].items():
         if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
-            names = [method.upper() for method in methods]
-            return [*names, *(["HEAD"] if "GET" in names else [])]
-    return []
+            found: dict[str, Any] = methods
+            return found
+    return {}
+
+
+async def each_once(request: Request) -> None:
+    """Raises UsageError where a parameter that takes one value has several: all but the last would be passed over."""
+    counted = Counter(name for name, _ in request.query_params.multi_items())
+    if repeated := [name for name, count in counted.items() if count > 1]:
+        operation = _operations(request.app, route_path(request.scope)).get(request.method.lower(), {})
+        lists = {one["name"] for one in operation.get("parameters", []) if one["schema"].get("type") == "array"}
+        for name in repeated:
+            if name not in lists:
+                raise UsageError(f"{name} is given {counted[name]} times: it takes one value")
 
 
 TAGS = [

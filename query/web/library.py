@@ -10,12 +10,16 @@ from contextlib import contextmanager
 
 from ingest.errors import CollectionNotFound
 from ingest.stores import Filter, PooledStore, Store, Summary
-from model.errors import WordsightError
+from model.errors import UsageError, WordsightError
 from query.asking import CollectionContext, SharedContexts
 from query.web.catalogue import Catalogue, Catalogues, Order, entries_of, in_order
 
 ALL = "all"
 """In the place of a name: all collections that are served."""
+
+
+class ChooseCollection(UsageError):  # noqa: N818 - as in `model.errors`
+    """All collections were named where only one can be meant."""
 
 
 NOTHING_YET = "there are no pictures here yet: `ingest run FOLDER` makes a collection of a folder"
@@ -74,9 +78,7 @@ class Library:
         if name == ALL and not self._only and ALL not in self.store.collections():
             name = self.default  # whose models are taken where only one collection's can be
         if not name:
-            raise CollectionNotFound(
-                "there are no pictures here yet: `ingest run FOLDER` makes a collection of a folder"
-            )
+            raise CollectionNotFound(NOTHING_YET)
         if name not in self._known and not self._only:
             self._known |= frozenset(self.store.collections())
         if name not in self._known:
@@ -90,6 +92,17 @@ class Library:
             if there and ALL not in there:
                 return sorted(there)
         return [self.name(asked)]
+
+    def one(self, asked: str) -> str:
+        """The one collection meant, where a question has no sense for several.
+
+        Raises:
+            ChooseCollection: it means several.
+        """
+        names = self.names(asked)
+        if len(names) > 1:
+            raise ChooseCollection(f"this asks one collection, not all of them: choose {' | '.join(names)}")
+        return names[0]
 
     @contextmanager
     def asking(self, asked: str) -> Iterator[CollectionContext]:
@@ -118,6 +131,18 @@ class Library:
             return in_order(entries, order)
 
         return names, self._catalogues.get((tuple(versions), filter, order), make)
+
+    def not_ready_yet(self) -> str:
+        """What is to be done before there is anything to ask; empty where a collection can be asked.
+
+        Raises:
+            StoreError: the store does not answer, or the only collection that is served is gone.
+        """
+        there = [self.default] if self._only else sorted(self.store.collections())
+        if not there:
+            return NOTHING_YET
+        self.summary(self.default if self.default in there else there[0])
+        return ""
 
     def warm_up(self) -> str:
         """Load what the default collection's questions need, so that the first is answered as fast as the others.

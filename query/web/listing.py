@@ -6,7 +6,7 @@ It must not know how questions are answered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import IO, Annotated, Literal
 from urllib.parse import quote
@@ -20,11 +20,10 @@ from ingest.records import Picture
 from ingest.stores import Filter
 from model import __version__
 from model.pictures import MEDIA_TYPE
-from model.system.names import shown
-from query.asking import ANY_SCORE, Group, TagsQuestion, ask_all_tags, ask_duplicates, split_labels
+from query.asking import Group, ask_all_tags, ask_duplicates
 from query.web import answers
-from query.web.archive import zipped
-from query.web.catalogue import cursor_after
+from query.web.archive import Packed, zipped
+from query.web.catalogue import Order, cursor_after
 from query.web.clients import client_of
 from query.web.files import media_type
 from query.web.places import Places
@@ -83,6 +82,7 @@ def _collections(api: APIRouter, service: Service) -> None:
     @api.get("/collections/{name}")
     def collection(name: str) -> answers.CollectionDetail:
         """A collection with its labels and folders."""
+        name = library.one(name)
         fields = answers.collection_fields(library.summary(name), library.default)
         with library.asking(name) as context:
             labels, folders = context.collection.labels(), context.collection.folders()
@@ -93,17 +93,19 @@ def _collections(api: APIRouter, service: Service) -> None:
     @api.get("/collections/{name}/failures")
     def failures(name: str) -> answers.Failures:
         """Files that could not be indexed, or are shown damaged."""
+        name = library.one(name)
         with library.asking(name) as context:
             found = read_failures(context.collection).values()
         records = [answers.FailureRecord(path=one.path, reason=one.reason, at=one.at, shown=one.shown) for one in found]
-        return answers.Failures(collection=library.name(name), failures=records)
+        return answers.Failures(collection=name, failures=records)
 
     @api.get("/collections/{name}/progress")
     def progress(name: str) -> answers.Progress:
         """How far an `ingest run` of the collection is that reads files just now, or was killed while it did."""
+        name = library.one(name)
         with library.asking(name) as context:
             said = read_progress(context.collection)
-        return answers.Progress(collection=library.name(name), run=answers.run_progress(said) if said else None)
+        return answers.Progress(collection=name, run=answers.run_progress(said) if said else None)
 
 
 def _pictures(api: APIRouter, service: Service) -> None:
@@ -135,8 +137,9 @@ def _pictures(api: APIRouter, service: Service) -> None:
 
     @api.get("/timeline")
     def timeline(asked: Annotated[ListedParameters, Query()]) -> answers.Timeline:
-        """How many pictures were taken in which month, in the order of `sort`: `date` or `-date`."""
-        names, catalogue = library.catalogue(asked.collection, asked.filter, asked.sort)
+        """How many pictures were taken in which month, the oldest first; the newest with `sort=-date`."""
+        order = asked.sort if asked.sort is Order.NEWEST else Order.DATE
+        names, catalogue = library.catalogue(asked.collection, asked.filter, order)
         months = [answers.Month(month=one.name, pictures=one.pictures, offset=one.offset) for one in catalogue.months()]
         return answers.Timeline(collection=", ".join(names), total=len(catalogue), months=months)
 
@@ -187,7 +190,7 @@ def _files(api: APIRouter, service: Service) -> None:
         files = []
         for one in dict.fromkeys(id):
             found = service.find(collection, one)
-            files.append((found.picture.path, found.open))
+            files.append(Packed(found.picture.path, found.picture.mtime_ns, found.open))
         headers = {"Content-Disposition": 'attachment; filename="pictures.zip"'}
         return StreamingResponse(zipped(files), media_type="application/zip", headers=headers)
 
@@ -200,43 +203,49 @@ def _whole(api: APIRouter, service: Service) -> None:
 
     @api.get("/tags.jsonl", response_class=Response, responses=_media(JSON_LINES))
     def all_tags(asked: Annotated[AllTagsParameters, Query()]) -> Response:
-        """Words for every picture: one JSON object a line."""
-        least = ANY_SCORE if asked.min_score is None else asked.min_score
-        question = TagsQuestion((), asked.limit, least, split_labels(asked.labels), asked.own_labels)
-        name = library.name(asked.collection)
+        """Words for every picture, of `all` one collection after the other: one JSON object a line."""
+        question = asked.question_for_all()
+        names = library.names(asked.collection)
 
         def lines() -> Iterator[str]:
-            with library.asking(name) as context:
-                for one in ask_all_tags(context, question, Filter(under=asked.under.strip("/"))):
-                    if one.asked is None:
-                        continue
-                    tags = [answers.TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in one]
-                    picture = one.asked.picture
-                    record = answers.PictureTags(id=str(picture.id), path=shown(picture.path), tags=tags)
-                    yield record.model_dump_json() + "\n"
+            for name in names:
+                with library.asking(name) as context:
+                    for one in ask_all_tags(context, question, Filter(under=asked.under.strip("/"))):
+                        if one.asked is not None:
+                            yield answers.picture_tags(one, one.asked.picture).model_dump_json() + "\n"
 
         return StreamingResponse(lines(), media_type=JSON_LINES)
 
     @api.get("/duplicates")
     async def duplicates(request: Request, asked: Annotated[DuplicatesParameters, Query()]) -> answers.Duplicates:
-        """Groups of pictures that are one picture, the first of each the one to keep; nothing is changed."""
-        name = await run_in_threadpool(library.name, asked.collection)
+        """Groups of pictures that are one picture, the first of each the one to keep; nothing is changed.
+
+        Of `all` one collection after the other: a group is of one collection.
+        """
+        names = await run_in_threadpool(library.names, asked.collection)
         async with looking.place(client_of(request.scope)):
-            groups = await run_in_threadpool(look_for, name, asked)
+            groups = await run_in_threadpool(look_for_all, names, asked)
         part = groups[asked.offset : asked.offset + asked.limit]
         return answers.Duplicates(
-            collection=name,
+            collection=", ".join(names),
             total=len(groups),
-            groups=[answers.duplicates_group(group, name, service.root_path) for group in part],
+            groups=[answers.duplicates_group(group, name, service.root_path) for name, group in part],
         )
 
-    def look_for(name: str, asked: DuplicatesParameters) -> list[Group]:
+    def look_for_all(names: list[str], asked: DuplicatesParameters) -> list[tuple[str, Group]]:
+        before = dict(found)
+        found.clear()  # the last question is what is leafed through
+        return [(name, group) for name in names for group in look_for(name, asked, before)]
+
+    def look_for(name: str, asked: DuplicatesParameters, before: Mapping[object, list[Group]]) -> list[Group]:
         with library.asking(name) as context:
             metadata = context.metadata
             how = (asked.threshold, asked.alike, asked.prefer, tuple(asked.label), asked.under.strip("/"))
             key = (name, metadata.updated, context.collection.count(), *how)
-            if key not in found:
-                groups = ask_duplicates(
+            found[key] = (
+                before[key]
+                if key in before
+                else ask_duplicates(
                     context.collection,
                     asked.threshold,
                     alike=asked.alike,
@@ -244,8 +253,7 @@ def _whole(api: APIRouter, service: Service) -> None:
                     labels=asked.label,
                     under=asked.under.strip("/"),
                 )
-                found.clear()  # the last question is what is leafed through
-                found[key] = groups
+            )
             return found[key]
 
 

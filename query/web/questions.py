@@ -73,9 +73,18 @@ class PicturesParameters(Parameters):
 
     @property
     def filter(self) -> Filter:
+        """Raises UsageError where a condition is none, or no picture could ever pass."""
         taken = Taken(self.after, self.before, self.camera, self.near)
         without = tuple(picture_id(id) for id in self.without if not id.startswith(PREFIX))  # those are in no answer
-        return taken.narrowed(Filter(tuple(self.label), self.under.strip("/"), without))
+        try:
+            narrowed = taken.narrowed(Filter(tuple(self.label), self.under.strip("/"), without))
+        except UsageError as error:
+            raise UsageError(str(error).removeprefix("--")) from None  # here it is no option of a command
+        if narrowed.after is not None and narrowed.before is not None and narrowed.after >= narrowed.before:
+            raise UsageError(
+                f"no picture is taken from {self.after} on and before {self.before}: `after` should be the earlier one"
+            )
+        return narrowed
 
 
 class ListedParameters(PicturesParameters):
@@ -122,6 +131,16 @@ class ScoredParameters(PicturesParameters):
         return f"no more than {self.end} are shown: narrow the question with a filter or more words"
 
     @property
+    def takes_any_score(self) -> bool:
+        """Whether only what has nothing in common with the question is no answer."""
+        return self.min_score is None or self.min_score == "auto"
+
+    @property
+    def left_out(self) -> int:
+        """How many pictures are no answers because they are asked about."""
+        return 0
+
+    @property
     def least(self) -> MinScore:
         return ANY_SCORE if self.min_score is None else self.min_score
 
@@ -150,10 +169,20 @@ class SimilarParameters(ScoredParameters):
     vector: Space | None = Field(None, description="Compare by: visual, or semantic where words are added")
     minus_id: list[Id] = Field([], description="Pictures to move away from; repeatable", max_length=MAX_PICTURES)
 
+    @property
+    def takes_any_score(self) -> bool:
+        return self.vector is not Space.BOTH and super().takes_any_score  # of both, the nearest by each are fused
+
+    @property
+    def left_out(self) -> int:
+        return _stored(self.minus_id)
+
     def question(self, pictures: Sequence[QueryPicture], minus: Sequence[QueryPicture]) -> Question:
         """With the pictures that the ids stand for, or the one that was sent."""
         words = [Term(text) for text in self.plus] + [Term(text, -1.0) for text in self.minus]
         more = read(self.q) if self.q.strip() else Reading(())
+        if self.vector is Space.VISUAL and (words or more.terms):
+            raise UsageError("words can only be added to the semantic vector: leave out vector=visual")
         return Question(
             terms=(*words, *more.terms),
             read_as=more.message,
@@ -174,6 +203,10 @@ class StoredParameters(SimilarParameters):
         max_length=MAX_PICTURES,
     )
 
+    @property
+    def left_out(self) -> int:
+        return _stored([*self.id, *self.minus_id])
+
 
 class TagsParameters(Parameters):
     labels: str = Field("", description="Choose among these words only, between commas", max_length=4096)
@@ -181,10 +214,13 @@ class TagsParameters(Parameters):
     min_score: FiniteFloat | None = Field(None, description="Leave out lower scores")
 
     def question(self, picture: QueryPicture) -> TagsQuestion:
+        return self._question((picture,))
+
+    def _question(self, pictures: tuple[QueryPicture, ...]) -> TagsQuestion:
         if self.labels and self.own_labels:
             raise UsageError("labels and own_labels exclude each other: choose one")
         least = ANY_SCORE if self.min_score is None else self.min_score
-        return TagsQuestion((picture,), self.limit, least, split_labels(self.labels), self.own_labels)
+        return TagsQuestion(pictures, self.limit, least, split_labels(self.labels), self.own_labels)
 
 
 class StoredTagsParameters(TagsParameters):
@@ -194,6 +230,9 @@ class StoredTagsParameters(TagsParameters):
 class AllTagsParameters(TagsParameters):
     limit: int = Field(5, ge=1, le=50, description="How many words for each picture at most")
     under: str = Field("", description="Only pictures below this folder of the dataset", max_length=4096)
+
+    def question_for_all(self) -> TagsQuestion:
+        return self._question(())
 
 
 class DuplicatesParameters(BaseModel):
@@ -212,6 +251,11 @@ class DuplicatesParameters(BaseModel):
 class WordsParameters(Parameters):
     q: str = Field(description="A word, or a sum of words", max_length=MAX_TEXT)
     min_score: FiniteFloat | None = Field(None, description="Leave out lower scores")
+
+
+def _stored(ids: Sequence[str]) -> int:
+    """How many of them are of a collection."""
+    return len({id for id in ids if not id.startswith(PREFIX)})
 
 
 def picture_id(text: str) -> UUID:

@@ -5,7 +5,7 @@ It must not know how questions are answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +26,7 @@ from query.asking import (
     Answer,
     CollectionContext,
     EncodedPicture,
+    PictureHit,
     QueryPicture,
     Question,
     Sort,
@@ -58,7 +59,7 @@ from query.web.questions import (
     picture_id,
 )
 from query.web.thumbnails import Thumbnails
-from query.web.uploads import COPY_PIXELS, PREFIX, Uploads, features_key
+from query.web.uploads import COPY_PIXELS, PREFIX, Upload, Uploads, features_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,22 @@ class Service:
         return self._response(asked, replace(found, hits=found.hits[offset:]))
 
     def similar_to(self, sent: Sent, asked: SimilarParameters) -> answers.Answer:
+        names = self.library.names(asked.collection)
+        upload = Upload("", sent.copy, sent.framed.width, sent.framed.height, expires=0.0)
         with self.library.asking(asked.collection) as context:
-            picture = EncodedPicture(encode(context, sent.framed.pixels))
-            question = asked.question([picture], self._pictures(context, asked.minus_id))
-            return self._response(asked, ask(context, question))
+            upload.features[features_key(context)] = encode(context, sent.framed.pixels)
+
+        def put_to(context: CollectionContext) -> Question:
+            return asked.question([upload.encoded(context)], self._pictures(context, asked.minus_id, names))
+
+        return self._ask(asked, put_to)
+
+    def is_for_several(self, collection: str) -> bool:
+        """Whether a picture that is sent is seen by more than one encoder, perhaps."""
+        return len(self.library.names(collection)) > 1
 
     def tags(self, asked: StoredTagsParameters) -> answers.Tags:
-        with self.library.asking(asked.collection) as context:
+        with self.library.asking(self._where(asked.collection, asked.id)) as context:
             (picture,) = self._pictures(context, [asked.id])
             return _tags_response(ask_tags(context, asked.question(picture)))
 
@@ -150,12 +160,12 @@ class Service:
             return _tags_response(ask_tags(context, asked.question(picture)))
 
     def words(self, asked: WordsParameters) -> answers.NearWords:
-        with self.library.asking(asked.collection) as context:
+        with self.library.asking(self.library.one(asked.collection)) as context:
             name, words = context.name, context.words
         least = ANY_SCORE if asked.min_score is None else asked.min_score
         answer = ask_words(words, parse(asked.q), asked.limit, least)
         results = [answers.WordRecord(word=word.word, score=round(word.score, 6)) for word in answer.words]
-        return answers.NearWords(collection=name, note="; ".join(answer.messages), results=results)
+        return answers.NearWords(collection=name, note=answers.noted(answer.messages), results=results)
 
     def upload(self, sent: Sent, collection: str, client: str) -> answers.Uploaded:
         """Keep a picture for a while."""
@@ -165,7 +175,9 @@ class Service:
         return answers.uploaded(kept.id, kept.width, kept.height, self.root_path)
 
     def forget(self, id: str) -> None:
-        """An upload. Raises PictureGone where it is not kept."""
+        """An upload. Raises PictureGone where it is not kept, or is none."""
+        if not id.startswith(PREFIX):
+            raise PictureGone(f"{id[:64]!r} is no upload: pictures of a collection are not deleted here")
         self.thumbnails.forget(self.uploads.remove(id).picture.sha256)
 
     def _pictures(
@@ -249,6 +261,15 @@ class Service:
                 return Found(picture, id, name, partial(open_original, context.metadata.root, picture))
         raise PictureGone(f"no picture {wanted} here: it may have been removed since")
 
+    def _where(self, collection: str, id: str) -> str:
+        """The collection that is to be asked about a picture: of `all` the one that has it, of an upload the default.
+
+        Raises:
+            As `find`.
+        """
+        names = self.library.names(collection)
+        return names[0] if len(names) == 1 else self.find(collection, id).collection or self.library.default
+
     async def thumbnail(self, collection: str, id: str, size: int, client: str) -> bytes:
         """A small JPEG of a picture or an upload."""
         found = await run_in_threadpool(self.find, collection, id)
@@ -271,7 +292,7 @@ class Service:
 
     def vectors(self, collection: str, id: str) -> answers.PictureVectors:
         """Those of a picture or an upload, as they are compared. Raises as `find`."""
-        with self.library.asking(collection) as context:
+        with self.library.asking(self._where(collection, id)) as context:
             if id.startswith(PREFIX):
                 visual = self.uploads.get(id).encoded(context).features
                 semantic = unit(context.projection.project(visual[None]))[0]
@@ -288,15 +309,14 @@ class Service:
         answer = in_order_of(answer, asked.sort)
         hits = answer.hits if asked.sort is Sort.SCORE else answer.hits[asked.begin : asked.end]
         has_more = answer.has_more or (asked.sort is not Sort.SCORE and len(answer.hits) > asked.end)
-        ends_here = has_more and asked.is_last
-        goes_on = has_more and not ends_here
+        goes_on = has_more and not asked.is_last
         return answers.Answer(
             collection=answer.collection,
             total=answer.total,
             cutoff=dict(answer.cutoff.floors) if answer.cutoff else None,
             standing=answer.standing,
             ends=answer.ends,
-            note="; ".join([*answer.messages, *([asked.no_more_note] if ends_here else [])]),
+            note=answers.noted([*answer.messages, *_at_the_end(asked, answer, hits, goes_on=has_more)]),
             results=[answers.found_picture(hit, self.root_path) for hit in hits],
             next=asked.end if goes_on else None,
             cursor=cursor_after(asked.end) if goes_on else None,
@@ -312,6 +332,17 @@ def _sent(decoded: Decoded) -> Sent:
     return Sent(decoded.framed, decoded.small)
 
 
+def _at_the_end(asked: ScoredParameters, answer: Answer, hits: Sequence[PictureHit], *, goes_on: bool) -> Iterator[str]:
+    """What to tell on the last page: why no other follows."""
+    if goes_on:
+        if asked.is_last:
+            yield asked.no_more_note
+        return
+    had = asked.begin + len(hits) if asked.sort is Sort.SCORE else len(answer.hits)
+    rest = answer.total - had - asked.left_out
+    if hits and rest > 0 and asked.takes_any_score:
+        yield f"of {answer.total} pictures {rest} show nothing of what was asked for: they are no answers"
+
+
 def _tags_response(answer: TagsAnswer) -> answers.Tags:
-    results = [answers.TagRecord(word=tag.word, score=tag.score, trained=tag.trained) for tag in answer]
-    return answers.Tags(collection=answer.collection, results=results)
+    return answers.Tags(collection=answer.collection, results=answers.tag_records(answer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ingest.errors import CollectionNotFound, StoreInUse, StoreUnreachable
@@ -17,6 +18,7 @@ from model.errors import (
 )
 from query.web.decoding import Busy
 from query.web.fetching import NotFetched
+from query.web.library import ChooseCollection
 from query.web.places import Full
 
 FAILED = 500
@@ -39,6 +41,7 @@ STATUSES: dict[type[WordsightError], int] = {
 
 CODES: dict[type[WordsightError], str] = {
     WordsError: "unknown-word",
+    ChooseCollection: "choose-collection",
     PictureTooSlow: "picture-too-slow",
     PictureOutside: "outside",
     NotFetched: "not-fetched",
@@ -58,14 +61,40 @@ def code_of(error: Exception) -> str:
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), "")
 
 
-def sentence_of(problem: Any) -> str:
-    """A complaint of the validator with the value that it is about."""
-    name = ".".join(str(part) for part in problem["loc"] if part not in ("query", "path", "body"))
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    if problem["type"] == "extra_forbidden":
-        return f"there is no parameter {name!r}: /api/docs lists them"
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"]) if "ctx" in problem else str(problem["msg"])
-    message = problem["msg"].replace("Input should", "it should")
-    return f"{name} is {str(problem['input'])[:40]!r}: {message[0].lower()}{message[1:]}"
+def sentence_of(problems: Iterable[Any]) -> str:
+    """What the validator complains of, each parameter once, with the value that it is about."""
+    by_name: dict[str, list[Any]] = {}
+    for problem in problems:
+        by_name.setdefault(_name(problem), []).append(problem)
+    return "; ".join(_sentence(name, complaints) for name, complaints in by_name.items())
+
+
+def _name(problem: Any) -> str:
+    """Of the parameter: what follows says which of the values it could have had is meant."""
+    place = [part for part in problem["loc"] if part not in ("query", "path", "body")]
+    return str(place[0]) if place else ""
+
+
+def _sentence(name: str, problems: Sequence[Any]) -> str:
+    problem = problems[0]
+    said = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "extra_forbidden":
+            return f"there is no parameter {name!r}: /api/docs lists them"
+        case "value_error":
+            return str(said.get("error", problem["msg"]))
+        case "too_long":
+            return f"{name} has {said['actual_length']} values: at most {said['max_length']} are taken"
+        case "too_short":
+            return f"{name} has {said['actual_length']} values: at least {said['min_length']} is wanted"
+        case "string_too_long":
+            return f"{name} has {len(problem['input'])} characters: at most {said['max_length']} are taken"
+    wanted = " or ".join(dict.fromkeys(map(_wanted, problems)))
+    return f"{name} is {str(problem['input'])[:40]!r}: it should be {wanted}"
+
+
+def _wanted(problem: Any) -> str:
+    """`a valid number`, without how it was looked for."""
+    return str(problem["msg"]).removeprefix("Input should be ").partition(", unable")[0]

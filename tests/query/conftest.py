@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
+from ingest.collection import PROJECTION_FILE
+from ingest.records import stable_id
+from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
 from model.encoders import Encoder
 from model.words import Words
@@ -61,3 +64,20 @@ def client(photos: Photos, shared_cache: Path) -> Iterator[httpx.Client]:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
         with serving(photos.store, "photos") as made:
             yield made
+
+
+@pytest.fixture(scope="module")
+def two(photos: Photos) -> Iterator[EmbeddedStore]:
+    """The photographs, and a collection of two of them under other names."""
+    with photos.store.open("photos") as collection:
+        points = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page][:2]
+        metadata = collection.metadata
+        projection = collection.read_file(PROJECTION_FILE)
+    assert projection is not None
+    with photos.store.create("other", replace(metadata, root="/gone")) as other:
+        other.write_file(PROJECTION_FILE, projection)
+        for point in points:
+            path = f"other/{point.payload['path']}"
+            other.upsert([Point(stable_id(path), point.vectors, {**point.payload, "path": path})])
+    yield photos.store
+    photos.store.drop("other")

@@ -11,9 +11,9 @@ from PIL import Image
 import query
 from ingest.errors import CollectionNotFound, StoreUnreachable
 from ingest.records import stable_id
+from ingest.stores.embedded import EmbeddedStore
 from model.errors import PictureError, PictureGone, UsageError, WordsError
-from query import PictureCollection, ServedCollection, open_collection
-from query.served_collection import is_served
+from query import PictureCollection, ServedCollection, open_collection, served_collection
 from tests.query.conftest import Photos
 from tests.query.test_web_security import TOKEN, access
 from tests.serving import serving
@@ -77,11 +77,17 @@ def test_errors_are_of_the_same_kinds(served: ServedCollection, client: httpx.Cl
         served.similar(stable_id("nothere"))
     with pytest.raises(PictureError, match="not a picture"):
         served.similar(b"rubbish")
+    with pytest.raises(UsageError, match=r"^after takes a date such as 2019"):
+        served.text("cat", after="soon")
     with pytest.raises(CollectionNotFound, match="there are photos"):
         open_collection(str(client.base_url), "nothere")
-    with pytest.raises(StoreUnreachable):
+    with pytest.raises(StoreUnreachable, match=r"no `query serve` answers at http://127.0.0.1:9: "):
         ServedCollection("http://127.0.0.1:9")
-    assert not is_served("http://127.0.0.1:9")
+    with pytest.raises(StoreUnreachable, match=r"no `query serve` answers at http://127.0.0.1:9, and no Qdrant server"):
+        open_collection("http://127.0.0.1:9")
+    for token in ("", TOKEN):
+        with pytest.raises(StoreUnreachable, match=f"no `query serve` answers at {client.base_url}/photos"):
+            open_collection(f"{client.base_url}/photos", token=token)
     assert "photos" in repr(served)
     assert query.ServedCollection is ServedCollection
 
@@ -93,3 +99,44 @@ def test_a_token_lets_in(photos: Photos) -> None:
             assert opened.name == "photos"
         with pytest.raises(UsageError, match="token is required"):
             open_collection(url)
+        with pytest.raises(UsageError, match=f"^the token is wrong: {url}"):
+            open_collection(url, token=TOKEN[::-1])
+
+
+def test_more_answers_than_one_request_has_are_all_had(
+    here: PictureCollection, served: ServedCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(served.text("animal", limit=1000).hits) == 16
+    monkeypatch.setattr(served_collection, "MOST", 5)
+    for asked in ({"limit": 1000}, {"limit": 12}, {"limit": 12, "offset": 3}, {"limit": 14, "min_score": "auto"}):
+        one, other = here.text("animal", **asked), served.text("animal", **asked)
+        assert [hit.picture.path for hit in other] == [hit.picture.path for hit in one]
+        assert (other.total, other.has_more, other.standing, other.ends) == (
+            one.total,
+            one.has_more,
+            one.standing,
+            one.ends,
+        )
+
+
+def test_what_says_when_a_picture_was_taken_is_told(here: PictureCollection, served: ServedCollection) -> None:
+    one, other = here.text("animal", limit=16), served.text("animal", limit=16)
+    said = [hit.picture.photo.taken_from for hit in other if hit.picture.photo]
+    assert said == [hit.picture.photo.taken_from for hit in one if hit.picture.photo]
+    assert set(said) == {"file", "xmp"}
+
+
+def test_of_several_collections_one_is_named_or_all(here: PictureCollection, two: EmbeddedStore) -> None:
+    with serving(two, "photos") as client:
+        url = str(client.base_url)
+        with pytest.raises(CollectionNotFound, match=f"several collections at {url}: choose other | photos"):
+            open_collection(url)
+        with open_collection(url, "all") as every:
+            assert isinstance(every, ServedCollection)
+            found = every.text("cat", limit=18)
+            assert (found.total, {hit.collection for hit in found}) == (18, {"other", "photos"})
+            of_other = next(hit.picture.id for hit in found if hit.collection == "other")
+            assert {hit.collection for hit in every.similar(of_other, limit=18)} == {"other", "photos"}
+            assert len(every.pictures()) == 18
+    with pytest.raises(UsageError, match=r"opened for one collection, a `query serve` for all of them: choose other"):
+        open_collection(two.root, "all")

@@ -20,6 +20,7 @@ from ingest.pipeline import ExportOptions, export_collection
 from ingest.stores.snapshot import SnapshotStore
 from model.encoders import open_encoder
 from query.web import uploads
+from query.web.answers import noted
 from query.web.uploads import Upload
 from tests.commands import command
 from tests.query.conftest import Photos
@@ -204,6 +205,48 @@ def test_errors_are_sentences(client: httpx.Client) -> None:
     problem(client.post("/api/v1/similar", content=b"", headers=JPEG), 400, "no picture in the body")
     problem(client.get("/api/v1/nothing"), 404)
     assert get(client, "text", q="motorcycle xqzvw")["note"].startswith("no vector for 'xqzvw'")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("text?q=cat&after=soon", "after takes a date such as 2019, 2019-07 or 2019-07-03, not 'soon'"),
+        ("pictures?near=here", "near takes latitude, longitude and kilometres, such as 48.21,16.37,5, not 'here'"),
+        ("text?q=cat&camera=-", "camera takes words of its name, such as 'iphone 12', not '-'"),
+        ("text?q=cat&min_score=abc", "min_score is 'abc': it should be a valid number or 'auto'"),
+        ("text?q=cat&min_score=nan", "min_score is 'nan': it should be a finite number or 'auto'"),
+        (f"similar?{'&id=x' * 21}", "id has 21 values: at most 20 are taken"),
+        (f"text?q={'a' * 501}", "q has 501 characters: at most 500 are taken"),
+        ("text?q=cat&limit=3&limit=4", "limit is given 2 times: it takes one value"),
+        (
+            "similar?id=00000000-0000-0000-0000-000000000000&vector=visual&q=cat",
+            "words can only be added to the semantic vector: leave out vector=visual",
+        ),
+        ("tags?id=x&id=y", "id is given 2 times: it takes one value"),
+        ("tags.jsonl?labels=cat&own_labels=true", "labels and own_labels exclude each other: choose one"),
+        (
+            "timeline?after=2020&before=2019-07",
+            "no picture is taken from 2020 on and before 2019-07: `after` should be the earlier one",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_parameters_name(client: httpx.Client, address: str, told: str) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    problem(answer, 400)
+    assert answer.json()["detail"] == told
+
+
+def test_only_what_was_sent_is_forgotten(client: httpx.Client) -> None:
+    id = picture(client, "cat/chelsea.png")["id"]
+    answer = client.delete(f"/api/v1/uploads/{id}")
+    problem(answer, 404, f"'{id}' is no upload: pictures of a collection are not deleted here")
+    assert get(client, f"pictures/{id}")["path"] == "cat/chelsea.png"
+
+
+def test_a_remark_that_asks_ends_with_that() -> None:
+    assert noted(["did you mean sunflower?; searched as it is written", "no index"]) == (
+        "did you mean sunflower? Searched as it is written; no index"
+    )
 
 
 def test_the_documentation_describes_every_question(client: httpx.Client) -> None:

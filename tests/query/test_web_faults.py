@@ -201,6 +201,22 @@ def test_where_paging_ends_is_told(client: httpx.Client, monkeypatch: pytest.Mon
     assert "no more than 8 are shown" in page["note"]
 
 
+def test_that_the_others_are_no_answers_is_told_at_the_end(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection by classes finds only what shows one of those that are meant."""
+    nearest = ranking.Ranking._nearest
+    monkeypatch.setattr(ranking.Ranking, "_nearest", lambda *asked: nearest(*asked)[:13])
+    told = "of 16 pictures 3 show nothing of what was asked for: they are no answers"
+    assert get(client, "text", q="animal", limit=5, names=False)["note"] == ""
+    last = get(client, "text", q="animal", limit=5, offset=10, names=False)
+    assert (len(last["results"]), last["total"], last["cursor"], last["note"]) == (3, 16, None, told)
+    assert get(client, "text", q="animal", sort="name", limit=5, offset=10, names=False)["note"] == told
+    assert get(client, "text", q="animal", limit=20, names=False, min_score=-1)["note"] == ""
+    id = picture(client, "cat/chelsea.png")["id"]
+    assert get(client, "similar", id=id, limit=20)["note"] == told.replace("3 show", "2 show")
+
+
 @pytest.mark.parametrize("vector", ["visual", "semantic", "both"])
 @pytest.mark.parametrize("more", [{}, {"q": "cat"}, {"min_score": "auto"}, {"minus": True, "min_score": "auto"}])
 def test_every_page_is_of_one_list(client: httpx.Client, vector: str, more: dict[str, Any]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ import httpx
 import pytest
 
 from ingest.records import stable_id
-from ingest.stores import SEMANTIC, VISUAL, Point
 from ingest.stores.embedded import EmbeddedStore
-from query.web.archive import LEFT_OUT, zipped
+from query.web.archive import LEFT_OUT, Packed, zipped
 from query.web.catalogue import Catalogues, Entry, Order, cursor_after, in_order
 from tests.query.conftest import Photos
 from tests.query.test_web_api import get, picture, problem
@@ -80,6 +79,10 @@ def test_answers_to_questions_have_cursors_and_other_orders(client: httpx.Client
 def test_months_say_where_their_pictures_begin(client: httpx.Client) -> None:
     timeline = get(client, "timeline", sort="-date")
     assert timeline["total"] == sum(month["pictures"] for month in timeline["months"]) == 16
+    oldest = get(client, "timeline")
+    assert oldest == get(client, "timeline", sort="name") == get(client, "timeline", sort="date")
+    assert [one["month"] for one in oldest["months"]] == [one["month"] for one in timeline["months"]][::-1]
+    assert len({one["month"] for one in oldest["months"]}) == len(oldest["months"])
     for month in timeline["months"]:
         (first,) = get(client, "pictures", sort="-date", limit=1, offset=month["offset"])["results"]
         assert first["taken"].startswith(month["month"])
@@ -105,24 +108,43 @@ def test_several_questions_in_one_request_are_answered_each_by_itself(client: ht
         {"ask": "words", "q": "cat", "limit": 3},
         {"ask": "text", "q": "xqzvw"},
         {"ask": "text", "q": "cat", "collection": "nothere"},
+        {"ask": "text", "q": "cat", "limit": "5"},
+        {"ask": "text", "q": "cat", "min_score": False},
+        {"ask": "text", "q": "cat", "names": 1},
+        {"ask": "text"},
+        {"ask": "text", "q": "cat", "colour": "red"},
+        {"ask": "similar", "id": id, "limit": 2},
+        {"ask": "text", "q": "cat", "cursor": "x"},
+        {"ask": ["text"]},
+        "cat",
     ]
     answers = client.post("/api/v1/questions", json={"questions": asked}).json()["answers"]
     assert answers[0]["answer"] == get(client, "text", q="cat", limit=2)
     assert answers[1]["answer"] == get(client, "similar", id=id, limit=2)
     assert answers[2]["answer"] == get(client, "tags", id=id, limit=3)
     assert answers[3]["answer"] == get(client, "words", q="cat", limit=3)
-    assert [one["problem"] and one["problem"]["code"] for one in answers] == [None] * 4 + [
+    assert [one["problem"] and one["problem"]["code"] for one in answers[:6]] == [None] * 4 + [
         "unknown-word",
         "no-collection",
     ]
+    assert answers[11]["answer"] == answers[1]["answer"]
+    assert [one["problem"]["detail"] for one in answers[6:] if one["problem"]] == [
+        "limit is '5': integer is wanted",
+        "min_score is 'False': number or string is wanted",
+        "names is '1': boolean is wanted",
+        "q is missing",
+        "there is no parameter 'colour': /api/docs lists them",
+        "that is no cursor: give one back as an answer had it in `cursor`",
+        "a question says what it asks: text, similar, tags, words in `ask`, not \"['text']\"",
+        "a question says what it asks: text, similar, tags, words in `ask`, not 'None'",
+    ]
     for wrong, told in [
-        (b"{}", "questions is missing"),
+        (b"{}", "no questions"),
         (b"[" * 4000, "no questions"),
-        (b'{"questions":[{"ask":"text","q":"cat","limit":"5"}]}', "questions.0.limit is '5': integer is wanted"),
-        (b'{"questions":[{"ask":"text","q":"cat","min_score":false}]}', "min_score is 'False'"),
-        (b'{"questions":[{"ask":"text","q":"cat","names":1}]}', "boolean is wanted"),
-        (b'{"questions":[]}', "at least 1"),
-        (b'{"questions":[{"ask":"text"}]}', "q is missing"),
+        (b'{"questions":[]}', "no questions"),
+        (b'{"questions":{"ask":"text","q":"cat"}}', "no questions"),
+        (b'{"questions":[{}],"collection":"photos"}', "no questions"),
+        (json.dumps({"questions": [{}] * 51}).encode(), "51 questions: at most 50 are taken at once"),
         (b"x" * (1 << 19), "send a smaller"),
     ]:
         answer = client.post("/api/v1/questions", content=wrong, headers={"Content-Type": "application/json"})
@@ -151,7 +173,10 @@ def test_files_are_sent_together(client: httpx.Client, photos: Photos) -> None:
     answer = client.get("/api/v1/archive", params={"id": [*ids, ids[0]]})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == ["cat/chelsea.png", "coffee/turned.jpg"]
-        assert archive.read("coffee/turned.jpg") == (photos.folder / "coffee" / "turned.jpg").read_bytes()
+        turned = photos.folder / "coffee" / "turned.jpg"
+        assert archive.read("coffee/turned.jpg") == turned.read_bytes()
+        written = time.localtime(turned.stat().st_mtime // 2 * 2)  # a ZIP counts by two seconds
+        assert archive.getinfo("coffee/turned.jpg").date_time == written[:6]
     problem(client.get("/api/v1/archive"), 400, "id is missing")
     problem(client.get("/api/v1/archive", params={"id": str(stable_id("nothere"))}), 404)
 
@@ -162,10 +187,16 @@ def test_what_cannot_be_read_is_named_in_the_zip(tmp_path: Path) -> None:
     def gone() -> io.BytesIO:
         raise PictureGone("the file is not there")
 
-    data = b"".join(zipped([("a.jpg", lambda: io.BytesIO(b"1")), ("a.jpg", lambda: io.BytesIO(b"2")), ("b.jpg", gone)]))
+    files = [
+        Packed("a.jpg", 0, lambda: io.BytesIO(b"1")),
+        Packed("a.jpg", 1 << 62, lambda: io.BytesIO(b"2")),
+        Packed("b.jpg", 0, gone),
+    ]
+    data = b"".join(zipped(files))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["a.jpg", "a (2).jpg", LEFT_OUT]
         assert archive.read(LEFT_OUT) == b"b.jpg: the file is not there\n"
+        assert [one.date_time for one in archive.infolist()[:2]] == [(1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)]
 
 
 def test_groups_of_pictures_that_are_one(client: httpx.Client, photos: Photos) -> None:
@@ -181,20 +212,6 @@ def test_what_could_not_be_indexed_is_listed(client: httpx.Client) -> None:
     assert get(client, "status")["pictures"] == 16
 
 
-@pytest.fixture(scope="module")
-def two(photos: Photos) -> Iterator[EmbeddedStore]:
-    """The photographs, and a collection of two of them under other names."""
-    with photos.store.open("photos") as collection:
-        points = [point for page in collection.scroll([VISUAL, SEMANTIC]) for point in page][:2]
-        metadata = collection.metadata
-    with photos.store.create("other", replace(metadata, root="/gone")) as other:
-        for point in points:
-            path = f"other/{point.payload['path']}"
-            other.upsert([Point(stable_id(path), point.vectors, {**point.payload, "path": path})])
-    yield photos.store
-    photos.store.drop("other")
-
-
 def test_all_collections_are_asked_at_once(two: EmbeddedStore, shared_cache: Path) -> None:
     with serving(two, "photos") as client:
         whole = every(client, collection="all", sort="name")
@@ -208,6 +225,38 @@ def test_all_collections_are_asked_at_once(two: EmbeddedStore, shared_cache: Pat
         assert texts["total"] == 18
         assert get(client, f"pictures/{of_other['id']}", collection="all")["collection"] == "other"
         problem(client.get(f"/api/v1/pictures/{of_other['id']}"), 404)
+        sent = client.post(
+            "/api/v1/similar?collection=all&limit=2",
+            content=client.get(get(client, "pictures", limit=1)["results"][0]["thumbnail"]).content,
+            headers={"Content-Type": "image/jpeg"},
+        ).json()
+        assert (sent["collection"], sent["total"]) == ("other, photos", 18)
+
+
+def test_what_is_asked_of_all_collections_is_answered_by_all_or_refused(two: EmbeddedStore, shared_cache: Path) -> None:
+    with serving(two, "photos") as client:
+        (of_other, _) = get(client, "pictures", collection="other")["results"]
+        tags = get(client, "tags", id=of_other["id"], collection="all", limit=2)
+        assert (tags["collection"], len(tags["results"])) == ("other", 2)
+        assert get(client, f"pictures/{of_other['id']}/vectors", collection="all")["collection"] == "other"
+        lines = client.get("/api/v1/tags.jsonl?collection=all&limit=1").text.splitlines()
+        assert [json.loads(line)["collection"] for line in lines] == ["other"] * 2 + ["photos"] * 16
+        alike = {"alike": True, "threshold": 0.01}
+        found = get(client, "duplicates", collection="all", **alike)
+        assert found["collection"] == "other, photos"
+        each = [get(client, "duplicates", collection=name, **alike)["groups"] for name in ("other", "photos")]
+        assert found["groups"] == each[0] + each[1]
+        assert all(len({one["picture"]["collection"] for one in group["members"]}) == 1 for group in found["groups"])
+        assert {group["members"][0]["picture"]["collection"] for group in found["groups"]} >= {"photos"}
+        for path in (
+            "words?q=cat&collection=all",
+            *(f"collections/all{end}" for end in ("", "/failures", "/progress")),
+        ):
+            refused = client.get(f"/api/v1/{path}")
+            problem(refused, 400, "this asks one collection, not all of them: choose other | photos")
+            assert refused.json()["code"] == "choose-collection"
+    with serving(two, "photos", only=True) as client:
+        problem(client.get("/api/v1/words?q=cat&collection=all"), 404, "no collection 'all'")
 
 
 def test_a_store_with_nothing_in_it_is_served_and_says_what_to_do(tmp_path: Path) -> None:
@@ -217,7 +266,11 @@ def test_a_store_with_nothing_in_it_is_served_and_says_what_to_do(tmp_path: Path
         problem(client.get("/api/v1/pictures"), 404, "ingest run FOLDER")
         assert client.get("/").status_code == 200
         assert client.get("/livez").status_code == 200
-        assert client.get("/readyz").status_code == 503
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+        assert (
+            ready.json()["note"] == "there are no pictures here yet: `ingest run FOLDER` makes a collection of a folder"
+        )
 
 
 def test_the_description_names_operations_and_problems(client: httpx.Client) -> None:
@@ -258,6 +311,10 @@ def test_schemathesis_finds_nothing(client: httpx.Client, tmp_path: Path) -> Non
 
 def test_figures_are_those_of_what_was_asked(client: httpx.Client) -> None:
     client.get("/api/v1/nothing")
+    client.head("/api/v1/status")
+    assert re.search(
+        r'requests_total\{route="[^"]*/status",method="HEAD",status="200"\} 1\n', client.get("/metrics").text
+    )
     text = client.get("/metrics").text
     assert 'wordsight_requests_total{route="/livez"' in text or client.get("/livez").status_code == 200
     assert 'wordsight_request_seconds_bucket{le="+Inf"}' in text
