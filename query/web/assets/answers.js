@@ -6,9 +6,6 @@ export const PAGE = 100;
 const KEPT = 12; // pages; the others are asked for again
 const REACH = 10_000; // answers to a question; of all pictures, every one
 
-// The highest score among those found by what they show: one found by its name is scored otherwise.
-const bestOf = (results) => results.filter(({ matched }) => !matched).reduce((best, { score }) => Math.max(best ?? score, score), undefined);
-
 export class Answers {
   constructor(question) {
     this.question = question;
@@ -33,7 +30,7 @@ export class Answers {
   async fetch(page) {
     const answer = await find(this.question, page * PAGE, PAGE, this.aborter.signal);
     if (!this.first || page === 0) this.first = answer;
-    if (page === 0) this.best = bestOf(answer.results);
+    this.best ??= page === 0 ? answer.results[0]?.score : undefined;
     this.total = this.reach(answer, page);
     this.pages.set(page, answer.results);
     for (const other of [...this.pages.keys()].sort((a, b) => Math.abs(b - page) - Math.abs(a - page))) {

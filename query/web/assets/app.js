@@ -61,14 +61,10 @@ function remember() {
 }
 addEventListener("scroll", () => {
   clearTimeout(remembering);
-  remembering = setTimeout(() => {
-    remember();
-    rail.mark(grid.where()?.place ?? 0);
-  }, 200);
+  remembering = setTimeout(remember, 200);
 }, { passive: true });
 
 addEventListener("pagehide", remember);
-addEventListener("pageshow", (event) => event.persisted && api.status().catch(() => {})); // after logging out it asks for the token
 
 // What is pressed in the page is written anew with the answer; the keyboard stays where it was.
 function keptFocus() {
@@ -131,16 +127,12 @@ function showOrders() {
 
 function fail(error) {
   message.textContent = "";
-  if (error.code === "no-collection" && !question.collection) { // what to type is shown
-    if (!question.isEmpty) message.textContent = "There are no pictures to search in yet.";
-    return;
-  }
+  if (error.code === "no-collection" && !question.collection) return; // what to type is shown instead
   tellProblem(error.message);
-  retry.hidden = !isPassing(error);
+  const isPassing = ["offline", "busy", "store-in-use", "store-unreachable", "failed"].includes(error.code);
+  retry.hidden = !isPassing;
   offer(suggestions(error.message));
 }
-
-const isPassing = ({ code }) => ["offline", "busy", "store-in-use", "store-unreachable", "failed"].includes(code);
 
 // Words that were perhaps meant, to click.
 function offer(words) {
@@ -191,11 +183,14 @@ grid.on.told = (answers) => {
 
 async function fillFilter() {
   const name = question.collection || collections.dataset.default;
-  if (!name || name === filled || (name === "all" && !pictures)) return;
+  if (!name || name === filled) return;
   filled = name;
-  const names = name === "all" ? pictures.map((one) => one.name) : [name];
+  if (name === "all") {
+    filters.fill({ pictures: 1, labels: [], folders: [] });
+    return;
+  }
   try {
-    filters.fill(await Promise.all(names.map(api.collection)));
+    filters.fill(await api.collection(name));
     filters.reflect(question);
   } catch (error) {
     filled = null;
@@ -219,7 +214,7 @@ async function fillCollections() {
   collections.dataset.default = there.find((record) => record.default)?.name ?? "";
   collections.value = question.collection || collections.dataset.default;
   collections.hidden = there.length < 2;
-  pictures = there;
+  pictures = all;
   if (question.collection && question.collection !== "all" && !there.some(({ name }) => name === question.collection)) {
     const gone = question.collection;
     history.replaceState(null, "", question.with({ collection: "", label: [], under: "" }).address);
@@ -230,10 +225,10 @@ async function fillCollections() {
 }
 
 // What an ingest that runs meanwhile adds is told, and not shown under somebody's hands.
-let pictures = null; // the collections as they were when they were shown
+let pictures = null;
 async function watch() {
   const running = await tellNews().catch(() => null); // the next answer tells what is wrong
-  setTimeout(watch, (running || !retry.hidden ? RUN_SECONDS : NEWS_SECONDS) * 1000);
+  setTimeout(watch, (running ? RUN_SECONDS : NEWS_SECONDS) * 1000);
 }
 
 // Whether an ingest is running.
@@ -241,17 +236,15 @@ async function tellNews() {
   if (document.hidden) return null;
   const now = await api.status();
   one(".log-out").hidden = !now.has_token;
-  if (!retry.hidden) again(); // it answers after all
   if (!one(".first-run").hidden) {
     if (now.pictures) fillCollections().then(again, fail);
     return null;
   }
   if (pictures === null) return null;
-  const there = await api.collections();
   const shownNow = question.collection || collections.dataset.default;
   const { run } = shownNow === "all" ? {} : await api.progress(shownNow);
   const isRunning = run && !run.silent;
-  const more = countOf(shownNow, there) - countOf(shownNow, pictures);
+  const more = now.pictures - pictures;
   const added = more > 0 ? `${count(more, "picture")} more since this page was opened.` : `${count(-more, "picture")} fewer now.`;
   const news = one(".news");
   news.hidden = !more && !isRunning;
@@ -259,12 +252,6 @@ async function tellNews() {
   news.querySelector("span").textContent = [isRunning && `An ingest is running: ${howFar(run)}.`, more && added].filter(Boolean).join(" ");
   return isRunning;
 }
-// How many pictures a collection has, or all of them.
-function countOf(name, there) {
-  const meant = there.filter((one) => name === "all" || one.name === name);
-  return meant.reduce((sum, one) => sum + one.pictures, 0);
-}
-
 one(".news button").addEventListener("click", () => {
   one(".news").hidden = true;
   filled = null;
@@ -283,7 +270,6 @@ async function uploadAndAsk(source) {
     message.textContent = before;
     const name = source.name ? `${source.name}: ` : "";
     tellProblem(name ? `${name}${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}` : error.message);
-    retry.hidden = shown !== null && !isPassing(error);
   } finally {
     document.body.classList.remove("busy");
   }
@@ -314,10 +300,7 @@ lightbox.on.select = (picture) => selection.toggle(picture);
 lightbox.on.close = () => (history.state?.opened ? history.back() : leave());
 rail.on.go = (place) => grid.scrollToPlace(place);
 looks.on.change = grid.reshape;
-review.on.collections = () => {
-  const name = question.collection || collections.dataset.default;
-  return name === "all" ? (pictures ?? []).map((one) => one.name) : [name].filter(Boolean);
-};
+review.on.collection = () => (question.collection === "all" ? "" : question.collection) || collections.dataset.default;
 bringing.on.bring = uploadAndAsk;
 bringing.on.tell = tellProblem;
 bringing.on.ask = ask;
@@ -369,8 +352,7 @@ one(".menu").addEventListener("click", (event) => {
   const kind = event.target.closest("[data-menu]")?.dataset.menu;
   if (!kind) return;
   one(".menu").open = false;
-  if (kind === "help") help.showModal();
-  else review.show(kind);
+  review.show(kind);
 });
 addEventListener("click", (event) => event.target.closest(".menu") || (one(".menu").open = false));
 

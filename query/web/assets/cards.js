@@ -27,12 +27,10 @@ export function makeCard(found, place, answers) {
   picture.sizes = "auto, 220px";
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
+  one.classList.toggle("named", found.matched === "name");
   const score = one.querySelector(".score");
-  if (found.matched) {
-    score.textContent = found.matched;
-    score.title = { name: "Its name or its folder's has the words", text: "The words stand in the picture" }[found.matched];
-  } else if (found.score !== undefined && question.vector !== "both") {
-    score.textContent = scaled(found.score, answers.best ?? found.score, answers.floor, found.stands_out);
+  if (found.score !== undefined && question.vector !== "both") {
+    score.textContent = scaled(found.score, answers.best ?? found.score, answers.floor);
     score.title = `Score ${found.score}; 50 is where standing out begins, 100 the best answer`;
   }
   one.querySelector(".like").setAttribute("aria-label", `More like ${found.path}`);

@@ -18,9 +18,8 @@ let labels = [];
 let hits = new Map(); // label to answers that have it
 let chosen = { labels: [], under: "" };
 
-// Fills the filter with what a collection has; of several, with their labels.
-export function fill(details) {
-  const detail = details.length === 1 ? details[0] : { labels: together(details), folders: [], pictures: 1 };
+// Fills the filter with what a collection has.
+export function fill(detail) {
   labels = detail.labels; // the most frequent first
   find.hidden = labels.length <= SEARCHED;
   find.value = "";
@@ -29,12 +28,6 @@ export function fill(details) {
   filters.querySelector(".folder").hidden = !detail.folders.length;
   filters.hidden = !detail.pictures;
   listLabels();
-}
-
-function together(details) {
-  const sums = new Map();
-  for (const { name, pictures } of details.flatMap((one) => one.labels)) sums.set(name, (sums.get(name) ?? 0) + pictures);
-  return [...sums].map(([name, pictures]) => ({ name, pictures })).sort((a, b) => b.pictures - a.pictures);
 }
 
 // The folders below one, each opened when it is asked for: a dataset can have many thousands.

@@ -186,7 +186,7 @@ function putLine(from, to) {
   if (!line) {
     line = document.createElement("li");
     line.className = "line";
-    line.textContent = sentence("Below are only the nearest of the others");
+    line.textContent = sentence(answers.first.ends || "Below are only the nearest of the others");
   }
   line.style.transform = `translate(0, ${rows(place) * (shape.height + GAP)}px)`;
   const after = shown.get(place);

@@ -30,18 +30,6 @@ export async function show(question, total) {
   }
 }
 
-// Marks the month that the picture at a place is of.
-export function mark(place) {
-  if (rail.hidden) return;
-  const buttons = [...rail.querySelectorAll("li li button, li:not(:has(ul)) > button")];
-  const current = buttons.findLast((one) => Number(one.dataset.offset) <= place);
-  for (const one of rail.querySelectorAll("[aria-current]")) if (one !== current) one.removeAttribute("aria-current");
-  if (!current || current.hasAttribute("aria-current")) return;
-  current.setAttribute("aria-current", "true");
-  const top = current.offsetTop - rail.clientHeight / 2;
-  rail.scrollTo({ top });
-}
-
 function years(months) {
   const found = [];
   for (const month of months) {
@@ -68,7 +56,6 @@ function yearItem({ year, months }) {
 function button(text, offset, pictures, name = text) {
   const one = document.createElement("button");
   one.type = "button";
-  one.dataset.offset = offset;
   one.textContent = text;
   one.setAttribute("aria-label", `${name}: ${count(pictures, "picture")}`);
   one.title = one.ariaLabel;

@@ -8,11 +8,7 @@ const body = review.querySelector(".review-body");
 const PAGE = 20;
 let busy = null;
 
-// The collections that are shown: one, or all of them.
-export const on = { collections: () => [] };
-
-const TITLES = { duplicates: "Duplicates", failures: "Files that could not be read", status: "This server" };
-const LOOK_SECONDS = 5; // at what a server does meanwhile
+export const on = { collection: () => "" };
 
 function element(name, text = "", ...children) {
   const made = document.createElement(name);
@@ -23,46 +19,23 @@ function element(name, text = "", ...children) {
 export async function show(kind) {
   busy?.abort();
   busy = new AbortController();
-  review.querySelector("h2").textContent = TITLES[kind];
+  review.querySelector("h2").textContent = { duplicates: "Duplicates", failures: "Files that could not be read", status: "This server" }[kind];
   body.replaceChildren(element("p", kind === "duplicates" ? "Looking: this takes a minute for every few thousand pictures…" : "…"));
   if (!review.open) review.showModal();
-  await fill(kind, busy.signal);
-  if (kind === "status") lookAgain(busy.signal);
-}
-
-async function fill(kind, signal) {
   try {
-    const made = kind === "status" ? await status() : await ofEach(kind, signal);
-    if (!signal.aborted) body.replaceChildren(...made);
+    body.replaceChildren(...(await VIEWS[kind](busy.signal)));
   } catch (error) {
-    if (error.name !== "AbortError" && !signal.aborted) body.replaceChildren(element("p", error.message));
+    if (error.name !== "AbortError") body.replaceChildren(element("p", error.message));
   }
-}
-
-function lookAgain(signal) {
-  const timer = setInterval(() => fill("status", signal), LOOK_SECONDS * 1000);
-  signal.addEventListener("abort", () => clearInterval(timer));
-}
-
-// One collection after the other, each under its name where there are several.
-async function ofEach(kind, signal) {
-  const names = on.collections();
-  if (!names.length) return [element("p", "There are no pictures here yet.")];
-  const made = [];
-  for (const name of names) {
-    if (names.length > 1) made.push(element("h3", name));
-    made.push(...(await VIEWS[kind](name, signal)));
-  }
-  return made;
 }
 
 const VIEWS = {
-  async duplicates(name, signal) {
+  async duplicates(signal) {
     const list = element("div");
     const more = element("button", "More");
     let offset = 0;
     const load = async () => {
-      const { groups, total } = await api.duplicates(name, offset, PAGE, signal);
+      const { groups, total } = await api.duplicates(on.collection(), offset, PAGE, signal);
       list.append(...groups.map(groupOf));
       offset += groups.length;
       more.hidden = offset >= total;
@@ -75,8 +48,8 @@ const VIEWS = {
       : "No two pictures are one.";
     return [element("p", told), list, more];
   },
-  async failures(name) {
-    const { failures } = await api.failures(name);
+  async failures() {
+    const { failures } = await api.failures(on.collection());
     if (!failures.length) return [element("p", "Every file could be read.")];
     const rows = failures.slice(0, 1000).map((one) => {
       const path = element("td", one.path);
@@ -86,18 +59,17 @@ const VIEWS = {
     const table = element("table", "", element("tbody", "", ...rows));
     return [element("p", `${count(failures.length, "file")}; \`ingest run\` tries those again that have changed.`), table];
   },
+  async status() {
+    const [server, collections] = await Promise.all([api.status(), api.collections()]);
+    const runs = await Promise.all(collections.map(({ name }) => api.progress(name).then(({ run }) => run, () => null)));
+    const rows = collections.map((one, place) =>
+      element("tr", "", element("td", one.name), element("td", count(one.pictures, "picture")), element("td", `${one.encoder}, ${one.words}`), element("td", stateOf(one, runs[place]))));
+    return [
+      element("p", `wordsight ${server.version}, ${count(server.pictures, "picture")} in ${count(server.collections, "collection")}.`),
+      element("table", "", element("tbody", "", ...rows)),
+    ];
+  },
 };
-
-async function status() {
-  const [server, collections] = await Promise.all([api.status(), api.collections()]);
-  const runs = await Promise.all(collections.map(({ name }) => api.progress(name).then(({ run }) => run, () => null)));
-  const rows = collections.map((one, place) =>
-    element("tr", "", element("td", one.name), element("td", count(one.pictures, "picture")), element("td", `${one.encoder}, ${one.words}`), element("td", stateOf(one, runs[place]))));
-  return [
-    element("p", `wordsight ${server.version}, ${count(server.pictures, "picture")} in ${count(server.collections, "collection")}.`),
-    element("table", "", element("tbody", "", ...rows)),
-  ];
-}
 
 function stateOf({ updated }, run) {
   if (run) return run.silent ? `an ingest ended early: ${howFar(run)}; \`ingest run\` goes on` : `an ingest is running: ${howFar(run)}`;

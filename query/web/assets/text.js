@@ -39,12 +39,10 @@ export function suggestions(text) {
 }
 
 // One scale for all scores: 50 where what stands out begins, 100 for the best answer; without such a line, parts of
-// the best. Of several collections each has a line of its own: then what stands out is above 50 all the same.
-export function scaled(score, best, floor, standsOut) {
+// the best.
+export function scaled(score, best, floor) {
   if (!(best > 0)) return 0;
-  const [least, most] = standsOut === undefined || standsOut === null ? [0, 100] : standsOut ? [50, 100] : [0, 49];
-  const within = (value) => Math.round(Math.min(most, Math.max(least, value)));
-  if (!(floor > 0)) return within(100 * score / best);
-  if (score < floor) return within(49 * score / floor);
-  return within(best > floor ? 50 + (50 * (score - floor)) / (best - floor) : 100);
+  if (!(floor > 0)) return Math.round(Math.max(0, 100 * score / best));
+  if (score < floor) return Math.round(Math.max(0, 49 * score / floor));
+  return best > floor ? Math.round(50 + (50 * (score - floor)) / (best - floor)) : 100;
 }

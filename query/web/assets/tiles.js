@@ -5,7 +5,6 @@ import * as selection from "./selection.js";
 
 const list = document.querySelector(".grid");
 const HOLD_MILLISECONDS = 500;
-const AFTER_HOLD_MILLISECONDS = 400; // some browsers send a click after a hold, some do not
 export const on = { ask: () => {}, view: () => {}, question: () => null };
 let last = -1; // the place that was selected last
 
@@ -29,7 +28,7 @@ list.addEventListener("click", (event) => {
   const question = on.question();
   if (event.target.closest(".like")) on.ask(question.about({ id: card.dataset.id }));
   else if (event.target.closest(".pick") || event.shiftKey || event.ctrlKey || event.metaKey) pick(card, event.shiftKey);
-  else if (selection.size() && event.detail) pick(card, false); // Enter looks at it
+  else if (selection.size()) pick(card, false);
   else on.view(card.dataset.id);
 });
 
@@ -44,12 +43,6 @@ list.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// The click that letting go makes is no click.
-function swallow(event) {
-  event.preventDefault();
-  event.stopImmediatePropagation();
-}
-
 // A finger held on a tile selects it; then a touch selects or leaves out others.
 let holding = 0;
 list.addEventListener("pointerdown", (event) => {
@@ -57,9 +50,7 @@ list.addEventListener("pointerdown", (event) => {
   if (event.pointerType !== "touch" || !card?.dataset.id) return;
   holding = setTimeout(() => {
     pick(card, false);
-    list.addEventListener("click", swallow, { capture: true });
-    const swallowed = () => setTimeout(() => list.removeEventListener("click", swallow, { capture: true }), AFTER_HOLD_MILLISECONDS);
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, swallowed, { once: true });
+    list.addEventListener("click", (click) => click.stopImmediatePropagation(), { capture: true, once: true });
   }, HOLD_MILLISECONDS);
 });
 for (const name of ["pointerup", "pointercancel", "pointermove", "scroll"]) list.addEventListener(name, () => clearTimeout(holding));
