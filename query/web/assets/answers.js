@@ -30,7 +30,8 @@ export class Answers {
   async fetch(page) {
     const answer = await find(this.question, page * PAGE, PAGE, this.aborter.signal);
     if (!this.first || page === 0) this.first = answer;
-    this.best ??= page === 0 ? answer.results[0]?.score : undefined;
+    // What was found by a name or by text in it has a score of another kind.
+    if (page === 0) this.best = Math.max(...answer.results.filter((one) => !one.matched).map((one) => one.score));
     this.total = this.reach(answer, page);
     this.pages.set(page, answer.results);
     for (const other of [...this.pages.keys()].sort((a, b) => Math.abs(b - page) - Math.abs(a - page))) {

@@ -3,15 +3,18 @@
 import * as api from "./api.js";
 import * as asked from "./asked.js";
 import * as bringing from "./bringing.js";
+import * as cards from "./cards.js";
 import * as filters from "./filters.js";
 import * as grid from "./grid.js";
 import * as lightbox from "./lightbox.js";
 import * as looks from "./looks.js";
+import * as news from "./news.js";
 import * as rail from "./rail.js";
+import * as recovery from "./recovery.js";
 import * as review from "./review.js";
 import * as selection from "./selection.js";
 import { Question } from "./state.js";
-import { count, howFar, number, sentence, suggestions } from "./text.js";
+import { count, number, sentence, suggestions } from "./text.js";
 import * as tiles from "./tiles.js";
 
 const one = (selector) => document.querySelector(selector);
@@ -20,14 +23,12 @@ const text = form.elements.q;
 const collections = one(".collections");
 const problem = one(".problem");
 const message = one(".message");
-const retry = one(".retry");
 const meant = one(".did-you-mean");
 const sort = one(".sort");
 const help = one(".help");
 
 const MOST_PICTURES = 20; // that the API takes
-const NEWS_SECONDS = 15;
-const RUN_SECONDS = 5; // while an ingest is running
+const EMPTY = "There are no pictures yet: nothing can be searched for.";
 const ORDERS = {
   all: [["-date", "newest first"], ["date", "oldest first"], ["name", "by name"], ["id", "shuffled"]],
   some: [["score", "best first"], ["date", "oldest first"], ["name", "by name"]],
@@ -36,6 +37,7 @@ const ORDERS = {
 let question = new Question();
 let shown = null; // the address of the list that is shown
 let filled = null; // the collection the filter shows
+let isNothingServed = null; // null: not known yet
 
 // Asks another question: a new entry of the history, from which one comes back to where one was.
 function ask(next) {
@@ -65,6 +67,8 @@ addEventListener("scroll", () => {
 }, { passive: true });
 
 addEventListener("pagehide", remember);
+// Out of the browser's memory comes a page that its user may have logged out of: a 401 loads it anew.
+addEventListener("pageshow", (event) => event.persisted && api.status().catch(() => null));
 
 // What is pressed in the page is written anew with the answer; the keyboard stays where it was.
 function keptFocus() {
@@ -90,6 +94,8 @@ async function renderList(at) {
   shown = mine;
   isSettled = false;
   tellProblem("");
+  recovery.forget();
+  news.reset();
   text.value = question.text;
   document.title = question.text ? `${question.text} · wordsight` : "wordsight";
   collections.value = question.collection || collections.dataset.default || "";
@@ -101,7 +107,7 @@ async function renderList(at) {
   fillFilter();
   try {
     const answers = await grid.show(question, at);
-    if (answers) rail.show(question, answers.total);
+    if (answers) rail.show(question, answers.total).then(followRail);
   } catch (error) {
     if (mine === shown) fail(error);
   }
@@ -125,13 +131,13 @@ function showOrders() {
   sort.value = question.sort;
 }
 
-function fail(error) {
+function fail(error, repeat = again) {
   message.textContent = "";
-  if (error.code === "no-collection" && !question.collection) return; // what to type is shown instead
-  tellProblem(error.message);
-  const isPassing = ["offline", "busy", "store-in-use", "store-unreachable", "failed"].includes(error.code);
-  retry.hidden = !isPassing;
+  const isEmpty = error.code === "no-collection" && (!question.collection || isNothingServed);
+  tellProblem(isEmpty ? (question.isEmpty ? "" : EMPTY) : filters.named(error.message)); // what to type is shown below
+  one(".looks").hidden = isEmpty; // from what is refused one goes on with them
   offer(suggestions(error.message));
+  recovery.offer(error, repeat);
 }
 
 // Words that were perhaps meant, to click.
@@ -149,16 +155,20 @@ function offer(words) {
 function tellProblem(told) {
   problem.textContent = told;
   problem.hidden = !told;
-  retry.hidden = true;
   offer([]);
 }
 
-const again = () => {
+// All anew, and what is being typed stays.
+function again() {
+  const typed = text.value;
   shown = null;
+  if (isNothingServed !== false) fillCollections().catch(fail);
   render(grid.where());
-};
-retry.addEventListener("click", again);
-addEventListener("online", () => retry.hidden || again());
+  text.value = typed;
+}
+recovery.on.back = grid.freshen;
+grid.on.failed = (error, repeat) => error.code === "offline" && recovery.offer(error, repeat);
+cards.on.offline = recovery.listen;
 
 grid.on.told = (answers) => {
   const { first, total } = answers;
@@ -182,15 +192,13 @@ grid.on.told = (answers) => {
 };
 
 async function fillFilter() {
-  const name = question.collection || collections.dataset.default;
+  const name = isShown();
   if (!name || name === filled) return;
   filled = name;
-  if (name === "all") {
-    filters.fill({ pictures: 1, labels: [], folders: [] });
-    return;
-  }
   try {
-    filters.fill(await api.collection(name));
+    const details = await Promise.all((await namesOf(name)).map(api.collection));
+    if (name !== filled) return;
+    filters.fill(details.length === 1 ? details[0] : filters.together(details));
     filters.reflect(question);
   } catch (error) {
     filled = null;
@@ -198,12 +206,23 @@ async function fillFilter() {
   }
 }
 
+const isShown = () => question.collection || collections.dataset.default || "";
+
+// The collections that a name means: itself, or all that are served.
+async function namesOf(name) {
+  if (name && name !== "all") return [name];
+  const there = await api.collections();
+  const own = there.find((record) => (name ? record.name === name : record.default));
+  return own ? [own.name] : there.map((record) => record.name);
+}
+
 async function fillCollections() {
   const there = await api.collections();
-  if (!there.length) {
+  isNothingServed = !there.length;
+  if (isNothingServed) {
     one(".first-run").hidden = false;
     one(".looks").hidden = true;
-    tellProblem("");
+    tellProblem(question.isEmpty ? "" : EMPTY);
     message.textContent = "";
     return;
   }
@@ -214,7 +233,7 @@ async function fillCollections() {
   collections.dataset.default = there.find((record) => record.default)?.name ?? "";
   collections.value = question.collection || collections.dataset.default;
   collections.hidden = there.length < 2;
-  pictures = all;
+  news.begin(there);
   if (question.collection && question.collection !== "all" && !there.some(({ name }) => name === question.collection)) {
     const gone = question.collection;
     history.replaceState(null, "", question.with({ collection: "", label: [], under: "" }).address);
@@ -223,40 +242,6 @@ async function fillCollections() {
   }
   await fillFilter();
 }
-
-// What an ingest that runs meanwhile adds is told, and not shown under somebody's hands.
-let pictures = null;
-async function watch() {
-  const running = await tellNews().catch(() => null); // the next answer tells what is wrong
-  setTimeout(watch, (running ? RUN_SECONDS : NEWS_SECONDS) * 1000);
-}
-
-// Whether an ingest is running.
-async function tellNews() {
-  if (document.hidden) return null;
-  const now = await api.status();
-  one(".log-out").hidden = !now.has_token;
-  if (!one(".first-run").hidden) {
-    if (now.pictures) fillCollections().then(again, fail);
-    return null;
-  }
-  if (pictures === null) return null;
-  const shownNow = question.collection || collections.dataset.default;
-  const { run } = shownNow === "all" ? {} : await api.progress(shownNow);
-  const isRunning = run && !run.silent;
-  const more = now.pictures - pictures;
-  const added = more > 0 ? `${count(more, "picture")} more since this page was opened.` : `${count(-more, "picture")} fewer now.`;
-  const news = one(".news");
-  news.hidden = !more && !isRunning;
-  news.querySelector("button").hidden = !more;
-  news.querySelector("span").textContent = [isRunning && `An ingest is running: ${howFar(run)}.`, more && added].filter(Boolean).join(" ");
-  return isRunning;
-}
-one(".news button").addEventListener("click", () => {
-  one(".news").hidden = true;
-  filled = null;
-  fillCollections().then(again, fail);
-});
 
 async function uploadAndAsk(source) {
   tellProblem("");
@@ -268,8 +253,10 @@ async function uploadAndAsk(source) {
     ask(question.about({ id }));
   } catch (error) {
     message.textContent = before;
+    if (error.code === "no-collection" && isNothingServed) return tellProblem(EMPTY);
     const name = source.name ? `${source.name}: ` : "";
     tellProblem(name ? `${name}${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}` : error.message);
+    recovery.offer(error, () => uploadAndAsk(source));
   } finally {
     document.body.classList.remove("busy");
   }
@@ -299,8 +286,15 @@ lightbox.on.ask = ask;
 lightbox.on.select = (picture) => selection.toggle(picture);
 lightbox.on.close = () => (history.state?.opened ? history.back() : leave());
 rail.on.go = (place) => grid.scrollToPlace(place);
+const followRail = () => grid.total() && rail.follow(grid.placeInView());
+addEventListener("scroll", followRail, { passive: true });
 looks.on.change = grid.reshape;
-review.on.collection = () => (question.collection === "all" ? "" : question.collection) || collections.dataset.default;
+review.on.collections = () => namesOf(isShown());
+news.on.collection = isShown;
+news.on.show = () => {
+  filled = null;
+  fillCollections().then(again, fail);
+};
 bringing.on.bring = uploadAndAsk;
 bringing.on.tell = tellProblem;
 bringing.on.ask = ask;
@@ -352,7 +346,8 @@ one(".menu").addEventListener("click", (event) => {
   const kind = event.target.closest("[data-menu]")?.dataset.menu;
   if (!kind) return;
   one(".menu").open = false;
-  review.show(kind);
+  if (kind === "help") help.showModal();
+  else review.show(kind);
 });
 addEventListener("click", (event) => event.target.closest(".menu") || (one(".menu").open = false));
 
@@ -375,4 +370,4 @@ one(".help-button").addEventListener("click", () => help.showModal());
 history.scrollRestoration = "manual";
 fillCollections().catch(fail);
 render(history.state?.at);
-watch();
+news.watch();

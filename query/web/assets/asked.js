@@ -53,7 +53,7 @@ async function showWords() {
   const about = question;
   try {
     const { results } = await api.words(about, busy.signal);
-    one(".words-title").textContent = about.ids.length ? "In this picture" : "Near words";
+    one(".words-title").textContent = about.ids.length > 1 ? "In the first picture" : about.ids.length ? "In this picture" : "Near words";
     words.querySelector("ul").replaceChildren(...results.map(makeWord));
     words.hidden = !results.length;
   } catch (error) {

@@ -5,6 +5,11 @@ import { fileName, scaled } from "./text.js";
 const card = document.querySelector("#card").content.firstElementChild;
 const MISSING = { 403: "It leads out of the folder", 404: "The file is not here", 413: "Too large for a preview", 415: "The file cannot be read", 422: "Too slow to decode" };
 
+const MATCHED = { name: "Found by the name of its file or folder", text: "Found by text in the picture" };
+
+// Set by the page. `offline`: the server did not answer when it was asked for a picture.
+export const on = { offline: () => {} };
+
 export function makeCard(found, place, answers) {
   const one = card.cloneNode(true);
   const link = one.querySelector("a");
@@ -27,10 +32,12 @@ export function makeCard(found, place, answers) {
   picture.sizes = "auto, 220px";
   picture.addEventListener("error", () => tellMissing(one, found.thumbnail), { once: true });
   one.querySelector(".label").textContent = found.damaged ? `${name} (damaged)` : name;
-  one.classList.toggle("named", found.matched === "name");
   const score = one.querySelector(".score");
-  if (found.score !== undefined && question.vector !== "both") {
-    score.textContent = scaled(found.score, answers.best ?? found.score, answers.floor);
+  if (found.matched) {
+    score.textContent = found.matched;
+    score.title = MATCHED[found.matched];
+  } else if (found.score !== undefined && question.vector !== "both") {
+    score.textContent = scaled(found, Number.isFinite(answers.best) ? answers.best : found.score, answers.floor);
     score.title = `Score ${found.score}; 50 is where standing out begins, 100 the best answer`;
   }
   one.querySelector(".like").setAttribute("aria-label", `More like ${found.path}`);
@@ -50,6 +57,7 @@ async function tellMissing(one, address) {
   const answer = await fetch(address).catch(() => null);
   one.querySelector("a").dataset.why = whyMissing(answer?.status);
   one.classList.add("gone");
+  if (!answer) on.offline();
 }
 
 export const whyMissing = (status) => (status ? (MISSING[status] ?? "Not available just now") : "The server does not answer");

@@ -30,6 +30,14 @@ export function fill(detail) {
   listLabels();
 }
 
+// What several collections have: each label once. Their folders are of different places, and are left out.
+export function together(details) {
+  const many = new Map();
+  for (const { name, pictures } of details.flatMap(({ labels }) => labels)) many.set(name, (many.get(name) ?? 0) + pictures);
+  const labels = [...many].map(([name, pictures]) => ({ name, pictures })).sort((a, b) => b.pictures - a.pictures);
+  return { pictures: details.reduce((sum, { pictures }) => sum + pictures, 0), labels, folders: [] };
+}
+
 // The folders below one, each opened when it is asked for: a dataset can have many thousands.
 function branches(folders, parent) {
   const depth = parent ? parent.split("/").length + 1 : 1;
@@ -110,6 +118,7 @@ export function reflect(question) {
   listLabels();
   markFolder();
   for (const name of ["after", "before", "camera"]) dates.elements[name].value = question.one(name);
+  dates.querySelector(".wrong").hidden = true;
   const made = [
     ...question.labels.map((label) => makeChip(`Label: ${label}`, { label: question.labels.filter((other) => other !== label) })),
     ...(question.under ? [makeChip(`Folder: ${question.under}`, { under: "" })] : []),
@@ -121,6 +130,9 @@ export function reflect(question) {
   filters.querySelector(".chosen").textContent = made.length ? ` (${made.length})` : "";
   filters.querySelector(".clear").hidden = !made.length;
 }
+
+// A sentence of the server's, with a field's name in the page for that of an option.
+export const named = (told) => told.replace(/^--(after|before|camera|near)\b/, (_, name) => sentenceOf[name]);
 
 const sentenceOf = { after: "From", before: "Before", camera: "Camera", near: "Near" };
 
@@ -149,8 +161,28 @@ list.addEventListener("change", () => {
 });
 dates.addEventListener("submit", (event) => {
   event.preventDefault();
-  on.change(Object.fromEntries(["after", "before", "camera"].map((name) => [name, dates.elements[name].value.trim()])));
+  const given = Object.fromEntries(["after", "before", "camera"].map((name) => [name, dates.elements[name].value.trim()]));
+  if (areDates(given)) on.change(given);
 });
+// What the server would refuse is told beside what was typed.
+function areDates(given) {
+  const wrong = ["before", "after"].filter((name) => given[name] && !isDate(given[name]));
+  for (const name of ["before", "after"]) dates.elements[name].setAttribute("aria-invalid", String(wrong.includes(name)));
+  const told = dates.querySelector(".wrong");
+  told.hidden = !wrong.length;
+  told.textContent = wrong.length ? `${given[wrong.at(-1)]} is no date: write a year, a month or a day, such as 2019, 2019-07 or 2019-07-03.` : "";
+  if (wrong.length) dates.elements[wrong.at(-1)].focus();
+  return !wrong.length;
+}
+
+// A time may follow, as in an address that was written by hand.
+function isDate(text) {
+  const [, year, month = 1, day = 1] = /^(\d{4})(?:-(\d\d?)(?:-(\d\d?)(?:[T ].*)?)?)?$/.exec(text) ?? [];
+  const date = new Date(Date.UTC(2000, month - 1, day));
+  date.setUTCFullYear(year);
+  return year > 0 && date.getUTCMonth() === month - 1 && date.getUTCDate() === Number(day);
+}
+
 filters.querySelector(".clear").addEventListener("click", () => on.clear());
 find.addEventListener("input", listLabels);
 

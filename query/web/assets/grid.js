@@ -1,7 +1,7 @@
 // The pictures found, as tiles: only those near the window are in the page, however many there are.
 
 import { Answers, PAGE } from "./answers.js";
-import { makeCard } from "./cards.js";
+import { makeCard, whyMissing } from "./cards.js";
 import { sentence } from "./text.js";
 
 const grid = document.querySelector(".grid");
@@ -153,7 +153,13 @@ async function need(mine, from, to) {
     redraw();
     if (mine.rest && to >= mine.total) tellRest(mine.rest);
   } catch (error) {
-    if (error.name !== "AbortError" && mine === answers) tellRest(error.message, "Try again", () => { rest.hidden = true; redraw(); });
+    if (error.name === "AbortError" || mine !== answers) return;
+    const again = () => {
+      rest.hidden = true;
+      redraw();
+    };
+    tellRest(error.message, "Try again", again);
+    on.failed(error, again);
   }
 }
 
@@ -186,7 +192,7 @@ function putLine(from, to) {
   if (!line) {
     line = document.createElement("li");
     line.className = "line";
-    line.textContent = sentence(answers.first.ends || "Below are only the nearest of the others");
+    line.textContent = "Below are only the nearest of the others.";
   }
   line.style.transform = `translate(0, ${rows(place) * (shape.height + GAP)}px)`;
   const after = shown.get(place);
@@ -237,6 +243,22 @@ export async function focus(place, { scroll = true } = {}) {
   link.tabIndex = 0;
   link.focus({ preventScroll: true });
   return undefined;
+}
+
+// The first place that the header does not cover.
+export function placeInView() {
+  const inside = scrollY - topOfGrid() + headerHeight();
+  return span(inside, inside)[0];
+}
+
+// Pictures that could not be had while the server did not answer.
+export function freshen() {
+  for (const [place, card] of [...shown]) {
+    if (card.querySelector("a").dataset.why !== whyMissing(null)) continue;
+    card.remove();
+    shown.delete(place);
+  }
+  redraw();
 }
 
 export const currentPlace = () => current;

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { whyMissing } from "./cards.js";
+import * as recovery from "./recovery.js";
 import { count, dateOf, fileName, folderOf, sizeOf } from "./text.js";
 
 const view = document.querySelector(".view");
@@ -9,11 +10,13 @@ const image = view.querySelector(".stage img");
 const facts = view.querySelector("dl");
 const words = view.querySelector(".view-words");
 const missing = view.querySelector(".missing");
+const actions = view.querySelector(".view-actions");
 const copied = view.querySelector(".copied");
 
 let picture = null;
 let busy = null;
 let question = null;
+let again = () => {}; // once more what was shown last
 
 // Set by the page: `step` goes to the picture before or after, `ask` asks another question.
 export const on = { step: () => {}, close: () => {}, ask: () => {}, select: () => {} };
@@ -26,6 +29,8 @@ export async function show(id, asked, found = null) {
   busy = new AbortController();
   question = asked;
   const { signal } = busy;
+  again = () => signal.aborted || show(id, asked, found);
+  if (picture?.id !== id) picture = null;
   if (!view.open) view.showModal();
   words.replaceChildren();
   try {
@@ -36,10 +41,21 @@ export async function show(id, asked, found = null) {
     words.replaceChildren(...results.map(wordItem));
   } catch (error) {
     if (error.name === "AbortError" || picture?.id === id) return;
-    image.hidden = true;
-    missing.textContent = error.message;
-    missing.hidden = false;
+    picture = null;
+    actions.hidden = true;
+    facts.replaceChildren();
+    view.querySelector("h2").textContent = "";
+    const isUnknown = ["invalid", "not-found"].includes(error.code);
+    tellMissing(isUnknown ? "This picture is no longer there: it may have been removed or renamed." : error.message, error);
   }
+}
+
+function tellMissing(why, error) {
+  image.hidden = true;
+  missing.querySelector("p").textContent = why;
+  missing.querySelector("button").hidden = !recovery.isPassing(error);
+  missing.hidden = false;
+  recovery.offer(error, again);
 }
 
 const nameOfDefault = async () => document.querySelector(".collections").dataset.default ?? "";
@@ -47,6 +63,7 @@ const nameOfDefault = async () => document.querySelector(".collections").dataset
 function fill() {
   image.hidden = false;
   missing.hidden = true;
+  actions.hidden = false;
   image.src = `${picture.thumbnail}&size=2048`;
   image.alt = picture.path;
   view.querySelector("h2").textContent = fileName(picture.path);
@@ -92,9 +109,7 @@ function wordItem({ word }) {
 
 image.addEventListener("error", async () => {
   const answer = await fetch(image.src).catch(() => null);
-  image.hidden = true;
-  missing.textContent = `${whyMissing(answer?.status)}.`;
-  missing.hidden = false;
+  tellMissing(`${whyMissing(answer?.status)}.`, { code: answer ? "" : "offline" });
 });
 
 export function close() {
@@ -105,6 +120,7 @@ export function close() {
 
 const ACTIONS = {
   close: () => on.close(),
+  again: () => again(),
   before: () => on.step(-1),
   after: () => on.step(1),
   like: () => on.ask(question.about({ id: picture.id })),
@@ -128,7 +144,7 @@ async function copy(text, told) {
 
 view.addEventListener("click", (event) => {
   const does = event.target.closest("[data-does]")?.dataset.does;
-  if (does && (picture || does === "close")) ACTIONS[does]();
+  if (does && (picture || ["again", "close"].includes(does))) ACTIONS[does]();
 });
 view.addEventListener("cancel", (event) => {
   event.preventDefault();

@@ -6,14 +6,34 @@ import { count, monthName } from "./text.js";
 const rail = document.querySelector(".rail");
 const LEAST = 60; // pictures: fewer are seen at once
 let busy = null;
+let chosen = null; // the place gone to last, and how far the page was scrolled for it
 
 export const on = { go: () => {} };
 
 // Takes its room before the pictures are laid out, which would else be moved by it.
 export function prepare(question) {
   busy?.abort();
+  chosen = null;
   rail.querySelector("ul").replaceChildren();
   rail.hidden = !question.isEmpty || !question.sort.endsWith("date");
+}
+
+// Marks the month and the year of the pictures in view, and keeps them in view themselves.
+export function follow(place) {
+  const buttons = [...rail.querySelectorAll("button")];
+  const wanted = chosen && Math.abs(chosen.scrollY - scrollY) < 2 ? chosen.place : place;
+  const last = (some) => some.filter((one) => Number(one.dataset.offset) <= wanted).at(-1);
+  const year = last(buttons.filter((one) => one.matches(".rail > ul > li > button")));
+  const month = year && last([...year.parentElement.querySelectorAll("ul button")]);
+  for (const one of buttons) {
+    if (one === year || one === month) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+  const shown = month?.checkVisibility() ? month : year;
+  if (!shown) return;
+  const [area, spot] = [rail.getBoundingClientRect(), shown.getBoundingClientRect()];
+  if (spot.top < area.top) rail.scrollTop -= area.top - spot.top;
+  else if (spot.bottom > area.bottom) rail.scrollTop += spot.bottom - area.bottom;
 }
 
 export async function show(question, total) {
@@ -59,6 +79,11 @@ function button(text, offset, pictures, name = text) {
   one.textContent = text;
   one.setAttribute("aria-label", `${name}: ${count(pictures, "picture")}`);
   one.title = one.ariaLabel;
-  one.addEventListener("click", () => on.go(offset));
+  one.dataset.offset = offset;
+  one.addEventListener("click", () => {
+    on.go(offset);
+    chosen = { place: offset, scrollY };
+    follow(offset);
+  });
   return one;
 }

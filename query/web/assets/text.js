@@ -38,11 +38,13 @@ export function suggestions(text) {
   return found ? found[1].split(/, | or /).map((word) => word.trim()).filter(Boolean) : [];
 }
 
-// One scale for all scores: 50 where what stands out begins, 100 for the best answer; without such a line, parts of
-// the best.
-export function scaled(score, best, floor) {
-  if (!(best > 0)) return 0;
-  if (!(floor > 0)) return Math.round(Math.max(0, 100 * score / best));
-  if (score < floor) return Math.round(Math.max(0, 49 * score / floor));
-  return best > floor ? Math.round(50 + (50 * (score - floor)) / (best - floor)) : 100;
+// One scale for all scores: 100 for the best answer, 50 where what stands out begins, as far as that is known; what
+// stands out never has less, and the others never have as much.
+export function scaled({ score, stands_out: standsOut }, best, floor) {
+  const part = best > 0 ? within(score / best) : 0;
+  if (typeof standsOut !== "boolean") return Math.round(100 * part);
+  if (!standsOut) return Math.round(49 * (floor > 0 ? within(score / floor) : part));
+  return Math.round(50 + 50 * (best > floor ? within((score - floor) / (best - floor)) : part));
 }
+
+const within = (part) => Math.min(1, Math.max(0, part));

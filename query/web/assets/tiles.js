@@ -5,6 +5,7 @@ import * as selection from "./selection.js";
 
 const list = document.querySelector(".grid");
 const HOLD_MILLISECONDS = 500;
+const STILL = 10; // pixels that a finger held moves
 export const on = { ask: () => {}, view: () => {}, question: () => null };
 let last = -1; // the place that was selected last
 
@@ -23,8 +24,8 @@ function pick(card, upTo) {
 
 list.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
+  if (card) event.preventDefault(); // a tile's address is for other tabs: here it is shown without loading the page
   if (!card?.dataset.id) return;
-  event.preventDefault();
   const question = on.question();
   if (event.target.closest(".like")) on.ask(question.about({ id: card.dataset.id }));
   else if (event.target.closest(".pick") || event.shiftKey || event.ctrlKey || event.metaKey) pick(card, event.shiftKey);
@@ -36,24 +37,39 @@ list.addEventListener("keydown", (event) => {
   const card = event.target.closest(".card");
   if (!card?.dataset.id || event.ctrlKey || event.metaKey || event.altKey) return;
   const question = on.question();
-  if (event.key === "x" || event.key === " ") pick(card, event.shiftKey);
+  if (event.key === "Enter" && event.target.matches("a")) on.view(card.dataset.id); // also while others are selected
+  else if (event.key === "x" || event.key === " ") pick(card, event.shiftKey);
   else if (event.key === "l") on.ask(question.about({ id: card.dataset.id }));
   else if (event.key === "+" || event.key === "-") on.ask(question.withPicture(card.dataset.id, event.key === "+" ? "plus" : "minus"));
   else return;
   event.preventDefault();
 });
 
-// A finger held on a tile selects it; then a touch selects or leaves out others.
+// A finger held on a tile selects it; then a touch selects or leaves out others. The click that letting go may be is
+// none.
 let holding = 0;
+let from = null; // where the finger came down
+let wasHeld = false;
 list.addEventListener("pointerdown", (event) => {
+  wasHeld = false;
   const card = event.target.closest(".card");
   if (event.pointerType !== "touch" || !card?.dataset.id) return;
+  from = event;
   holding = setTimeout(() => {
+    wasHeld = true;
     pick(card, false);
-    list.addEventListener("click", (click) => click.stopImmediatePropagation(), { capture: true, once: true });
   }, HOLD_MILLISECONDS);
 });
-for (const name of ["pointerup", "pointercancel", "pointermove", "scroll"]) list.addEventListener(name, () => clearTimeout(holding));
+list.addEventListener("click", (event) => {
+  if (!wasHeld) return;
+  wasHeld = false;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true });
+list.addEventListener("pointermove", (event) => {
+  if (from && Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY) > STILL) clearTimeout(holding);
+});
+for (const name of ["pointerup", "pointercancel"]) list.addEventListener(name, () => clearTimeout(holding));
 list.addEventListener("contextmenu", (event) => {
   if (matchMedia("(hover: none)").matches && event.target.closest(".card")) event.preventDefault();
 });
