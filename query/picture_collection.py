@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from ingest.errors import RightMissing, StoreError
 from ingest.stores import PooledStore, Store, choose_collection, open_store
 from model.errors import UsageError
 from model.pictures import DEFAULT_MAX_MEGAPIXELS
@@ -93,7 +94,12 @@ def _open_store(place: str, api_key: str) -> Store:
     if not place:
         return open_store()
     if place.lower().startswith(("http://", "https://")):
-        return open_store(url=place, api_key=api_key)
+        try:
+            return open_store(url=place, api_key=api_key)
+        except StoreError as error:
+            if api_key or isinstance(error, RightMissing):  # then it is a Qdrant server
+                raise
+            raise type(error)(f"no `query serve` answers at {place}, and {error}") from error
     from ingest.stores.snapshot import MANIFEST_FILE
 
     folder = expanded(Path(place))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import IO, Annotated, Literal
 from urllib.parse import quote
@@ -207,14 +208,16 @@ def _whole(api: APIRouter, service: Service) -> None:
         question = asked.question_for_all()
         names = library.names(asked.collection)
 
-        def lines() -> Iterator[str]:
-            for name in names:
-                with library.asking(name) as context:
-                    for one in ask_all_tags(context, question, Filter(under=asked.under.strip("/"))):
-                        if one.asked is not None:
-                            yield answers.picture_tags(one, one.asked.picture).model_dump_json() + "\n"
+        def lines_of(name: str) -> Iterator[str]:
+            with library.asking(name) as context:
+                for one in ask_all_tags(context, question, Filter(under=asked.under.strip("/"))):
+                    if one.asked is not None:
+                        yield answers.picture_tags(one, one.asked.picture).model_dump_json() + "\n"
 
-        return StreamingResponse(lines(), media_type=JSON_LINES)
+        for name in names:  # what cannot be asked is told now: once the answer has begun, it could only break off
+            next(lines_of(name), "")
+        every = chain.from_iterable(map(lines_of, names))
+        return StreamingResponse(every, media_type=JSON_LINES)
 
     @api.get("/duplicates")
     async def duplicates(request: Request, asked: Annotated[DuplicatesParameters, Query()]) -> answers.Duplicates:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
 from PIL import Image
 
 import query
-from ingest.errors import CollectionNotFound, StoreUnreachable
+from ingest.errors import CollectionNotFound, StoreError, StoreUnreachable
 from ingest.records import stable_id
 from ingest.stores.embedded import EmbeddedStore
 from model.errors import PictureError, PictureGone, UsageError, WordsError
@@ -85,11 +88,27 @@ def test_errors_are_of_the_same_kinds(served: ServedCollection, client: httpx.Cl
         ServedCollection("http://127.0.0.1:9")
     with pytest.raises(StoreUnreachable, match=r"no `query serve` answers at http://127.0.0.1:9, and no Qdrant server"):
         open_collection("http://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as threads:
+        threads.submit(_answer_something, other)
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(StoreError, match=f"no `query serve` answers at {url}, and what answers at {url} is not"):
+            open_collection(url)
+        other.shutdown(socket.SHUT_RDWR)
     for token in ("", TOKEN):
         with pytest.raises(StoreUnreachable, match=f"no `query serve` answers at {client.base_url}/photos"):
             open_collection(f"{client.base_url}/photos", token=token)
     assert "photos" in repr(served)
     assert query.ServedCollection is ServedCollection
+
+
+def _answer_something(listening: socket.socket) -> None:
+    """As a server that is neither a `query serve` nor Qdrant."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
 
 
 def test_a_token_lets_in(photos: Photos) -> None:

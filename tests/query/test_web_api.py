@@ -223,6 +223,7 @@ def test_errors_are_sentences(client: httpx.Client) -> None:
             "words can only be added to the semantic vector: leave out vector=visual",
         ),
         ("tags?id=x&id=y", "id is given 2 times: it takes one value"),
+        ("tags.jsonl?labels=xqzvw", "no vector for 'xqzvw': try another word"),
         ("tags.jsonl?labels=cat&own_labels=true", "labels and own_labels exclude each other: choose one"),
         (
             "timeline?after=2020&before=2019-07",

@@ -266,3 +266,6 @@ def test_a_collection_that_was_dropped_is_told_without_the_others(photos: Photos
             answer = client.get(f"/api/v1/{address}")
             problem(answer, 404, "no collection 'photos' is served here")
             assert str(tmp_path) not in answer.text
+        ready = client.get("/readyz")
+        problem(ready, 503, "the collection that is served is no longer there")
+        assert ready.json()["code"] == "no-collection"
