@@ -44,7 +44,7 @@ class PictureRecord(BaseModel):
     frame: int = Field(description="Which frame or page stands for a file of several, from 0")
     taken: str | None = Field(description="When, local time; the time of the file where its header does not say")
     taken_from: Literal["exif", "xmp", "video", "file"] | None = Field(
-        description="What says so: the header, a sidecar or a video's own data; `file`: only the time of the file"
+        description="What says so: the header of the picture or of the video; `file`: only the time of the file"
     )
     camera: str | None
     place: list[float] | None = Field(
