@@ -39,7 +39,8 @@ def served(photos: Photos, shared_cache: Path) -> Iterator[Served]:
         for copy in range(10):
             for one in points:
                 path = f"copy{copy}/{one.payload['path']}"
-                payload = {**one.payload, "path": path, "sha256": stable_id(path).hex * 2}
+                taken = f"{2010 + copy}-03-05T10:00:00"
+                payload = {**one.payload, "path": path, "sha256": stable_id(path).hex * 2, "taken": taken}
                 many.upsert([Point(stable_id(path), one.vectors, payload)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_CACHE", str(shared_cache))
@@ -61,6 +62,17 @@ def desktop(served: Served) -> Iterator[Page]:
     with chromium(DESKTOP) as page:
         page.driver.get(f"{served.address}?collection=photos")
         yield page
+
+
+@pytest.fixture
+def hasty(desktop: Page) -> Page:
+    """A page that waits a tenth of a second where others wait for several."""
+    script = """const kept = setTimeout;
+    window.setTimeout = (act, milliseconds, ...rest) => kept(act, Math.min(milliseconds, 100), ...rest);"""
+    desktop.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    desktop.driver.refresh()
+    desktop.cards()
+    return desktop
 
 
 def search(page: Page, words: str) -> None:
@@ -148,6 +160,13 @@ def test_pictures_and_words_are_added_and_taken_away(page: Page) -> None:
     add_first(page)
     page.until("id=")
     assert len(page.all(".asked .plus")) == 1
+    assert page.one(".words-title").text == "In this picture"
+    page.run("document.querySelectorAll('.card > a')[1].click()")
+    page.click("[data-does=plus]")
+    page.wait(lambda: len(page.all(".asked .plus")) == 2)
+    page.wait(lambda: page.one(".words-title").text == "In the first picture")
+    page.all(".asked .remove")[-1].click()
+    page.wait(lambda: len(page.all(".asked .plus")) == 1)
     page.click(".asked .sign")  # away from it instead
     page.until("minus_id=")
     assert len(page.all(".asked .minus")) == 1
@@ -174,12 +193,61 @@ def test_what_stands_out_comes_first_and_the_nearest_below_a_line(desktop: Page)
     few = desktop.run("return [...document.querySelector('.grid').children].findIndex((one) => one.matches('.line'))")
     assert 0 < few < 16
     assert f"{few} of 16 pictures stand" in desktop.one(".message").text
-    assert "only the nearest" in desktop.one(".grid .line").text
-    assert "Found by name" in desktop.one(".card.named > a").get_attribute("title")
+    assert desktop.one(".grid .line").text == "Below are only the nearest of the others."
+    assert "Found by name" in desktop.one(".card > a").get_attribute("title")
+    assert scores(desktop)[0] == "name"
+    assert "by the name" in desktop.one(".score").get_attribute("title")
+    others = [int(score) for score in scores(desktop) if score != "name"]
+    assert others == sorted(others, reverse=True)
+    assert max(others[few:]) < 50
     search(desktop, "mortgage")
     desktop.until("q=mortgage")
     desktop.wait(lambda: "None of 16 pictures stands out" in desktop.one(".message").text)
     assert len(desktop.cards()) == 16
+
+
+def scores(page: Page) -> list[str]:
+    return list(page.run("return [...document.querySelectorAll('.card .score')].map((one) => one.textContent)"))
+
+
+def test_numbers_keep_to_their_scale(desktop: Page, served: Served) -> None:
+    """50 where standing out begins, by the cutoff where there is one, and 100 at most."""
+    script = """const [found, done] = arguments;
+    import("./assets/text.js").then(({ scaled }) =>
+      done(found.map(([score, stands_out, best, floor]) => scaled({ score, stands_out }, best, floor ?? undefined))))"""
+    cases = {
+        (0.8, True, 0.8, 0.6): 100,
+        (0.7, True, 0.8, 0.6): 75,
+        (0.9, True, 0.8, 0.6): 100,
+        (0.1, True, 0.8, 0.6): 50,
+        (0.3, False, 0.8, 0.6): 25,
+        (0.7, False, 0.8, 0.6): 49,
+        (-0.2, False, 0.8, 0.6): 0,
+        (0.4, True, 0.8, None): 75,
+        (0.4, False, 0.8, None): 25,
+        (0.4, None, 0.8, None): 50,
+    }
+    assert desktop.driver.execute_async_script(script, list(cases)) == list(cases.values())
+    desktop.driver.get(f"{served.address}?collection=all&q=cat")
+    desktop.wait(lambda: "name" in scores(desktop))
+    assert all(score == "name" or 0 <= int(score) <= 100 for score in scores(desktop))
+
+
+def test_all_collections_are_looked_after(desktop: Page, served: Served) -> None:
+    desktop.driver.get(f"{served.address}?collection=all")
+    cats = "return document.querySelector('.labels input[value=cat]')?.closest('label').textContent"
+    desktop.wait(lambda: desktop.run(cats) == "cat11", "the labels of both")
+    names = "return [...document.querySelectorAll('.review-body h3')].map((one) => one.textContent).sort().join()"
+    for kind in ("duplicates", "failures"):
+        desktop.click(".menu summary")
+        desktop.click(f"[data-menu={kind}]")
+        desktop.wait(lambda: desktop.run(names) == "many,photos", "a part for each")
+        if kind == "failures":
+            desktop.wait(lambda: desktop.one(".review-body").text.count("Every file could be read.") == 2)
+        desktop.click(".review .icon")
+    box_of(desktop, "cat")
+    desktop.until("label=cat")
+    assert desktop.one(".message").text.startswith("11 pictures.")
 
 
 def test_how_words_were_read_is_told(desktop: Page) -> None:
@@ -209,6 +277,11 @@ def test_everything_can_be_done_with_the_keyboard(desktop: Page) -> None:
     desktop.wait(lambda: "view=" not in desktop.driver.current_url)
     desktop.wait(lambda: desktop.run("return document.activeElement.closest('.card') !== null"), "the tile again")
     active.active_element.send_keys("x")
+    assert desktop.one(".selection .number").text == "1 picture selected"
+    active.active_element.send_keys("\ue007")  # looks at it, and it stays selected
+    desktop.until("view=")
+    desktop.one(".view").send_keys("\ue00c")
+    desktop.wait(lambda: desktop.run("return document.activeElement.closest('.card') !== null"), "the tile again")
     assert desktop.one(".selection .number").text == "1 picture selected"
     active.active_element.send_keys("+")
     desktop.until("id=")
@@ -276,6 +349,25 @@ def test_a_reload_finds_the_place_beside_the_rail(desktop: Page, served: Served)
         desktop.wait(lambda: desktop.run(first) == kept, "the place after a reload")
 
 
+def test_the_rail_follows_and_covers_nothing(page: Page, served: Served) -> None:
+    marked = "return [...document.querySelectorAll('.rail [aria-current]')].map((one) => one.textContent).join(' ')"
+    page.driver.get(f"{served.address}?collection=many")
+    page.wait(lambda: page.run(marked) == "2019 Mar", "the newest month")
+    if page.screen.touch:
+        page.click(".filters summary")
+    covered = """const rail = document.querySelector(".rail").getBoundingClientRect();
+      return [...document.querySelectorAll(".card, .looks *, .tree, .labels ul, .dates *")].filter((one) => one.checkVisibility())
+        .filter((one) => { const { right, top, bottom } = one.getBoundingClientRect();
+          return right > rail.left + 1 && top < rail.bottom && bottom > rail.top; }).map((one) => one.outerHTML.slice(0, 80))"""
+    page.wait(lambda: not page.run(covered), "nothing below the rail")
+    page.shoot("16-filter-and-rail")
+    page.run("scrollTo(0, document.body.scrollHeight / 2)")
+    page.wait(lambda: page.run(marked)[:4] in ("2013", "2014", "2015"), "a month in the middle")
+    page.run("document.querySelector('.rail > ul > li:nth-child(3) > button').click()")
+    page.wait(lambda: page.run(marked) == "2017 Mar", "the one chosen")
+    page.shoot("14-rail")
+
+
 def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served) -> None:
     desktop.driver.get(f"{served.address}?collection=nope&q=cat")
     desktop.wait(lambda: "no collection nope" in desktop.one(".problem").text)
@@ -283,11 +375,11 @@ def test_a_collection_that_is_gone_is_no_dead_end(desktop: Page, served: Served)
     assert desktop.cards()[0] == "cat"
 
 
-def test_a_running_ingest_is_told(desktop: Page, served: Served, photos: Photos) -> None:
+def test_a_running_ingest_is_told(hasty: Page, served: Served, photos: Photos) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     run = {"task": "embedding", "done": 4096, "total": 10_000, "unit": "pictures", "bad": 2, "begun": now, "at": now}
     run |= {"parts": []}
-    desktop.cards()
+    desktop = hasty
     with photos.store.open("photos", write=True) as collection:
         collection.write_file("progress.json", json.dumps(run).encode())
     try:
@@ -300,9 +392,90 @@ def test_a_running_ingest_is_told(desktop: Page, served: Served, photos: Photos)
             lambda: "an ingest is running: embedding, 4,096 of 10,000 pictures" in desktop.one(".review-body").text
         )
         desktop.shoot("13-running")
+        with photos.store.open("photos", write=True) as collection:
+            collection.write_file("progress.json", json.dumps({**run, "done": 8192}).encode())
+        desktop.wait(
+            lambda: "8,192 of 10,000 pictures" in desktop.one(".review-body").text, "the dialog brought up to date"
+        )
     finally:
         with photos.store.open("photos", write=True) as collection:
             collection.remove_file("progress.json")
+
+
+def test_news_are_of_the_collection_that_is_shown(hasty: Page, photos: Photos) -> None:
+    asked = "return performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/collections')).length"
+    hasty.wait(lambda: hasty.all(".collections option[value=many]"))
+    with photos.store.open("many", write=True) as many:
+        point = next(iter(next(iter(many.scroll([VISUAL, SEMANTIC])))))
+        new = replace(point, id=stable_id("new.jpg"), payload={**point.payload, "path": "new.jpg"})
+        many.upsert([new])
+    try:
+        before = hasty.run(asked)
+        hasty.wait(lambda: hasty.run(asked) > before + 2, "what is new")
+        assert not hasty.one(".message").find_elements("xpath", "../p[@class='news' and not(@hidden)]")
+        hasty.all(".collections option[value=many]")[0].click()
+        hasty.wait(lambda: hasty.one(".news span").text == "1 picture more since this page was opened.")
+    finally:
+        with photos.store.open("many", write=True) as many:
+            many.delete([new.id])
+
+
+def test_the_page_goes_on_when_the_server_is_back(hasty: Page, photos: Photos, tmp_path: Path) -> None:
+    hasty.run("window.kept = window.fetch; window.fetch = () => Promise.reject(new TypeError())")
+    search(hasty, "boat")
+    assert "does not answer" in hasty.one(".problem").text
+    (tmp_path / "mine.jpg").write_bytes(unseen(photos))
+    hasty.drop(tmp_path / "mine.jpg")
+    hasty.wait(lambda: "mine.jpg: the server does not answer" in hasty.one(".problem").text)
+    assert hasty.one(".retry").text == "Try again"
+    hasty.run("window.fetch = window.kept")
+    hasty.until("id=upload-")
+    hasty.wait(lambda: hasty.cards() and hasty.cards()[0] == "motorcycle", "the picture's answer, by itself")
+    assert not [one for one in hasty.all(".problem, .retry") if one.is_displayed()]
+
+
+def test_a_date_that_is_none_is_told_beside_it(desktop: Page, served: Served) -> None:
+    before = desktop.cards(), desktop.driver.current_url
+    desktop.one("[name=after]").send_keys("2013-13\ue007")
+    assert desktop.one(".dates .wrong").text.startswith("2013-13 is no date: write a year, a month or a day")
+    assert (desktop.cards(), desktop.driver.current_url) == before
+    desktop.one("[name=after]").clear()
+    desktop.one("[name=after]").send_keys("2013-1-31\ue007")
+    desktop.until("after=2013-1-31")
+    assert not [one for one in desktop.all(".dates .wrong") if one.is_displayed()]
+    desktop.driver.get(f"{served.address}?collection=photos&after=2013-02-30")
+    assert desktop.one(".problem").text.startswith("From takes a date")
+    assert desktop.one(".sort").get_attribute("value") == "-date"
+    desktop.click(".chips button")
+    desktop.wait(lambda: len(desktop.cards()) == 16)
+
+
+def test_a_finger_held_selects(served: Served) -> None:
+    with chromium(PHONE) as page:
+        page.driver.get(f"{served.address}?collection=photos")
+        page.cards()
+        page.run("window.isOld = true")
+        spots = page.run("""return [...document.querySelectorAll('.card > a')].slice(0, 2)
+          .map((one) => one.getBoundingClientRect()).map(({ x, y }) => ({ x: x + 50, y: y + 50 }))""")
+
+        def touch(kind: str, *at: dict[str, float]) -> None:
+            page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(at)})
+
+        touch("touchStart", spots[0])
+        page.wait(lambda: page.one(".selection .number").text == "1 picture selected")
+        touch("touchEnd")
+        page.click(".card:nth-child(2) > a")
+        page.wait(lambda: page.one(".selection .number").text == "2 pictures selected")
+        assert page.run("return window.isOld")
+        page.click(".selection [data-does=clear]")
+        page.run("document.querySelector('.card > a').click()")
+        page.until("view=")
+        assert page.run("return window.isOld")
+        page.click("[data-does=close]")
+        page.click(".menu summary")
+        page.click("[data-menu=help]")
+        assert page.one("#help-title").text == "How to search"
+        page.shoot("15-help")
 
 
 def test_labels_of_the_answers_come_first(desktop: Page) -> None:
@@ -419,6 +592,11 @@ def test_the_token_is_asked_for_once(photos: Photos) -> None:
         page.click(".menu summary")
         page.click(".log-out button")
         assert page.one("[name=token]")
+        page.one("[name=token]").send_keys(f"{TOKEN}\ue007")
+        page.wait(lambda: page.all(".card"))
+        page.driver.delete_all_cookies()
+        page.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        assert page.one("[name=token]")
 
 
 def test_the_api_documents_itself(desktop: Page, served: Served) -> None:
@@ -482,7 +660,8 @@ def test_an_address_of_a_picture_shows_it(desktop: Page, served: Served, photos:
     desktop.wait(lambda: desktop.all(".view-words li"))
     desktop.shoot("10-view")
     desktop.driver.get(f"{served.address}?collection=photos&view={stable_id('nothere')}")
-    desktop.wait(lambda: "may have been removed" in desktop.one(".missing").text)
+    desktop.wait(lambda: "no longer there" in desktop.one(".missing").text)
+    assert not [one for one in desktop.all(".view-actions, .missing button") if one.is_displayed()]
 
 
 def test_axe_finds_nothing(page: Page) -> None:
@@ -507,3 +686,10 @@ def test_a_store_with_nothing_in_it_says_what_to_type(tmp_path: Path) -> None:
         assert "ingest run ./photos" in page.one(".first-run").text
         page.shoot("11-first-run")
         assert not [one for one in page.all(".problem") if one.is_displayed()]
+        page.click(".menu summary")
+        page.click("[data-menu=failures]")
+        page.wait(lambda: page.one(".review-body").text == "There are no pictures yet.")
+        page.click(".review .icon")
+        search(page, "cat")
+        assert page.one(".problem").text == "There are no pictures yet: nothing can be searched for."
+        assert "ingest run ./photos" in page.one(".first-run").text

@@ -132,7 +132,7 @@ export function reflect(question) {
 }
 
 // A sentence of the server's, with a field's name in the page for that of an option.
-export const named = (told) => told.replace(/^--(after|before|camera|near)\b/, (_, name) => sentenceOf[name]);
+export const named = (told) => told.replace(/^(?:--)?(after|before|camera|near)\b/i, (name) => sentenceOf[name.replace("--", "").toLowerCase()]);
 
 const sentenceOf = { after: "From", before: "Before", camera: "Camera", near: "Near" };
 
