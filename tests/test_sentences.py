@@ -165,7 +165,7 @@ def test_questions_as_people_type_them(question: str, label: str, photos: tuple[
 @pytest.mark.parametrize(
     ("question", "told"),
     [
-        ("a lobstre", ("'lobstre' is no known word: did you mean lobster?; searched as it is written",)),
+        ("a lobstre", ("'lobstre' is no known word: did you mean lobster? It was searched as it is written",)),
         ("a bird that cannot fly", ()),
         ("cockerels", ()),  # in pieces, but a noun
         ("tightening a bolt", ()),

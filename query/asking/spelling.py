@@ -13,7 +13,7 @@ def spelling_message(terms: Sequence[Term], words: TextSpace, nouns: Nouns) -> s
     """``'lobstre' is no known word: did you mean lobster?``, or nothing. It has been searched for all the same."""
     doubtful = (word for term in terms for word in _doubtful(term.text, words, nouns))
     found = [f"{word!r} is no known word: did you mean {near}?" for word in doubtful if (near := _near(word, words))]
-    return "; ".join([*found, "searched as it is written"]) if found else ""
+    return f"{'; '.join(found)} It was searched as it is written" if found else ""
 
 
 def _doubtful(text: str, words: TextSpace, nouns: Nouns) -> Iterator[str]:
