@@ -167,7 +167,7 @@ function again() {
   text.value = typed;
 }
 recovery.on.back = grid.freshen;
-grid.on.failed = (error, repeat) => error.code === "offline" && recovery.offer(error, repeat);
+grid.on.failed = (error) => error.code === "offline" && recovery.listen(); // its own button stands below
 cards.on.offline = recovery.listen;
 
 grid.on.told = (answers) => {

@@ -154,12 +154,8 @@ async function need(mine, from, to) {
     if (mine.rest && to >= mine.total) tellRest(mine.rest);
   } catch (error) {
     if (error.name === "AbortError" || mine !== answers) return;
-    const again = () => {
-      rest.hidden = true;
-      redraw();
-    };
-    tellRest(error.message, "Try again", again);
-    on.failed(error, again);
+    tellRest(error.message, "Try again", freshen);
+    on.failed(error);
   }
 }
 
@@ -251,8 +247,9 @@ export function placeInView() {
   return span(inside, inside)[0];
 }
 
-// Pictures that could not be had while the server did not answer.
+// Asks again for what could not be had while the server did not answer.
 export function freshen() {
+  if (!rest.querySelector("button").hidden) rest.hidden = true;
   for (const [place, card] of [...shown]) {
     if (card.querySelector("a").dataset.why !== whyMissing(null)) continue;
     card.remove();

@@ -8,6 +8,7 @@ const RUN_SECONDS = 5; // while an ingest is running
 const news = document.querySelector(".news");
 const firstRun = document.querySelector(".first-run");
 const logOut = document.querySelector(".log-out");
+let told = ""; // of which collection it was
 let known = null; // a collection's name to how many pictures it had
 
 // Set by the page. `collection`: the name of the one that is shown, or `all`; `show`: have it all anew.
@@ -21,7 +22,7 @@ export function begin(collections) {
 
 // Hides what was told of another collection.
 export function reset() {
-  news.hidden = true;
+  if (on.collection() !== told) news.hidden = true;
 }
 
 const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
@@ -45,12 +46,13 @@ async function tell() {
   const name = on.collection();
   const { run } = now.some((one) => one.name === name) ? await api.progress(name) : {};
   if (name !== on.collection()) return null;
+  told = name;
   const isRunning = run && !run.silent;
   const more = added(name, now);
-  const told = more > 0 ? `${count(more, "picture")} more since this page was opened.` : `${count(-more, "picture")} fewer now.`;
+  const sentence = more > 0 ? `${count(more, "picture")} more since this page was opened.` : `${count(-more, "picture")} fewer now.`;
   news.hidden = !more && !isRunning;
   news.querySelector("button").hidden = !more;
-  news.querySelector("span").textContent = [isRunning && `An ingest is running: ${howFar(run)}.`, more && told].filter(Boolean).join(" ");
+  news.querySelector("span").textContent = [isRunning && `An ingest is running: ${howFar(run)}.`, more && sentence].filter(Boolean).join(" ");
   return isRunning;
 }
 

@@ -69,7 +69,7 @@ const VIEWS = {
   failures: (signal) => each(signal, "…", failuresOf),
   async status(signal) {
     while (!signal.aborted) {
-      const shown = await server().catch((error) => {
+      const shown = await readStatus().catch((error) => {
         if (isPassing(error)) return [element("p", error.message)];
         throw error;
       });
@@ -111,7 +111,7 @@ async function failuresOf(name) {
   return [element("p", `${count(failures.length, "file")}; \`ingest run\` tries those again that have changed.`), table];
 }
 
-async function server() {
+async function readStatus() {
   const [server, collections] = await Promise.all([api.status(), api.collections()]);
   const runs = await Promise.all(collections.map(({ name }) => api.progress(name).then(({ run }) => run, () => null)));
   const rows = collections.map((one, place) =>
