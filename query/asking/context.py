@@ -98,8 +98,11 @@ class CollectionContext:
 
     def learnt(self, phrases: Iterable[str]) -> Mapping[str, Vector]:
         """Where the pictures of trained labels are; the projection is read only if one of them is asked for."""
-        trained = {self.words.name_of(label) for label in self.metadata.trained}
-        return {} if trained.isdisjoint(phrases) else self.projection.learnt
+        return {} if self._trained_names.isdisjoint(phrases) else self.projection.learnt
+
+    @cached_property
+    def _trained_names(self) -> frozenset[str]:
+        return frozenset(map(self.words.name_of, self.metadata.trained))
 
     def vocabulary(self) -> AbstractContextManager[Collection]:
         """The collection of tags that goes with this one's text space."""

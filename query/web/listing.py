@@ -52,7 +52,8 @@ def look_router(service: Service) -> APIRouter:
     _collections(api, service)
     _pictures(api, service)
     _files(api, service)
-    _whole(api, service)
+    _all_tags(api, service)
+    _duplicates(api, service)
     return api
 
 
@@ -196,17 +197,13 @@ def _files(api: APIRouter, service: Service) -> None:
         return StreamingResponse(zipped(files), media_type="application/zip", headers=headers)
 
 
-def _whole(api: APIRouter, service: Service) -> None:
-    """What goes over a whole collection, and takes its time."""
+def _all_tags(api: APIRouter, service: Service) -> None:
     library = service.library
-    looking = Places("looking for duplicates", 1, 1, 4)
-    found: dict[object, list[Group]] = {}
 
     @api.get("/tags.jsonl", response_class=Response, responses=_media(JSON_LINES))
     def all_tags(asked: Annotated[AllTagsParameters, Query()]) -> Response:
         """Words for every picture, of `all` one collection after the other: one JSON object a line."""
         question = asked.question_for_all()
-        names = library.names(asked.collection)
 
         def lines_of(name: str) -> Iterator[str]:
             with library.asking(name) as context:
@@ -214,10 +211,16 @@ def _whole(api: APIRouter, service: Service) -> None:
                     if one.asked is not None:
                         yield answers.picture_tags(one, one.asked.picture).model_dump_json() + "\n"
 
-        for name in names:  # what cannot be asked is told now: once the answer has begun, it could only break off
-            next(lines_of(name), "")
-        every = chain.from_iterable(map(lines_of, names))
+        # What cannot be asked is told now: once the answer has begun, it could only break off.
+        begun = [(next(lines, ""), lines) for lines in map(lines_of, library.names(asked.collection))]
+        every = chain.from_iterable(chain([first], others) for first, others in begun)
         return StreamingResponse(every, media_type=JSON_LINES)
+
+
+def _duplicates(api: APIRouter, service: Service) -> None:
+    library = service.library
+    looking = Places("looking for duplicates", 1, 1, 4)
+    found: dict[object, list[Group]] = {}
 
     @api.get("/duplicates")
     async def duplicates(request: Request, asked: Annotated[DuplicatesParameters, Query()]) -> answers.Duplicates:

@@ -258,8 +258,6 @@ export function freshen() {
   redraw();
 }
 
-export const currentPlace = () => current;
-export const cardAt = (place) => shown.get(place);
 export const placeOfCard = (card) => [...shown].find(([, other]) => other === card)?.[0] ?? -1;
 export const cards = () => [...shown.values()];
 

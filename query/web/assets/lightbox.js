@@ -21,7 +21,6 @@ let again = () => {}; // once more what was shown last
 // Set by the page: `step` goes to the picture before or after, `ask` asks another question.
 export const on = { step: () => {}, close: () => {}, ask: () => {}, select: () => {} };
 
-export const isOpen = () => view.open;
 
 // Shows a picture of the collection; `found` where the page has its record already.
 export async function show(id, asked, found = null) {
